@@ -1,0 +1,13 @@
+//! What a coin is, without any I/O: amounts in base units, hashes, times, profiles, addresses as text.
+
+mod address;
+mod amount;
+mod hash;
+mod profile;
+mod time;
+
+pub use address::{AddressError, check_address};
+pub use amount::{Amount, AmountError};
+pub use hash::{BlockHash, HashError, OutPoint, Txid};
+pub use profile::{BUILT_IN, Chain, ChainParams, Programs, Profile, ProfileError, Staking};
+pub use time::Timestamp;

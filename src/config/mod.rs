@@ -1,0 +1,5 @@
+//! `bursar.toml` as checked settings. Errors name file, line, key and fix; unknown keys are errors.
+
+mod settings;
+
+pub use settings::*;

@@ -1,0 +1,104 @@
+//! What can go wrong with an RPC call, told apart by what the daemon may have done.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// A failed RPC call.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RpcError {
+    /// No byte of the call was written: the daemon cannot have seen it.
+    #[error("{method}: the daemon at {address} cannot be reached ({reason}); the call was not sent")]
+    NotConnected {
+        /// The method that was to be called.
+        method: String,
+        /// Where.
+        address: String,
+        /// The system's words.
+        reason: String,
+    },
+    /// The call was written, wholly or in part, and no whole answer came: the daemon may run it, now or later.
+    #[error("{method}: no answer from the daemon ({reason}, after {} s); it may still carry out the call", waited.as_secs())]
+    Lost {
+        /// The method.
+        method: String,
+        /// The system's words.
+        reason: String,
+        /// How long we waited.
+        waited: Duration,
+    },
+    /// An HTTP answer that is not JSON-RPC: wrong password (401), not allowed (403), work queue full (500 or 503), stopping (503).
+    #[error("{method}: the daemon answered HTTP {status}{}", hint_for_status(*status, body))]
+    Http {
+        /// The method.
+        method: String,
+        /// HTTP status.
+        status: u16,
+        /// The start of the body.
+        body: String,
+    },
+    /// A JSON-RPC error.
+    #[error("{method}: the daemon says: {message} (code {code})")]
+    Daemon {
+        /// The method.
+        method: String,
+        /// The JSON-RPC code, such as -6.
+        code: i64,
+        /// The daemon's text.
+        message: String,
+    },
+    /// An answer that we cannot read.
+    #[error("{method}: the daemon's answer could not be read: {reason}")]
+    Unreadable {
+        /// The method.
+        method: String,
+        /// What was wrong.
+        reason: String,
+    },
+}
+
+fn hint_for_status(status: u16, body: &str) -> String {
+    match status {
+        401 => ": the RPC password is wrong; `bursar render` writes a matching pair".to_owned(),
+        403 => ": this RPC user may not call it, or not from here".to_owned(),
+        _ if body.is_empty() => String::new(),
+        _ => format!(": {}", body.trim()),
+    }
+}
+
+impl RpcError {
+    /// The JSON-RPC code, where the daemon gave one.
+    pub fn code(&self) -> Option<i64> {
+        match self {
+            RpcError::Daemon { code, .. } => Some(*code),
+            _ => None,
+        }
+    }
+
+    /// The daemon is starting and will answer later (code -28).
+    pub fn is_warming_up(&self) -> bool {
+        self.code() == Some(-28)
+    }
+
+    /// The daemon cannot have acted on the call, whatever the method.
+    pub fn is_certainly_not_run(&self) -> bool {
+        match self {
+            RpcError::NotConnected { .. } => true,
+            RpcError::Http { status, body, .. } => {
+                matches!(status, 401 | 403 | 404) || body.trim() == "Work queue depth exceeded"
+            }
+            RpcError::Daemon { code, .. } => matches!(code, -28 | -32601),
+            RpcError::Lost { .. } | RpcError::Unreadable { .. } => false,
+        }
+    }
+
+    /// Trying again later may help without anybody changing anything.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            RpcError::NotConnected { .. } | RpcError::Lost { .. } => true,
+            RpcError::Http { status, body, .. } => *status == 503 || body.trim() == "Work queue depth exceeded",
+            RpcError::Daemon { .. } => self.is_warming_up(),
+            RpcError::Unreadable { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! The `Wallet` trait: what the capabilities ask of one wallet on one daemon, and the plain facts that it answers.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::RpcError;
+use crate::coin::{Amount, BlockHash, OutPoint, Timestamp, Txid};
+
+/// The end of the active chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tip {
+    /// Blocks above genesis.
+    pub height: u64,
+    /// The block's hash.
+    pub hash: BlockHash,
+}
+
+/// Where a block stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockPlace {
+    /// Its height on its own branch.
+    pub height: u64,
+    /// Whether it is on the active chain.
+    pub active: bool,
+}
+
+/// Which RPC the balances came from: they differ in what they include.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BalanceSource {
+    /// `getbalances` (0.19 and later).
+    Getbalances,
+    /// `getwalletinfo` (0.10 and later).
+    Getwalletinfo,
+    /// `getinfo` (before 0.16): trusted balance only.
+    Getinfo,
+    /// `getbalance`: trusted balance only.
+    Getbalance,
+}
+
+/// What the wallet says that it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Balances {
+    /// Confirmed, plus our own transactions in the mempool (change included).
+    pub trusted: Amount,
+    /// Strangers' transactions in the mempool; none where the daemon does not say.
+    pub pending: Option<Amount>,
+    /// Mined or staked and not yet spendable; none where the daemon does not say.
+    pub immature: Option<Amount>,
+    /// Which RPC said so.
+    pub source: BalanceSource,
+}
+
+/// What an entry of a wallet's listing is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Category {
+    /// Paid by us.
+    Send,
+    /// Paid to us.
+    Receive,
+    /// Mined or staked, spendable.
+    Generate,
+    /// Mined or staked, not yet spendable: not money yet.
+    Immature,
+    /// Mined or staked in a block that is no longer on the active chain: not money.
+    Orphan,
+    /// Something this version does not know: kept, flagged, never dropped.
+    Other(String),
+}
+
+/// One line of the wallet's listing: one output of one transaction, from one side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The transaction.
+    pub txid: Txid,
+    /// The output; unknown for some categories.
+    pub vout: Option<u32>,
+    /// What it is.
+    pub category: Category,
+    /// To whom, where the wallet knows.
+    pub address: Option<String>,
+    /// Negative when paid by us.
+    pub amount: Amount,
+    /// Negative; the whole transaction's fee, repeated in each of its `send` entries: count it once per txid.
+    pub fee: Option<Amount>,
+    /// Negative when conflicted; 0 when unconfirmed. Some coins count other things: use the block for depth.
+    pub confirmations: i64,
+    /// The block that holds it.
+    pub block: Option<BlockHash>,
+    /// Only `send` entries say so, but it holds for the whole transaction.
+    pub abandoned: bool,
+    /// The comment given when it was sent; a payment to ourselves carries it in the receipt too.
+    pub comment: Option<String>,
+    /// When the wallet saw it.
+    pub time: Timestamp,
+}
+
+/// A listing of the wallet since some block.
+#[derive(Clone, Debug, Default)]
+pub struct Listing {
+    /// Everything after the block, and everything unconfirmed.
+    pub entries: Vec<Entry>,
+    /// A hint at what a reorg took away. Only a hint: see facts/daemons.md.
+    pub removed: Vec<Entry>,
+}
+
+/// One transaction as the wallet knows it.
+#[derive(Clone, Debug)]
+pub struct WalletTx {
+    /// Its entries.
+    pub entries: Vec<Entry>,
+    /// The signed transaction in hex.
+    pub raw_hex: String,
+}
+
+/// One output of a decoded transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TxOutput {
+    /// Its position.
+    pub vout: u32,
+    /// Its amount.
+    pub amount: Amount,
+    /// The locking script, in hex.
+    pub script_hex: String,
+}
+
+/// A decoded transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecodedTx {
+    /// Its id.
+    pub txid: Txid,
+    /// Virtual size (size where the daemon knows no virtual size).
+    pub vsize: u64,
+    /// The outputs that it spends.
+    pub inputs: Vec<OutPoint>,
+    /// What it pays.
+    pub outputs: Vec<TxOutput>,
+}
+
+/// One coin that the wallet can spend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unspent {
+    /// Which output.
+    pub outpoint: OutPoint,
+    /// How much.
+    pub amount: Amount,
+    /// Blocks since.
+    pub confirmations: i64,
+    /// Whether we hold the key.
+    pub spendable: bool,
+    /// False for unconfirmed money of strangers.
+    pub safe: bool,
+}
+
+/// What the daemon says about an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressFacts {
+    /// Whether it is an address of this chain.
+    pub valid: bool,
+    /// Its locking script in hex, when valid.
+    pub script_hex: Option<String>,
+    /// Whether this wallet holds its key.
+    pub is_mine: bool,
+}
+
+/// What tells one wallet from another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WalletIdentity {
+    /// The wallet's name; empty for the default one.
+    pub name: String,
+    /// HD seed id, or a hash over its public descriptors; none where the daemon says nothing that lasts.
+    pub fingerprint: Option<String>,
+    /// Transactions that the wallet knows.
+    pub tx_count: u64,
+    /// Keys made ahead.
+    pub keypool: u64,
+    /// Whether it is encrypted.
+    pub encrypted: bool,
+}
+
+/// What a `sendmany` is to do.
+#[derive(Clone, Debug)]
+pub struct SendMany<'a> {
+    /// Sent as the JSON-RPC id, so that the daemon's log names the batch.
+    pub rpc_id: &'a str,
+    /// The mark, kept by the wallet as the transaction's comment.
+    pub comment: &'a str,
+    /// One amount per address; no address twice, no script twice.
+    pub outputs: &'a [(String, Amount)],
+    /// Base units per virtual byte; none: the daemon's own choice. Given to daemons that take it in the call; older ones have it
+    /// from their conf (`paytxfee`).
+    pub fee_rate_per_vb: Option<u64>,
+}
+
+/// One wallet on one daemon.
+///
+/// Every call names its wallet where the daemon has several, has a deadline, and is made exactly once. Except where said
+/// otherwise, calling twice is harmless.
+pub trait Wallet {
+    /// The end of the active chain.
+    fn tip(&self) -> Result<Tip, RpcError>;
+
+    /// Hash of the active chain's block at `height`.
+    fn block_hash(&self, height: u64) -> Result<BlockHash, RpcError>;
+
+    /// Where a block stands; none when the daemon does not know it.
+    fn block_place(&self, block: &BlockHash) -> Result<Option<BlockPlace>, RpcError>;
+
+    /// What the wallet holds, by the best RPC that the daemon has.
+    fn balances(&self) -> Result<Balances, RpcError>;
+
+    /// All entries after `block` (all there are when none), watch-only included, unconfirmed included.
+    fn list_since(&self, block: Option<&BlockHash>) -> Result<Listing, RpcError>;
+
+    /// One transaction; none when the wallet does not know it (code -5).
+    fn transaction(&self, txid: &Txid) -> Result<Option<WalletTx>, RpcError>;
+
+    /// Decodes a transaction.
+    fn decode(&self, raw_hex: &str) -> Result<DecodedTx, RpcError>;
+
+    /// Whether the mempool holds it.
+    fn in_mempool(&self, txid: &Txid) -> Result<bool, RpcError>;
+
+    /// Gives signed bytes to the network, again and again if need be. Never makes a new payment.
+    fn broadcast(&self, raw_hex: &str) -> Result<(), RpcError>;
+
+    /// Coins that can be spent, unconfirmed included.
+    fn unspent(&self) -> Result<Vec<Unspent>, RpcError>;
+
+    /// Coins that are locked against spending.
+    fn locked(&self) -> Result<Vec<OutPoint>, RpcError>;
+
+    /// What the daemon says about an address.
+    fn address(&self, address: &str) -> Result<AddressFacts, RpcError>;
+
+    /// A new address of this wallet, for deposits.
+    fn new_address(&self) -> Result<String, RpcError>;
+
+    /// All addresses that this wallet gave out or received on.
+    fn own_addresses(&self) -> Result<Vec<String>, RpcError>;
+
+    /// What tells this wallet from another.
+    fn identity(&self) -> Result<WalletIdentity, RpcError>;
+
+    /// Pays many at once, in one transaction. **Calling twice pays twice.** A failure is a certain refusal only where
+    /// `payout::rules` says so; everything else is doubt.
+    fn send_many(&self, order: &SendMany<'_>) -> Result<Txid, RpcError>;
+
+    /// Has the daemon write a copy of the wallet to `file`, which must not exist.
+    fn backup_to(&self, file: &Path) -> Result<(), RpcError>;
+
+    /// Searches the chain again for this wallet's transactions, from `height` (`rescanblockchain`). Takes long.
+    fn rescan(&self, height: u64) -> Result<(), RpcError>;
+
+    /// How long the daemon has been up, in seconds; none where it does not say.
+    fn uptime_s(&self) -> Result<Option<u64>, RpcError>;
+}

@@ -1,0 +1,46 @@
+//! The table of freezes.
+
+use rusqlite::params;
+
+use super::{Cause, Freeze, InForce};
+use crate::coin::{Amount, Timestamp, Txid};
+use crate::store::{StoreError, Tx};
+
+fn cause_text(cause: Cause) -> Result<String, StoreError> {
+    match serde_json::to_value(cause) {
+        Ok(serde_json::Value::String(text)) => Ok(text),
+        other => Err(StoreError::Damaged(format!("cause {cause:?} has no name: {other:?}"))),
+    }
+}
+
+pub(super) fn insert(tx: &Tx<'_>, freeze: &Freeze, now: Timestamp) -> Result<(), StoreError> {
+    let txids = serde_json::to_string(&freeze.txids).map_err(|error| StoreError::Damaged(error.to_string()))?;
+    tx.execute(
+        "INSERT INTO freezes (cause, detail, txids, amount, since_s) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![cause_text(freeze.cause)?, freeze.detail, txids, freeze.amount.map(Amount::base_units), now.0],
+    )?;
+    Ok(())
+}
+
+pub(super) fn thaw(tx: &Tx<'_>, cause: Cause, by: &str, reason: &str, now: Timestamp) -> Result<usize, StoreError> {
+    Ok(tx.execute(
+        "UPDATE freezes SET thawed_s = ?1, thawed_by = ?2, thaw_reason = ?3 WHERE cause = ?4 AND thawed_s IS NULL",
+        params![now.0, by, reason, cause_text(cause)?],
+    )?)
+}
+
+pub(super) fn in_force(tx: &Tx<'_>) -> Result<Vec<InForce>, StoreError> {
+    let mut statement =
+        tx.prepare_cached("SELECT id, cause, detail, txids, amount, since_s FROM freezes WHERE thawed_s IS NULL ORDER BY id")?;
+    let mut rows = statement.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let unreadable = |error: serde_json::Error| StoreError::Damaged(format!("table freezes: {error}"));
+        let cause: Cause = serde_json::from_value(row.get::<_, String>(1)?.into()).map_err(unreadable)?;
+        let txids: Vec<Txid> = serde_json::from_str(&row.get::<_, String>(3)?).map_err(unreadable)?;
+        let amount = row.get::<_, Option<i64>>(4)?.map(Amount::from_base_units);
+        let freeze = Freeze { cause, detail: row.get(2)?, txids, amount };
+        found.push(InForce { id: row.get(0)?, freeze, since: Timestamp(row.get(5)?) });
+    }
+    Ok(found)
+}

@@ -1,0 +1,1 @@
+-- payout: to be written

@@ -1,0 +1,194 @@
+//! One SQLite file per coin: opened by exactly one process at a time, migrated, written in immediate transactions with full sync.
+//!
+//! Only `records.rs` files hold SQL; they get a [`Tx`] and nothing else. A store has an id of its own, made when it is created,
+//! which stands in every mark, so that a wallet can tell which store paid.
+
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, TransactionBehavior};
+use rustix::fs::FlockOperation;
+use thiserror::Error;
+
+/// A transaction of the store.
+pub type Tx<'a> = rusqlite::Transaction<'a>;
+
+/// Schema changes in order; each runs once, in the transaction that bumps `user_version`.
+const MIGRATIONS: &[&str] = &[concat!(
+    include_str!("migrations/0001_store.sql"),
+    include_str!("migrations/0001_gate.sql"),
+    include_str!("migrations/0001_ledger.sql"),
+    include_str!("migrations/0001_payout.sql"),
+    include_str!("migrations/0001_audit.sql"),
+    include_str!("migrations/0001_backup.sql"),
+    include_str!("migrations/0001_repair.sql"),
+)];
+
+/// How long a reader of another process may hold us up.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why the store failed.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// Another process has it open.
+    #[error("{}: another bursar process holds this store; only one may write it at a time", .0.display())]
+    Held(PathBuf),
+    /// A newer bursar made it.
+    #[error("{}: the store has schema {found}, this bursar knows up to {known}: use the newer bursar", file.display())]
+    TooNew {
+        /// The database file.
+        file: PathBuf,
+        /// Its schema.
+        found: u32,
+        /// Our newest.
+        known: u32,
+    },
+    /// The file system.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// Which file or folder.
+        path: PathBuf,
+        /// The system's words.
+        error: std::io::Error,
+    },
+    /// SQLite.
+    #[error("store: {0}; nothing of this step was kept")]
+    Sqlite(#[from] rusqlite::Error),
+    /// A row that breaks a promise of the schema.
+    #[error("store: {0}")]
+    Damaged(String),
+}
+
+/// The open store of one coin.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+    id: String,
+    _lock: File,
+}
+
+impl Store {
+    /// Opens the store in `dir`, making folder (0700) and database (0600) if there are none.
+    ///
+    /// Fails with [`StoreError::Held`] when another process has it.
+    pub fn open(dir: &Path) -> Result<Store, StoreError> {
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |error| StoreError::Io { path, error }
+        };
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io(dir))?;
+        let lock = take_lock(dir)?;
+        let file = dir.join("bursar.db");
+        OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&file).map_err(io(&file))?;
+        let mut connection = Connection::open(&file)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        migrate(&mut connection, &file)?;
+        let id = store_id(&mut connection)?;
+        Ok(Store { connection, id, _lock: lock })
+    }
+
+    /// The store's own id: 32 hex digits.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Runs `work` in one transaction that is committed, synced, when it returns `Ok`, and leaves nothing otherwise.
+    pub fn write<T, E: From<StoreError>>(&mut self, work: impl FnOnce(&Tx<'_>) -> Result<T, E>) -> Result<T, E> {
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
+        let value = work(&tx)?;
+        tx.commit().map_err(StoreError::from)?;
+        Ok(value)
+    }
+
+    /// Runs `work` on one consistent view.
+    pub fn read<T, E: From<StoreError>>(&mut self, work: impl FnOnce(&Tx<'_>) -> Result<T, E>) -> Result<T, E> {
+        let tx = self.connection.transaction().map_err(StoreError::from)?;
+        work(&tx)
+    }
+
+    /// Writes a consistent copy to `file` by SQLite's backup API.
+    pub fn copy_to(&self, file: &Path) -> Result<(), StoreError> {
+        let mut target = Connection::open(file)?;
+        let backup = rusqlite::backup::Backup::new(&self.connection, &mut target)?;
+        backup.run_to_completion(1024, Duration::ZERO, None)?;
+        Ok(())
+    }
+}
+
+fn take_lock(dir: &Path) -> Result<File, StoreError> {
+    let path = dir.join("lock");
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+    let lock = lock.map_err(|error| StoreError::Io { path: path.clone(), error })?;
+    match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(lock),
+        Err(_) => Err(StoreError::Held(dir.to_owned())),
+    }
+}
+
+fn migrate(connection: &mut Connection, file: &Path) -> Result<(), StoreError> {
+    let known = MIGRATIONS.len() as u32;
+    let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found > known {
+        return Err(StoreError::TooNew { file: file.to_owned(), found, known });
+    }
+    for (version, sql) in (1_u32..).zip(MIGRATIONS).skip(found as usize) {
+        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        tx.execute_batch(sql)?;
+        tx.pragma_update(None, "user_version", version)?;
+        tx.commit()?;
+    }
+    Ok(())
+}
+
+fn store_id(connection: &mut Connection) -> Result<String, StoreError> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    tx.execute("INSERT INTO store (one, id) SELECT 1, lower(hex(randomblob(16))) WHERE NOT EXISTS (SELECT 1 FROM store)", [])?;
+    let id = tx.query_row("SELECT id FROM store", [], |row| row.get(0))?;
+    tx.commit()?;
+    Ok(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_process_at_a_time_and_the_id_lasts() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let id = store.id().to_owned();
+        assert_eq!(id.len(), 32);
+        assert!(matches!(Store::open(dir.path()), Err(StoreError::Held(_))));
+        drop(store);
+        assert_eq!(Store::open(dir.path()).unwrap().id(), id);
+    }
+
+    #[test]
+    fn a_failed_write_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(dir.path()).unwrap();
+        let failed: Result<(), StoreError> = store.write(|tx| {
+            tx.execute("UPDATE store SET id = 'changed'", [])?;
+            Err(StoreError::Damaged("no".to_owned()))
+        });
+        assert!(failed.is_err());
+        let kept: Result<String, StoreError> =
+            store.read(|tx| Ok(tx.query_row("SELECT id FROM store", [], |row| row.get(0))?));
+        assert_eq!(kept.unwrap(), store.id());
+    }
+
+    #[test]
+    fn a_store_from_the_future_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Store::open(dir.path()).unwrap());
+        let connection = Connection::open(dir.path().join("bursar.db")).unwrap();
+        connection.pragma_update(None, "user_version", 9999).unwrap();
+        drop(connection);
+        assert!(matches!(Store::open(dir.path()), Err(StoreError::TooNew { .. })));
+    }
+}
