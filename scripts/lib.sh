@@ -1,0 +1,50 @@
+# shellcheck shell=bash
+# What several scripts need. To be sourced, by a script that has set -euo pipefail.
+
+say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+# Whether Debian packages can be installed here without asking anybody for a password.
+can_install() {
+  command -v apt-get >/dev/null || return 1
+  [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null
+}
+
+# Names of those packages that are not installed.
+missing_packages() {
+  local package
+  for package in "$@"; do
+    case "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)" in
+      installed) ;;
+      *) printf '%s\n' "$package" ;;
+    esac
+  done
+}
+
+# Installs the Debian packages that are missing; does nothing, and needs no network, when none is.
+need_packages() {
+  local missing
+  command -v dpkg-query >/dev/null || { say "not Debian: taking it that these are here: $*"; return 0; }
+  mapfile -t missing < <(missing_packages "$@")
+  if [ "${#missing[@]}" = 0 ]; then return 0; fi
+  can_install || die "missing Debian packages: run as root 'apt-get install ${missing[*]}', then this again"
+  say "installing Debian packages: ${missing[*]}"
+  # The lists of a fresh system are empty, and old lists name packages that the mirror has since replaced: its words on
+  # that would only worry. Whatever else is wrong, the second try says it.
+  apt_install "${missing[@]}" 2>/dev/null || { as_root apt-get -qq update && apt_install "${missing[@]}"; } ||
+    die "apt could not install ${missing[*]}: see its words above"
+}
+
+apt_install() {
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq --yes --no-install-recommends install "$@" </dev/null >&2
+}
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+# What building needs: a C compiler and linker (SQLite and TLS come as C), and certificates to fetch crates.
+need_build_tools() {
+  need_packages build-essential ca-certificates pkg-config
+  command -v cargo >/dev/null || die "no cargo on PATH: install Rust with rustup, then run this again"
+}
