@@ -4,10 +4,13 @@ mod address;
 mod amount;
 mod hash;
 mod profile;
+mod profile_rules;
 mod time;
+mod toml_text;
 
 pub use address::{AddressError, check_address};
 pub use amount::{Amount, AmountError};
 pub use hash::{BlockHash, HashError, OutPoint, Txid};
-pub use profile::{BUILT_IN, Chain, ChainParams, Programs, Profile, ProfileError, Staking};
+pub use profile::{BUILT_IN, Chain, ChainParams, Profile, ProfileError, Programs, Staking};
 pub use time::Timestamp;
+pub(crate) use toml_text::{Fault, TomlText};

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::Amount;
+use super::profile_rules::check_profile;
+use super::toml_text::{Fault, TomlText};
 
 /// The profiles that are built into the binary, as (name, TOML text).
 pub const BUILT_IN: &[(&str, &str)] = &[
@@ -78,6 +80,10 @@ pub struct ChainParams {
     pub p2sh: Vec<u8>,
     /// Human-readable part of bech32 addresses; none where the coin has none.
     pub bech32: Option<String>,
+    /// Segwit rules are not in force on this chain: whoever makes a block could take what was paid to a bech32 address, so
+    /// payments to one are refused.
+    #[serde(default)]
+    pub segwit_inactive: bool,
     /// Human-readable parts of confidential addresses, whose outputs cannot be checked: always refused.
     #[serde(default)]
     pub confidential: Vec<String>,
@@ -115,12 +121,14 @@ pub struct Profile {
 
 /// Why a profile was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{file}:{line}: {problem}")]
+#[error("{file}:{line}: {}{problem}", if key.is_empty() { String::new() } else { format!("{key}: ") })]
 pub struct ProfileError {
     /// The file, or the built-in profile's name.
     pub file: String,
-    /// Line, from 1; 0 when unknown.
+    /// Line, from 1.
     pub line: usize,
+    /// The key, such as `chains.main.rpc_port`; empty when it concerns no key.
+    pub key: String,
     /// What is wrong and what to do.
     pub problem: String,
 }
@@ -128,11 +136,13 @@ pub struct ProfileError {
 impl Profile {
     /// Parses and checks a profile; `file` is what errors quote.
     pub fn parse(text: &str, file: &str) -> Result<Profile, ProfileError> {
-        toml::from_str(text).map_err(|error| ProfileError {
-            file: file.to_owned(),
-            line: error.span().map_or(0, |span| text[..span.start].lines().count().max(1)),
-            problem: error.message().to_owned(),
-        })
+        let toml = TomlText::new(text);
+        let refused =
+            |fault: Fault| ProfileError { file: file.to_owned(), line: fault.line, key: fault.key, problem: fault.problem };
+        let profile: Profile = toml::from_str(text).map_err(|error| refused(toml.explain(&error)))?;
+        check_profile(&profile)
+            .map_err(|(path, problem)| refused(toml.fault(&path.iter().map(String::as_str).collect::<Vec<_>>(), problem)))?;
+        Ok(profile)
     }
 
     /// A built-in profile by name.
@@ -143,9 +153,11 @@ impl Profile {
 
     /// The largest amount this coin can hold.
     pub fn max_money(&self) -> Amount {
-        let units_per_coin = 10_i64.pow(u32::from(self.decimals));
-        let coins = self.max_money_coins.and_then(|coins| i64::try_from(coins).ok());
-        Amount::from_base_units(coins.and_then(|coins| coins.checked_mul(units_per_coin)).unwrap_or(i64::MAX))
+        let units = self.max_money_coins.and_then(|coins| {
+            let units_per_coin = 10_u64.checked_pow(u32::from(self.decimals))?;
+            i64::try_from(coins.checked_mul(units_per_coin)?).ok()
+        });
+        Amount::from_base_units(units.unwrap_or(i64::MAX))
     }
 }
 
@@ -158,5 +170,92 @@ impl FromStr for Chain {
             "regtest" => Ok(Chain::Regtest),
             other => Err(format!("'{other}' is not a chain: main, test or regtest")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn litecoin() -> &'static str {
+        BUILT_IN.iter().find(|(name, _)| *name == "litecoin").unwrap().1
+    }
+
+    #[test]
+    fn built_in_profiles_are_whole() {
+        for (name, _) in BUILT_IN {
+            let profile = Profile::built_in(name).unwrap().unwrap();
+            assert_eq!(profile.name, *name);
+            assert_eq!(profile.chains.keys().copied().collect::<Vec<_>>(), [Chain::Main, Chain::Test, Chain::Regtest]);
+            assert!(profile.final_depth > profile.credit_depth, "{name}");
+        }
+        assert!(Profile::built_in("nocoin").is_none());
+    }
+
+    #[test]
+    fn facts_that_money_hangs_on() {
+        let of = |name: &str| Profile::built_in(name).unwrap().unwrap();
+        assert_eq!(of("peercoin").max_money(), Amount::from_base_units(21_000_000_000_000));
+        assert_eq!(of("litecoin").max_money(), Amount::from_base_units(8_400_000_000_000_000));
+        assert_eq!(of("dogecoin").max_money(), Amount::from_base_units(i64::MAX));
+        let switches = |name: &str| {
+            let staking = of(name).staking.unwrap();
+            staking.switches.into_iter().map(|(option, value)| format!("{option}={value}")).collect::<Vec<_>>()
+        };
+        assert_eq!(switches("peercoin"), ["minting=0", "reservebalance=20999999", "staking=0"]);
+        assert_eq!(switches("blackcoin"), ["donatetodevfund=0", "reservebalance=999999999", "staking=0"]);
+        assert!(["bitcoin", "litecoin", "dogecoin"].iter().all(|name| of(name).staking.is_none()));
+        let maturity = |name: &str| of(name).chains.values().map(|chain| chain.maturity).collect::<Vec<_>>();
+        assert_eq!(maturity("dogecoin"), [240, 240, 60]);
+        assert_eq!(maturity("peercoin"), [500, 60, 60]);
+        assert_eq!(maturity("blackcoin"), [500, 10, 10]);
+    }
+
+    #[test]
+    fn faulty_profiles_are_refused_with_line_and_key() {
+        for (right, wrong, key) in [
+            ("ticker = \"LTC\"", "ticker = \"ltc\"", "ticker"),
+            ("name = \"litecoin\"", "name = \"Lite Coin\"", "name"),
+            ("decimals = 8", "decimals = 9", "decimals"),
+            ("decimals = 8", "decimal = 8", "decimal"),
+            ("decimals = 8", "decimals = \"8\"", "decimals"),
+            ("max_money_coins = 84000000", "max_money_coins = 840000000000", "max_money_coins"),
+            ("max_money_coins = 84000000", "max_money_coins = 0", "max_money_coins"),
+            ("block_time_s = 150", "block_time_s = 0", "block_time_s"),
+            ("credit_depth = 6", "credit_depth = 0", "credit_depth"),
+            ("final_depth = 24", "final_depth = 5", "final_depth"),
+            ("conf_file = \"litecoin.conf\"", "conf_file = \"../litecoin.conf\"", "conf_file"),
+            ("cli = \"litecoin-cli\"", "cli = \"/usr/bin/x\"", "programs.cli"),
+            ("rpc_port = 19443", "rpc_port = 0", "chains.regtest.rpc_port"),
+            ("p2p_port = 19444", "p2p_port = 19443", "chains.regtest.p2p_port"),
+            ("dir = \"regtest\"", "dir = \"testnet4\"", "chains.regtest.dir"),
+            ("dir = \"regtest\"", "dir = \"..\"", "chains.regtest.dir"),
+            ("dir = \"\"", "dir = \"main\"", "chains.main.dir"),
+            ("section = \"regtest\"", "section = \"a]\"", "chains.regtest.section"),
+            ("p2pkh = [48]", "p2pkh = []", "chains.main.p2pkh"),
+            ("p2sh = [50, 5]", "p2sh = [50, 48]", "chains.main.p2sh"),
+            ("p2sh = [50, 5]", "p2sh = [50, 256]", "chains.main.p2sh"),
+            ("bech32 = \"rltc\"", "bech32 = \"RLTC\"", "chains.regtest.bech32"),
+            ("confidential = [\"ltcmweb\", \"tmweb\"]", "confidential = [\"ltc\"]", "chains.main.confidential"),
+        ] {
+            let text = litecoin().replacen(right, wrong, 1);
+            assert_ne!(text, litecoin(), "{right} is not there");
+            let error = Profile::parse(&text, "x.toml").expect_err(wrong);
+            let line = litecoin().lines().position(|line| line == right).unwrap() + 1;
+            assert_eq!((error.line, error.key.as_str()), (line, key), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_profile_needs_chains_and_sound_switches() {
+        let (head, _) = litecoin().split_once("[chains.main]").unwrap();
+        let refused = |text: String| Profile::parse(&text, "x.toml").unwrap_err().key;
+        assert_eq!(refused(format!("{head}[chains]\n")), "chains");
+        assert_eq!(refused(head.to_owned()), "chains");
+        assert_eq!(refused(format!("{}[staking.switches]\n", litecoin())), "staking.switches");
+        assert_eq!(
+            refused(format!("{}[staking.switches]\nstaking = \"0\\nrpcbind=0.0.0.0\"\n", litecoin())),
+            "staking.switches.staking"
+        );
     }
 }

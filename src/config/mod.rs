@@ -1,5 +1,22 @@
 //! `bursar.toml` as checked settings. Errors name file, line, key and fix; unknown keys are errors.
+//!
+//! [`Settings::load`] reads the file and whatever profiles it points to, and nothing else: whether a daemon, a directory or
+//! an identity is really there is for those to say who use it. What comes out is complete (every default filled in) and
+//! free of contradictions within the file.
 
+mod coin_rules;
+mod daemon_rules;
+mod host_rules;
+mod load;
+mod profiles;
+mod raw;
 mod settings;
+mod source;
 
 pub use settings::*;
+
+/// A commented `bursar.toml`, for `bursar init`: every key there is, with unit, default and reason.
+pub const EXAMPLE: &str = include_str!("../../config/bursar.toml");
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use thiserror::Error;
 
@@ -13,6 +13,8 @@ use crate::coin::{Amount, Chain, ChainParams, Profile};
 pub struct Settings {
     /// The file that was read.
     pub file: PathBuf,
+    /// Every profile there is, by name: built in, or from `profiles_dir`.
+    pub profiles: BTreeMap<String, Profile>,
     /// Coin instances by name.
     pub coins: BTreeMap<String, CoinSettings>,
 }
@@ -140,22 +142,42 @@ pub struct BackupSettings {
 
 /// Why the settings were refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{}:{line}: {key}: {problem}", file.display())]
+#[error("{}", one_line(self))]
 pub struct ConfigError {
     /// The file.
     pub file: PathBuf,
     /// Line, from 1; 0 when it concerns the whole file.
     pub line: usize,
-    /// The key, such as `coins.ltc.daemon.rpc_port`.
+    /// The key, such as `coins.ltc.daemon.rpc_port`; empty when it concerns no key.
     pub key: String,
     /// What is wrong and how to fix it.
     pub problem: String,
 }
 
+/// `file:line: key: problem`, without what is not known.
+fn one_line(error: &ConfigError) -> String {
+    let mut text = error.file.display().to_string();
+    if error.line > 0 {
+        text.push_str(&format!(":{}", error.line));
+    }
+    if !error.key.is_empty() {
+        text.push_str(&format!(": {}", error.key));
+    }
+    format!("{text}: {}", error.problem)
+}
+
 impl Settings {
-    /// Reads and checks `file`.
-    pub fn load(file: &Path) -> Result<Settings, ConfigError> {
-        Err(ConfigError { file: file.to_owned(), line: 0, key: String::new(), problem: "not built".to_owned() })
+    /// The named coin instance or, when there is just one, that one.
+    pub fn coin(&self, name: Option<&str>) -> Result<&CoinSettings, ConfigError> {
+        let names = || self.coins.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let refused = |problem: String| ConfigError { file: self.file.clone(), line: 0, key: "coins".to_owned(), problem };
+        match name {
+            Some(name) => self.coins.get(name).ok_or_else(|| refused(format!("no coin '{name}' here; there are: {}", names()))),
+            None => match self.coins.values().collect::<Vec<_>>().as_slice() {
+                [only] => Ok(only),
+                _ => Err(refused(format!("there are several coins: name one with --coin: {}", names()))),
+            },
+        }
     }
 }
 

@@ -1,0 +1,186 @@
+//! What a profile must be before it is used: ranges and clashes. Pure.
+
+use std::collections::BTreeSet;
+
+use super::{Chain, ChainParams, Profile};
+
+/// Decimals beyond these do not leave enough of 64 bits for whole coins.
+const MAX_DECIMALS: u8 = 8;
+/// A block time beyond a day is a typo.
+const MAX_BLOCK_TIME_S: u64 = 86_400;
+/// The longest human-readable part that bech32 (BIP 173) allows.
+const MAX_HRP_CHARS: usize = 83;
+
+/// The key at fault and what is wrong with it.
+type Refusal = (Vec<String>, String);
+
+fn refuse(path: &[&str], problem: impl Into<String>) -> Result<(), Refusal> {
+    Err((path.iter().map(|&segment| segment.to_owned()).collect(), problem.into()))
+}
+
+/// Checks ranges and clashes; the first fault is returned.
+pub(super) fn check_profile(profile: &Profile) -> Result<(), Refusal> {
+    check_names(profile)?;
+    check_numbers(profile)?;
+    check_staking(profile)?;
+    if profile.chains.is_empty() {
+        return refuse(&["chains"], "a coin needs at least one chain: add a table [chains.main]");
+    }
+    let mut dirs = BTreeSet::new();
+    for (chain, params) in &profile.chains {
+        check_chain(*chain, params)?;
+        if !dirs.insert(&params.dir) {
+            return refuse(
+                &["chains", &chain.to_string(), "dir"],
+                format!("'{}' is the folder of another chain too: name the folder that the daemon uses", params.dir),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn check_names(profile: &Profile) -> Result<(), Refusal> {
+    if !is_plain_name(&profile.name) {
+        return refuse(&["name"], format!("'{}' is not a name: use 1 to 32 of a-z, 0-9 and '-'", profile.name));
+    }
+    let ticker_is_plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
+    if !(1..=12).contains(&profile.ticker.len()) || !profile.ticker.chars().all(ticker_is_plain) {
+        return refuse(&["ticker"], format!("'{}' is not a ticker: use 1 to 12 of A-Z and 0-9", profile.ticker));
+    }
+    if !is_file_name(&profile.conf_file) {
+        return refuse(&["conf_file"], format!("'{}' must be a bare file name such as litecoin.conf", profile.conf_file));
+    }
+    let programs = &profile.programs;
+    let tool = programs.wallet_tool.as_ref().map(|tool| ("wallet_tool", tool));
+    for (key, program) in [("daemon", &programs.daemon), ("cli", &programs.cli)].into_iter().chain(tool) {
+        if !is_file_name(program) {
+            return refuse(
+                &["programs", key],
+                format!("'{program}' must be a bare program name; a path belongs into bursar.toml, coins.NAME.daemon.program"),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn check_numbers(profile: &Profile) -> Result<(), Refusal> {
+    if profile.decimals > MAX_DECIMALS {
+        return refuse(&["decimals"], format!("{} is more than {MAX_DECIMALS} decimals", profile.decimals));
+    }
+    if let Some(coins) = profile.max_money_coins {
+        let units = 10_u64.checked_pow(u32::from(profile.decimals)).and_then(|unit| unit.checked_mul(coins));
+        if coins == 0 || units.is_none_or(|units| i64::try_from(units).is_err()) {
+            return refuse(
+                &["max_money_coins"],
+                format!(
+                    "{coins} whole coins do not fit into 64 bits of base units, or are none; leave it out where there is no cap"
+                ),
+            );
+        }
+    }
+    if !(1..=MAX_BLOCK_TIME_S).contains(&profile.block_time_s) {
+        return refuse(&["block_time_s"], format!("must be 1 to {MAX_BLOCK_TIME_S} seconds"));
+    }
+    if profile.credit_depth == 0 {
+        return refuse(&["credit_depth"], "must be at least 1: unconfirmed deposits can be taken back");
+    }
+    if profile.final_depth < profile.credit_depth {
+        return refuse(&["final_depth"], format!("must be at least credit_depth ({})", profile.credit_depth));
+    }
+    Ok(())
+}
+
+fn check_staking(profile: &Profile) -> Result<(), Refusal> {
+    let Some(staking) = &profile.staking else { return Ok(()) };
+    if staking.switches.is_empty() {
+        return refuse(
+            &["staking", "switches"],
+            "a proof-of-stake coin needs the options that switch staking off, such as staking = \"0\"",
+        );
+    }
+    for (option, value) in &staking.switches {
+        let path = ["staking", "switches", option.as_str()];
+        if option.is_empty() || !option.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) {
+            return refuse(&path, "must be a conf option without dash, of a-z and 0-9");
+        }
+        if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.') {
+            return refuse(&path, format!("'{value}' must be a plain value such as \"0\""));
+        }
+    }
+    Ok(())
+}
+
+fn check_chain(chain: Chain, params: &ChainParams) -> Result<(), Refusal> {
+    let name = chain.to_string();
+    let at = |key: &str, problem: &str| refuse(&["chains", &name, key], problem);
+    if params.rpc_port == 0 {
+        return at("rpc_port", "must not be 0");
+    }
+    if params.p2p_port == 0 {
+        return at("p2p_port", "must not be 0");
+    }
+    if params.rpc_port == params.p2p_port {
+        return at("p2p_port", "must not be rpc_port: the daemon cannot open one port twice");
+    }
+    if params.maturity == 0 {
+        return at("maturity", "must be at least 1");
+    }
+    check_place(chain, params)?;
+    check_addresses(chain, params)
+}
+
+/// Folder and section: only the main chain has neither.
+fn check_place(chain: Chain, params: &ChainParams) -> Result<(), Refusal> {
+    let name = chain.to_string();
+    if chain == Chain::Main && !params.dir.is_empty() {
+        return refuse(&["chains", &name, "dir"], "must be \"\": the main chain lives in the data directory itself");
+    }
+    if chain != Chain::Main && !is_file_name(&params.dir) {
+        return refuse(&["chains", &name, "dir"], "must be the bare name of the chain's folder, such as \"regtest\"");
+    }
+    match &params.section {
+        Some(_) if chain == Chain::Main => {
+            refuse(&["chains", &name, "section"], "must be left out: options of the main chain stand at the top of the conf file")
+        }
+        Some(section) if !is_plain_name(section) => refuse(&["chains", &name, "section"], "must be of a-z, 0-9 and '-'"),
+        _ => Ok(()),
+    }
+}
+
+fn check_addresses(chain: Chain, params: &ChainParams) -> Result<(), Refusal> {
+    let name = chain.to_string();
+    if params.p2pkh.is_empty() {
+        return refuse(&["chains", &name, "p2pkh"], "must name at least one version byte");
+    }
+    let mut versions = BTreeSet::new();
+    for (key, version) in params.p2pkh.iter().map(|v| ("p2pkh", v)).chain(params.p2sh.iter().map(|v| ("p2sh", v))) {
+        if !versions.insert(version) {
+            return refuse(&["chains", &name, key], format!("version byte {version} is named twice"));
+        }
+    }
+    let mut prefixes = BTreeSet::new();
+    let confidential = params.confidential.iter().map(|prefix| ("confidential", prefix));
+    for (key, prefix) in params.bech32.iter().map(|prefix| ("bech32", prefix)).chain(confidential) {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        if prefix.is_empty() || prefix.len() > MAX_HRP_CHARS || !prefix.bytes().all(plain) {
+            return refuse(&["chains", &name, key], format!("'{prefix}' is not an address prefix: use a-z and 0-9"));
+        }
+        if !prefixes.insert(prefix) {
+            return refuse(&["chains", &name, key], format!("prefix '{prefix}' is named twice"));
+        }
+    }
+    if params.segwit_inactive && params.bech32.is_none() {
+        return refuse(&["chains", &name, "segwit_inactive"], "says nothing without bech32: leave it out");
+    }
+    Ok(())
+}
+
+fn is_plain_name(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=32).contains(&text.len()) && text.bytes().all(plain)
+}
+
+fn is_file_name(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'+');
+    (1..=64).contains(&text.len()) && !text.starts_with(['.', '-']) && text.bytes().all(plain)
+}

@@ -1,0 +1,193 @@
+//! What the values of one coin must be. Limits are for slips of the finger: each is far beyond what makes sense.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::{Component, Path, PathBuf};
+
+use tokio_cron_scheduler::Job;
+
+use super::ConfigError;
+use super::raw::RawLedger;
+use super::source::Source;
+use crate::coin::{Amount, Profile};
+
+/// Outputs of one transaction that every daemon tried can still relay: 3203 to 3222 fit its 100,000 virtual bytes.
+const OUTPUTS: RangeInclusive<u16> = 1..=3000;
+/// Base units per virtual byte. Above the range a fee per thousand bytes was probably meant.
+const FEE_RATE_PER_VB: RangeInclusive<u64> = 1..=10_000;
+/// Confirmations. Deeper than the range, on any coin, is a typo.
+const DEPTH: RangeInclusive<u64> = 1..=10_000;
+/// Characters of a coin instance's name: it becomes part of user, unit and folder names.
+const MAX_COIN_NAME_CHARS: usize = 32;
+/// Characters of a wallet's name: it becomes a folder's name.
+const MAX_WALLET_NAME_CHARS: usize = 64;
+
+/// Whose settings are being checked, and where they are written.
+pub(super) struct Place<'s> {
+    pub(super) source: &'s Source<'s>,
+    pub(super) coin: &'s str,
+}
+
+impl Place<'_> {
+    /// A refusal of the value at `path` below this coin's table.
+    pub(super) fn refuse(&self, path: &[&str], problem: impl Into<String>) -> ConfigError {
+        let full: Vec<&str> = ["coins", self.coin].into_iter().chain(path.iter().copied()).collect();
+        self.source.refuse(&full, problem)
+    }
+
+    /// `value`, or the refusal of one outside `range`; `why` says what the limit is for.
+    pub(super) fn within<T: PartialOrd + std::fmt::Display>(
+        &self,
+        path: &[&str],
+        value: T,
+        range: &RangeInclusive<T>,
+        why: &str,
+    ) -> Result<T, ConfigError> {
+        if range.contains(&value) {
+            return Ok(value);
+        }
+        Err(self.refuse(path, format!("{value} is outside {} to {}: {why}", range.start(), range.end())))
+    }
+}
+
+pub(super) fn check_coin_name(place: &Place<'_>) -> Result<(), ConfigError> {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let name = place.coin;
+    if (1..=MAX_COIN_NAME_CHARS).contains(&name.len()) && name.bytes().all(plain) && !name.starts_with('-') {
+        return Ok(());
+    }
+    Err(place
+        .refuse(&[], format!("a coin's name has 1 to {MAX_COIN_NAME_CHARS} of a-z, 0-9 and '-', and does not begin with '-'")))
+}
+
+pub(super) fn wallet_name(place: &Place<'_>, name: String) -> Result<String, ConfigError> {
+    let path = ["wallet", "name"];
+    let breaks_paths_or_conf = |c: char| c.is_control() || matches!(c, '/' | '\\' | '#' | '"');
+    if name.contains(breaks_paths_or_conf) || name.contains("..") || name == "." || name.trim() != name {
+        return Err(place.refuse(
+            &path,
+            "a wallet's name must not contain '/', '\\', '..', '#', quotes or control characters, nor begin or end with a space",
+        ));
+    }
+    if name.chars().count() > MAX_WALLET_NAME_CHARS {
+        return Err(place.refuse(&path, format!("a wallet's name has {MAX_WALLET_NAME_CHARS} characters at most")));
+    }
+    Ok(name)
+}
+
+/// Depths at which a deposit is credited and a transaction is final.
+pub(super) fn depths(place: &Place<'_>, raw: &RawLedger, profile: &Profile) -> Result<(u64, u64), ConfigError> {
+    let why = "confirmations, at least one because unconfirmed deposits can be taken back";
+    let credit = raw.credit_depth.unwrap_or(profile.credit_depth);
+    place.within(&["ledger", "credit_depth"], credit, &DEPTH, why)?;
+    let last = raw.final_depth.unwrap_or(profile.final_depth);
+    place.within(&["ledger", "final_depth"], last, &DEPTH, why)?;
+    if last < credit {
+        let key = if raw.final_depth.is_some() { "final_depth" } else { "credit_depth" };
+        let problem = format!(
+            "final_depth ({last}) is below credit_depth ({credit}): a credited deposit must not be more certain than a final one"
+        );
+        return Err(place.refuse(&["ledger", key], problem));
+    }
+    Ok((credit, last))
+}
+
+pub(super) fn max_outputs(place: &Place<'_>, outputs: u16) -> Result<usize, ConfigError> {
+    place.within(&["payouts", "max_outputs"], outputs, &OUTPUTS, "larger transactions are not relayed").map(usize::from)
+}
+
+pub(super) fn fee_rate(place: &Place<'_>, rate: Option<u64>) -> Result<Option<u64>, ConfigError> {
+    let why = "it counts base units per virtual byte, not per thousand bytes; leave it out for the daemon's estimate";
+    rate.map(|rate| place.within(&["payouts", "fee_rate_per_vb"], rate, &FEE_RATE_PER_VB, why)).transpose()
+}
+
+pub(super) fn max_amount(place: &Place<'_>, text: Option<&str>, profile: &Profile) -> Result<Option<Amount>, ConfigError> {
+    let Some(text) = text else { return Ok(None) };
+    let path = ["payouts", "max_amount"];
+    let amount = Amount::parse_payment(text, profile.decimals).map_err(|error| place.refuse(&path, error.to_string()))?;
+    if amount > profile.max_money() {
+        return Err(place.refuse(&path, format!("'{text}' is above all the money that {} can have", profile.name)));
+    }
+    Ok(Some(amount))
+}
+
+/// A schedule, read by the scheduler that will run it.
+pub(super) fn cron(place: &Place<'_>, job: &str, text: Option<String>, default: &str) -> Result<String, ConfigError> {
+    let text = text.unwrap_or_else(|| default.to_owned());
+    let path = ["schedule", job];
+    let fields = text.split_whitespace().count();
+    if fields != 6 {
+        return Err(place.refuse(
+            &path,
+            format!(
+                "'{text}' has {fields} fields; write six: second minute hour day month weekday, in UTC, such as \"{default}\""
+            ),
+        ));
+    }
+    match Job::new(text.as_str(), |_, _| ()) {
+        Ok(_) => Ok(text),
+        Err(_) => Err(place.refuse(
+            &path,
+            format!("'{text}' is not a schedule: second minute hour day month weekday, in UTC, such as \"{default}\""),
+        )),
+    }
+}
+
+pub(super) fn recipients(place: &Place<'_>, recipients: Vec<String>) -> Result<Vec<String>, ConfigError> {
+    for recipient in &recipients {
+        if recipient.parse::<age::x25519::Recipient>().is_ok() {
+            continue;
+        }
+        let problem = if recipient.to_ascii_uppercase().starts_with("AGE-SECRET-KEY-") {
+            "this is a secret key: put the public age1… recipient here, keep the key away from this machine, and make a new pair if others could read this file".to_owned()
+        } else {
+            format!("'{recipient}' is not an age recipient: `age-keygen` prints one as \"public key: age1…\"")
+        };
+        return Err(place.refuse(&["backup", "recipients"], problem));
+    }
+    Ok(recipients)
+}
+
+/// The backup directories, absolute; no two the same.
+pub(super) fn directories(place: &Place<'_>, base: &Path, dirs: Vec<PathBuf>) -> Result<Vec<PathBuf>, ConfigError> {
+    let path = ["backup", "directories"];
+    let mut seen = BTreeSet::new();
+    let mut absolute = Vec::new();
+    for dir in dirs {
+        if dir.as_os_str().is_empty() {
+            return Err(place.refuse(&path, "a directory must not be empty"));
+        }
+        let dir = base.join(dir);
+        if !seen.insert(plain_path(&dir)) {
+            return Err(place.refuse(&path, format!("{} is named twice: copies in one place are lost together", dir.display())));
+        }
+        absolute.push(dir);
+    }
+    Ok(absolute)
+}
+
+pub(super) fn http_listen(place: &Place<'_>, listen: Option<SocketAddr>) -> Result<Option<SocketAddr>, ConfigError> {
+    match listen {
+        Some(address) if !address.ip().is_loopback() => Err(place.refuse(
+            &["http", "listen"],
+            format!("{address} is not on loopback: listen on 127.0.0.1 and put a proxy with TLS and a password in front"),
+        )),
+        listen => Ok(listen),
+    }
+}
+
+/// A path without `.` and `x/..`, for comparing; symbolic links are not followed.
+pub(super) fn plain_path(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                plain.pop();
+            }
+            other => plain.push(other),
+        }
+    }
+    plain
+}

@@ -1,0 +1,98 @@
+//! From the file to the settings: read, parse, fill in defaults, check each coin, check all coins together.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::coin_rules::Place;
+use super::raw::{RawCoin, RawSettings};
+use super::source::{self, Source};
+use super::{BackupSettings, CoinSettings, ConfigError, PayoutSettings, ScheduleSettings, Settings, WalletSettings};
+use super::{coin_rules, daemon_rules, host_rules, profiles};
+use crate::coin::{ChainParams, Profile};
+
+/// Where the state of coin instances is kept unless set.
+const STATE_ROOT: &str = "/var/lib/bursar";
+/// The wallet that bursar has the daemon make or load, unless set.
+const WALLET_NAME: &str = "bursar";
+/// Outputs of one batch unless set: 500 bring the fee within one percent of what larger batches cost.
+const MAX_OUTPUTS: u16 = 500;
+
+impl Settings {
+    /// Reads and checks `file`, and the profiles that it points to.
+    pub fn load(file: &Path) -> Result<Settings, ConfigError> {
+        let text = source::read(file)?;
+        let source = Source::new(file, &text);
+        let raw: RawSettings = source.parse()?;
+        // Everything is absolute from here on: the daemon and the service may run in other folders.
+        let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+        let base = file.parent().unwrap_or(Path::new("/"));
+        let profiles_dir = raw.profiles_dir.as_ref().map(|dir| base.join(dir));
+        let profiles = profiles::load(profiles_dir.as_deref())?;
+        if raw.coins.is_empty() {
+            return Err(source.refuse(&["coins"], "there is no coin: add a table such as [coins.ltc] with profile and chain"));
+        }
+        let mut coins = BTreeMap::new();
+        for (name, raw) in raw.coins {
+            let place = Place { source: &source, coin: &name };
+            let coin = coin(&place, base, &profiles, raw)?;
+            coins.insert(name, coin);
+        }
+        host_rules::check(&coins, &source)?;
+        Ok(Settings { file, profiles, coins })
+    }
+}
+
+fn coin(place: &Place<'_>, base: &Path, profiles: &BTreeMap<String, Profile>, raw: RawCoin) -> Result<CoinSettings, ConfigError> {
+    coin_rules::check_coin_name(place)?;
+    let (profile, params) = profile_and_chain(place, profiles, &raw)?;
+    let (credit_depth, final_depth) = coin_rules::depths(place, &raw.ledger, &profile)?;
+    Ok(CoinSettings {
+        name: place.coin.to_owned(),
+        chain: raw.chain,
+        state_dir: base.join(raw.state_dir.unwrap_or_else(|| Path::new(STATE_ROOT).join(place.coin))),
+        daemon: daemon_rules::daemon(place, base, raw.daemon, &profile, &params)?,
+        wallet: WalletSettings {
+            name: coin_rules::wallet_name(place, raw.wallet.name.unwrap_or_else(|| WALLET_NAME.to_owned()))?,
+        },
+        payouts: PayoutSettings {
+            max_outputs: coin_rules::max_outputs(place, raw.payouts.max_outputs.unwrap_or(MAX_OUTPUTS))?,
+            fee_rate_per_vb: coin_rules::fee_rate(place, raw.payouts.fee_rate_per_vb)?,
+            max_amount: coin_rules::max_amount(place, raw.payouts.max_amount.as_deref(), &profile)?,
+        },
+        schedule: ScheduleSettings {
+            sync: coin_rules::cron(place, "sync", raw.schedule.sync, "*/15 * * * * *")?,
+            flush: coin_rules::cron(place, "flush", raw.schedule.flush, "0 */10 * * * *")?,
+            audit: coin_rules::cron(place, "audit", raw.schedule.audit, "30 7 * * * *")?,
+            backup: coin_rules::cron(place, "backup", raw.schedule.backup, "0 17 */6 * * *")?,
+            drill: coin_rules::cron(place, "drill", raw.schedule.drill, "0 43 3 * * 0")?,
+        },
+        backup: BackupSettings {
+            recipients: coin_rules::recipients(place, raw.backup.recipients)?,
+            identity_file: raw.backup.identity_file.map(|file| base.join(file)),
+            directories: coin_rules::directories(place, base, raw.backup.directories)?,
+        },
+        http_listen: coin_rules::http_listen(place, raw.http.listen)?,
+        credit_depth,
+        final_depth,
+        profile,
+        params,
+    })
+}
+
+fn profile_and_chain(
+    place: &Place<'_>,
+    profiles: &BTreeMap<String, Profile>,
+    raw: &RawCoin,
+) -> Result<(Profile, ChainParams), ConfigError> {
+    let Some(profile) = profiles.get(&raw.profile) else {
+        let known = profiles.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let problem = format!("there is no profile '{}': use one of {known}, or put {0}.toml into profiles_dir", raw.profile);
+        return Err(place.refuse(&["profile"], problem));
+    };
+    let Some(params) = profile.chains.get(&raw.chain) else {
+        let known = profile.chains.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let problem = format!("profile '{}' has no chain '{}': it has {known}", profile.name, raw.chain);
+        return Err(place.refuse(&["chain"], problem));
+    };
+    Ok((profile.clone(), params.clone()))
+}

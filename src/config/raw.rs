@@ -1,0 +1,115 @@
+//! `bursar.toml` as it is written: types only. Meaning, defaults and limits are in the modules beside.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::coin::Chain;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSettings {
+    pub(super) profiles_dir: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) coins: BTreeMap<String, RawCoin>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCoin {
+    pub(super) profile: String,
+    pub(super) chain: Chain,
+    pub(super) state_dir: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) daemon: RawDaemon,
+    #[serde(default)]
+    pub(super) wallet: RawWallet,
+    #[serde(default)]
+    pub(super) ledger: RawLedger,
+    #[serde(default)]
+    pub(super) payouts: RawPayouts,
+    #[serde(default)]
+    pub(super) schedule: RawSchedule,
+    #[serde(default)]
+    pub(super) backup: RawBackup,
+    #[serde(default)]
+    pub(super) http: RawHttp,
+}
+
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RawMode {
+    Keep,
+    Attach,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawDaemon {
+    pub(super) mode: Option<RawMode>,
+    pub(super) program: Option<PathBuf>,
+    pub(super) rpc_port: Option<u16>,
+    pub(super) rpc_connect: Option<SocketAddr>,
+    pub(super) rpc_credentials_file: Option<PathBuf>,
+    pub(super) p2p_port: Option<u16>,
+    pub(super) listen: Option<bool>,
+    #[serde(default)]
+    pub(super) connect: Vec<String>,
+    pub(super) rpc_threads: Option<u16>,
+    pub(super) rpc_work_queue: Option<u16>,
+    pub(super) rpc_concurrency: Option<u16>,
+    pub(super) max_connections: Option<u16>,
+    pub(super) dbcache_mib: Option<u32>,
+    pub(super) keypool: Option<u32>,
+    pub(super) stop_timeout_s: Option<u64>,
+    pub(super) start_timeout_s: Option<u64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawWallet {
+    pub(super) name: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLedger {
+    pub(super) credit_depth: Option<u64>,
+    pub(super) final_depth: Option<u64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPayouts {
+    pub(super) max_outputs: Option<u16>,
+    pub(super) fee_rate_per_vb: Option<u64>,
+    pub(super) max_amount: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSchedule {
+    pub(super) sync: Option<String>,
+    pub(super) flush: Option<String>,
+    pub(super) audit: Option<String>,
+    pub(super) backup: Option<String>,
+    pub(super) drill: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawBackup {
+    #[serde(default)]
+    pub(super) recipients: Vec<String>,
+    pub(super) identity_file: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) directories: Vec<PathBuf>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawHttp {
+    pub(super) listen: Option<SocketAddr>,
+}
