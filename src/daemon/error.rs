@@ -47,6 +47,26 @@ pub enum RpcError {
         /// The daemon's text.
         message: String,
     },
+    /// Refused here, before a byte was written: the call was wrong or dangerous, or this daemon cannot do it.
+    #[error("{method}: not sent: {reason}")]
+    Refused {
+        /// The method that was to be called.
+        method: String,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// The daemon answers, but it is not the one that is configured.
+    #[error(
+        "the daemon at {address} is not the configured one: it has {found}, not {expected}; nothing was asked of it. Check the coin's              chain, rpc_connect and wallet name in bursar.toml against that daemon"
+    )]
+    WrongDaemon {
+        /// Where.
+        address: String,
+        /// What bursar.toml says, such as `chain main`.
+        expected: String,
+        /// What the daemon says.
+        found: String,
+    },
     /// An answer that we cannot read.
     #[error("{method}: the daemon's answer could not be read: {reason}")]
     Unreadable {
@@ -83,7 +103,7 @@ impl RpcError {
     /// The daemon cannot have acted on the call, whatever the method.
     pub fn is_certainly_not_run(&self) -> bool {
         match self {
-            RpcError::NotConnected { .. } => true,
+            RpcError::NotConnected { .. } | RpcError::Refused { .. } | RpcError::WrongDaemon { .. } => true,
             RpcError::Http { status, body, .. } => {
                 matches!(status, 401 | 403 | 404) || body.trim() == "Work queue depth exceeded"
             }
@@ -98,7 +118,7 @@ impl RpcError {
             RpcError::NotConnected { .. } | RpcError::Lost { .. } => true,
             RpcError::Http { status, body, .. } => *status == 503 || body.trim() == "Work queue depth exceeded",
             RpcError::Daemon { .. } => self.is_warming_up(),
-            RpcError::Unreadable { .. } => false,
+            RpcError::Unreadable { .. } | RpcError::Refused { .. } | RpcError::WrongDaemon { .. } => false,
         }
     }
 }

@@ -2,8 +2,27 @@
 //!
 //! Nothing here retries. Every call has a deadline, and every failure says whether the daemon can have acted on it.
 
+mod conf;
+mod credentials;
 mod error;
+mod http;
+mod limits;
+mod options;
+mod probe;
+mod rpc;
+mod rpc_wallet;
+mod rpcauth;
+mod slots;
+mod transport;
 mod wallet;
 
+pub use conf::render;
 pub use error::RpcError;
+pub use http::{Answer as HttpAnswer, AnswerReader, HttpError};
+pub use limits::Limits;
+pub use options::{OptionsUnknown, known_options};
+pub use probe::{Abilities, RescanWay, SendmanyForm};
+pub use rpc::Rpc;
+pub use rpc_wallet::RpcWallet;
+pub use rpcauth::rpcauth;
 pub use wallet::*;

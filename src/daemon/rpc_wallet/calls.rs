@@ -1,0 +1,271 @@
+//! The calls of [`Wallet`], each by the best RPC that the probe found.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Number, Value, json};
+use sha2::{Digest, Sha256};
+
+use super::super::probe::RescanWay;
+use super::super::{
+    AddressFacts, BalanceSource, Balances, BlockPlace, DecodedTx, Entry, Listing, RpcError, SendMany, Tip, TxOutput, Unspent,
+    Wallet, WalletIdentity, WalletTx,
+};
+use super::replies::{
+    AddressReply, BalancesReply, ChainReply, DecodedReply, DescriptorsReply, EntryReply, HeaderReply, ListingReply,
+    ReceivedReply, TransactionReply, UnspentReply, WalletBalanceReply, WalletInfoReply, amount, amount_if_any,
+};
+use super::{RpcWallet, order};
+use crate::coin::{BlockHash, OutPoint, Txid};
+
+/// "Not found", of blocks and transactions; also of bad addresses.
+const NOT_FOUND: i64 = -5;
+/// `sendrawtransaction`: it is in a block already.
+const ALREADY_IN_CHAIN: i64 = -27;
+
+impl RpcWallet {
+    fn ask<T: DeserializeOwned>(&self, method: &str, args: &[Value]) -> Result<T, RpcError> {
+        self.wallet.call(method, args)
+    }
+
+    fn wallet_info(&self) -> Result<WalletInfoReply, RpcError> {
+        let method = if self.abilities.has("getwalletinfo") { "getwalletinfo" } else { "getinfo" };
+        self.ask(method, &[])
+    }
+
+    /// What lasts as long as the keys do. Descriptors are hashed without their ranges, which grow with use.
+    fn fingerprint(&self, info: &WalletInfoReply) -> Result<Option<String>, RpcError> {
+        if !info.descriptors || !self.abilities.has("listdescriptors") {
+            return Ok(info.hdseedid.clone().or_else(|| info.hdmasterkeyid.clone()));
+        }
+        let reply: DescriptorsReply = self.ask("listdescriptors", &[])?;
+        let sorted: BTreeSet<String> = reply.descriptors.into_iter().map(|descriptor| descriptor.desc).collect();
+        let mut hash = Sha256::new();
+        for descriptor in sorted {
+            hash.update(descriptor.as_bytes());
+            hash.update(b"\n");
+        }
+        Ok(Some(hex::encode(hash.finalize())))
+    }
+
+    fn entries(&self, replies: Vec<EntryReply>) -> Result<Vec<Entry>, RpcError> {
+        replies.into_iter().map(|reply| reply.into_entry("listsinceblock", self.decimals)).collect()
+    }
+
+    /// Coins of `listaddressgroupings`: `[[[address, amount, label], …], …]`. Finds change addresses, which no other listing has.
+    fn grouped_addresses(&self) -> Result<Vec<String>, RpcError> {
+        let groups: Vec<Vec<Vec<Value>>> = self.ask("listaddressgroupings", &[])?;
+        let first = |line: Vec<Value>| line.into_iter().next().and_then(|address| address.as_str().map(str::to_owned));
+        Ok(groups.into_iter().flatten().filter_map(first).collect())
+    }
+
+    /// The answer, or none when it is this "not found" and no other error.
+    fn found<T>(answer: Result<T, RpcError>, text: &str) -> Result<Option<T>, RpcError> {
+        match answer {
+            Ok(answer) => Ok(Some(answer)),
+            Err(RpcError::Daemon { code: NOT_FOUND, message, .. }) if message.to_lowercase().contains(text) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Wallet for RpcWallet {
+    fn tip(&self) -> Result<Tip, RpcError> {
+        if self.abilities.has("getblockchaininfo") {
+            // Height and hash of one moment.
+            let reply: ChainReply = self.node.call("getblockchaininfo", &[])?;
+            return Ok(Tip { height: reply.blocks, hash: reply.bestblockhash });
+        }
+        let height = self.node.call("getblockcount", &[])?;
+        Ok(Tip { height, hash: self.block_hash(height)? })
+    }
+
+    fn block_hash(&self, height: u64) -> Result<BlockHash, RpcError> {
+        self.node.call("getblockhash", &[json!(height)])
+    }
+
+    fn block_place(&self, block: &BlockHash) -> Result<Option<BlockPlace>, RpcError> {
+        let method = if self.abilities.has("getblockheader") { "getblockheader" } else { "getblock" };
+        let answer = self.node.call::<HeaderReply>(method, &[json!(block)]);
+        let header = RpcWallet::found(answer, "block not found")?;
+        // Confirmations are -1 for a block that is not on the active chain.
+        Ok(header.map(|header| BlockPlace { height: header.height, active: header.confirmations > 0 }))
+    }
+
+    fn balances(&self) -> Result<Balances, RpcError> {
+        let source = self.abilities.balance;
+        let (method, decimals) = (source.method(), self.decimals);
+        match source {
+            BalanceSource::Getbalances => {
+                let BalancesReply { mine } = self.ask(method, &[])?;
+                let pending = Some(amount(method, &mine.untrusted_pending, decimals)?);
+                let immature = Some(amount(method, &mine.immature, decimals)?);
+                Ok(Balances { trusted: amount(method, &mine.trusted, decimals)?, pending, immature, source })
+            }
+            BalanceSource::Getwalletinfo | BalanceSource::Getinfo => {
+                let reply: WalletBalanceReply = self.ask(method, &[])?;
+                let pending = amount_if_any(method, reply.unconfirmed_balance.as_ref(), decimals)?;
+                let immature = amount_if_any(method, reply.immature_balance.as_ref(), decimals)?;
+                Ok(Balances { trusted: amount(method, &reply.balance, decimals)?, pending, immature, source })
+            }
+            BalanceSource::Getbalance => {
+                let trusted: Number = self.ask(method, &[])?;
+                Ok(Balances { trusted: amount(method, &trusted, decimals)?, pending: None, immature: None, source })
+            }
+        }
+    }
+
+    fn list_since(&self, block: Option<&BlockHash>) -> Result<Listing, RpcError> {
+        // An empty hash means "from the beginning" in every generation; the target only moves `lastblock`, which we do not use.
+        let mut args = vec![json!(block.map(ToString::to_string).unwrap_or_default()), json!(1)];
+        if self.abilities.lists_watch_only {
+            args.push(json!(true));
+        }
+        if self.abilities.lists_removed {
+            args.push(json!(true));
+        }
+        let reply: ListingReply = self.ask("listsinceblock", &args)?;
+        Ok(Listing { entries: self.entries(reply.transactions)?, removed: self.entries(reply.removed)? })
+    }
+
+    fn transaction(&self, txid: &Txid) -> Result<Option<WalletTx>, RpcError> {
+        let answer = self.ask::<TransactionReply>("gettransaction", &[json!(txid), json!(true)]);
+        let reply = RpcWallet::found(answer, "invalid or non-wallet transaction id")?;
+        reply.map(|reply| reply.into_transaction(self.decimals)).transpose()
+    }
+
+    fn decode(&self, raw_hex: &str) -> Result<DecodedTx, RpcError> {
+        let method = "decoderawtransaction";
+        let reply: DecodedReply = self.node.call(method, &[json!(raw_hex)])?;
+        let inputs = reply.vin.iter().filter_map(|input| Some(OutPoint { txid: input.txid?, vout: input.vout? })).collect();
+        let output = |reply: &super::replies::OutputReply| {
+            let amount = amount(method, &reply.value, self.decimals)?;
+            Ok(TxOutput { vout: reply.n, amount, script_hex: reply.script.hex.clone() })
+        };
+        let outputs = reply.vout.iter().map(output).collect::<Result<_, RpcError>>()?;
+        let bytes = raw_hex.len() as u64 / 2;
+        Ok(DecodedTx { txid: reply.txid, vsize: reply.vsize.or(reply.size).unwrap_or(bytes), inputs, outputs })
+    }
+
+    fn in_mempool(&self, txid: &Txid) -> Result<bool, RpcError> {
+        if !self.abilities.has("getmempoolentry") {
+            let mempool: Vec<Txid> = self.node.call("getrawmempool", &[])?;
+            return Ok(mempool.contains(txid));
+        }
+        let answer = self.node.call::<Value>("getmempoolentry", &[json!(txid)]);
+        Ok(RpcWallet::found(answer, "not in mempool")?.is_some())
+    }
+
+    fn broadcast(&self, raw_hex: &str) -> Result<(), RpcError> {
+        match self.node.call::<Value>("sendrawtransaction", &[json!(raw_hex)]) {
+            Ok(_) => Ok(()),
+            Err(RpcError::Daemon { code: ALREADY_IN_CHAIN, .. }) => Ok(()),
+            Err(RpcError::Daemon { message, .. }) if is_already_in_mempool(&message) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn unspent(&self) -> Result<Vec<Unspent>, RpcError> {
+        let coins: Vec<UnspentReply> = self.ask("listunspent", &[json!(0)])?;
+        let unspent = |coin: UnspentReply| {
+            Ok(Unspent {
+                outpoint: OutPoint { txid: coin.txid, vout: coin.vout },
+                amount: amount("listunspent", &coin.amount, self.decimals)?,
+                confirmations: coin.confirmations,
+                spendable: coin.spendable.unwrap_or(true),
+                // Daemons that do not say it may list strangers' unconfirmed coins.
+                safe: coin.safe.unwrap_or(coin.confirmations > 0),
+            })
+        };
+        coins.into_iter().map(unspent).collect()
+    }
+
+    fn locked(&self) -> Result<Vec<OutPoint>, RpcError> {
+        self.ask("listlockunspent", &[])
+    }
+
+    fn address(&self, address: &str) -> Result<AddressFacts, RpcError> {
+        let checked: AddressReply = self.node.call("validateaddress", &[json!(address)])?;
+        if checked.isvalid != Some(true) {
+            return Ok(AddressFacts { valid: false, script_hex: None, is_mine: false });
+        }
+        let of_wallet: AddressReply = match self.abilities.has("getaddressinfo") {
+            true => self.ask("getaddressinfo", &[json!(address)])?,
+            false => self.ask("validateaddress", &[json!(address)])?,
+        };
+        let script_hex = checked.script_hex.or(of_wallet.script_hex);
+        Ok(AddressFacts { valid: true, script_hex, is_mine: of_wallet.ismine.unwrap_or_default() })
+    }
+
+    fn new_address(&self) -> Result<String, RpcError> {
+        self.ask("getnewaddress", &[])
+    }
+
+    fn own_addresses(&self) -> Result<Vec<String>, RpcError> {
+        // Unconfirmed, unused and watch-only included.
+        let received: Vec<ReceivedReply> = self.ask("listreceivedbyaddress", &[json!(0), json!(true), json!(true)])?;
+        let unspent: Vec<UnspentReply> = self.ask("listunspent", &[json!(0)])?;
+        let mut addresses: BTreeSet<String> = received.into_iter().map(|line| line.address).collect();
+        addresses.extend(unspent.into_iter().filter_map(|coin| coin.address));
+        addresses.extend(self.grouped_addresses()?);
+        Ok(addresses.into_iter().collect())
+    }
+
+    fn identity(&self) -> Result<WalletIdentity, RpcError> {
+        let info = self.wallet_info()?;
+        let tx_count = match info.txcount {
+            Some(count) => count,
+            None => {
+                let txids: BTreeSet<Txid> = self.list_since(None)?.entries.into_iter().map(|entry| entry.txid).collect();
+                txids.len() as u64
+            }
+        };
+        Ok(WalletIdentity {
+            fingerprint: self.fingerprint(&info)?,
+            tx_count,
+            keypool: info.keypoolsize,
+            encrypted: info.unlocked_until.is_some(),
+            name: info.walletname.unwrap_or_else(|| self.name.clone()),
+        })
+    }
+
+    fn send_many(&self, order: &SendMany<'_>) -> Result<Txid, RpcError> {
+        let args = order::arguments(order, &self.abilities, self.decimals, self.max_money)?;
+        self.wallet.call_as(order.rpc_id, "sendmany", &args)
+    }
+
+    fn backup_to(&self, file: &Path) -> Result<(), RpcError> {
+        let refused = |reason: &str| {
+            let reason = format!("{}: {reason}; no copy was made", file.display());
+            Err(RpcError::Refused { method: "backupwallet".to_owned(), reason })
+        };
+        let Some(text) = file.to_str().filter(|_| file.is_absolute()) else {
+            return refused("the daemon needs a full path in plain text");
+        };
+        // Daemons overwrite in silence.
+        if file.symlink_metadata().is_ok() {
+            return refused("there is something at this place already");
+        }
+        self.ask::<Value>("backupwallet", &[json!(text)]).map(|_| ())
+    }
+
+    fn rescan(&self, height: u64) -> Result<(), RpcError> {
+        match self.abilities.rescan {
+            RescanWay::Rpc => self.ask::<Value>("rescanblockchain", &[json!(height)]).map(|_| ()),
+            RescanWay::Restart => {
+                let reason = "this daemon rescans only when it is started with -rescan".to_owned();
+                Err(RpcError::Refused { method: "rescanblockchain".to_owned(), reason })
+            }
+        }
+    }
+
+    fn uptime_s(&self) -> Result<Option<u64>, RpcError> {
+        if self.abilities.has("uptime") { self.node.call("uptime", &[]).map(Some) } else { Ok(None) }
+    }
+}
+
+/// Most daemons answer a rebroadcast with the txid again; some with one of these, with or without a number before or after.
+fn is_already_in_mempool(message: &str) -> bool {
+    message.contains("txn-already-in-mempool") || message.contains("txn-already-known")
+}

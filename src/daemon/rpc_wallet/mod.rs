@@ -1,0 +1,173 @@
+//! [`Wallet`](super::Wallet) over RPC: one wallet of one daemon, by whatever calls the daemon has.
+
+mod calls;
+mod order;
+mod replies;
+
+use serde_json::{Value, json};
+
+use super::RpcError;
+use super::limits::Limits;
+use super::probe::Abilities;
+use super::rpc::Rpc;
+use crate::coin::{Amount, Chain};
+use crate::config::CoinSettings;
+
+/// A named wallet that is not loaded has no answer of its own.
+const NO_SUCH_WALLET: i64 = -18;
+/// "Wallet already loaded", of 0.21 and later.
+const ALREADY_LOADED: i64 = -35;
+/// The general wallet error, told apart by its text only.
+const WALLET_ERROR: i64 = -4;
+
+/// One wallet of one daemon, over RPC.
+#[derive(Debug)]
+pub struct RpcWallet {
+    node: Rpc,
+    wallet: Rpc,
+    name: String,
+    decimals: u8,
+    max_money: Amount,
+    abilities: Abilities,
+}
+
+impl RpcWallet {
+    /// Finds out what the daemon can do, and checks that it is on the configured chain. The wallet need not be loaded yet.
+    ///
+    /// # Errors
+    /// [`RpcError::WrongDaemon`] for another chain or wallet; [`RpcError::is_warming_up`] while it starts.
+    pub fn connect(coin: &CoinSettings) -> Result<RpcWallet, RpcError> {
+        RpcWallet::connect_with(coin, Limits::default())
+    }
+
+    /// The same with other deadlines and sizes.
+    pub fn connect_with(coin: &CoinSettings, limits: Limits) -> Result<RpcWallet, RpcError> {
+        let node = Rpc::with_limits(coin, limits);
+        let wallet = wallet_rpc(&node, &coin.wallet.name)?;
+        let abilities = Abilities::probe(&node, &wallet)?;
+        check_chain(&node, &abilities.chain, coin.chain)?;
+        let (decimals, max_money) = (coin.profile.decimals, coin.profile.max_money());
+        Ok(RpcWallet { node, wallet, name: coin.wallet.name.clone(), decimals, max_money, abilities })
+    }
+
+    /// What the daemon can do.
+    pub fn abilities(&self) -> &Abilities {
+        &self.abilities
+    }
+
+    /// RPC to the daemon, with no wallet named.
+    pub fn node_rpc(&self) -> &Rpc {
+        &self.node
+    }
+
+    /// RPC to the wallet.
+    pub fn wallet_rpc(&self) -> &Rpc {
+        &self.wallet
+    }
+
+    /// Whether the wallet is loaded. Daemons with a single wallet always have it loaded.
+    pub fn wallet_loaded(&self) -> Result<bool, RpcError> {
+        if !self.abilities.wallet_paths() {
+            return Ok(true);
+        }
+        match self.wallet.call::<Value>("getwalletinfo", &[]) {
+            Ok(_) => Ok(true),
+            Err(RpcError::Daemon { code: NO_SUCH_WALLET, .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Loads the wallet if it exists and is not loaded. Never creates one: an empty wallet in place of a missing one would look like
+    /// a loss.
+    pub fn ensure_loaded(&self) -> Result<(), RpcError> {
+        if self.wallet_loaded()? {
+            return Ok(());
+        }
+        if !self.abilities.has("loadwallet") {
+            let reason = format!("this daemon loads wallets at start only: restart it with wallet={}", self.name);
+            return Err(RpcError::Refused { method: "loadwallet".to_owned(), reason });
+        }
+        match self.node.call::<Value>("loadwallet", &[json!(self.name)]) {
+            Ok(_) => Ok(()),
+            // Another caller was faster.
+            Err(error) if is_already_loaded(&error) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes a new wallet under the configured name and loads it. Only by a person's order: nothing calls it by itself.
+    pub fn create_wallet(&self) -> Result<(), RpcError> {
+        if !self.abilities.has("createwallet") {
+            let reason = "this daemon makes its wallet by itself at the first start".to_owned();
+            return Err(RpcError::Refused { method: "createwallet".to_owned(), reason });
+        }
+        self.node.call::<Value>("createwallet", &[json!(self.name)]).map(|_| ())
+    }
+}
+
+fn is_already_loaded(error: &RpcError) -> bool {
+    match error {
+        RpcError::Daemon { code: ALREADY_LOADED, .. } => true,
+        RpcError::Daemon { code: WALLET_ERROR, message, .. } => {
+            message.contains("already loaded") || message.contains("Duplicate -wallet filename")
+        }
+        _ => false,
+    }
+}
+
+/// RPC to the wallet of this name. Daemons with several wallets have a path for each.
+fn wallet_rpc(node: &Rpc, name: &str) -> Result<Rpc, RpcError> {
+    match node.call::<Vec<String>>("listwallets", &[]) {
+        Ok(loaded) => Ok(node.at_wallet(name_on_daemon(name, &loaded))),
+        Err(RpcError::Daemon { code: -32601, .. }) if name.is_empty() => Ok(node.at_node()),
+        Err(RpcError::Daemon { code: -32601, .. }) => Err(RpcError::WrongDaemon {
+            address: node.address().to_string(),
+            expected: format!("a wallet named '{name}'"),
+            found: "a single wallet without a name".to_owned(),
+        }),
+        Err(error) => Err(error),
+    }
+}
+
+/// Daemons of 0.15 and 0.16 call the default wallet by its file's name.
+fn name_on_daemon<'a>(name: &'a str, loaded: &[String]) -> &'a str {
+    if name.is_empty() && loaded == ["wallet.dat"] { "wallet.dat" } else { name }
+}
+
+fn check_chain(node: &Rpc, found: &str, chain: Chain) -> Result<(), RpcError> {
+    let expected = match chain {
+        Chain::Main => "main",
+        Chain::Test => "test",
+        Chain::Regtest => "regtest",
+    };
+    if found == expected {
+        return Ok(());
+    }
+    let of = |chain: &str| format!("chain {chain}");
+    Err(RpcError::WrongDaemon { address: node.address().to_string(), expected: of(expected), found: of(found) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_wallet_of_0_16_is_found_under_its_file_name() {
+        assert_eq!(name_on_daemon("", &["wallet.dat".to_owned()]), "wallet.dat");
+        assert_eq!(name_on_daemon("", &[String::new(), "hot".to_owned()]), "");
+        assert_eq!(name_on_daemon("hot", &["wallet.dat".to_owned()]), "hot");
+    }
+
+    #[test]
+    fn an_already_loaded_wallet_is_known_by_code_or_text() {
+        let error = |code, message: &str| RpcError::Daemon { method: "loadwallet".to_owned(), code, message: message.to_owned() };
+        assert!(is_already_loaded(&error(-35, "Wallet \"w2\" is already loaded.")));
+        assert!(is_already_loaded(&error(
+            -4,
+            "Wallet file verification failed. Error loading wallet w2. Duplicate -wallet filename specified."
+        )));
+        assert!(is_already_loaded(&error(-4, "Wallet file verification failed. Wallet \"w2\" is already loaded.")));
+        assert!(!is_already_loaded(&error(-4, "Wallet file verification failed. Data is not in recognized format.")));
+        assert!(!is_already_loaded(&error(-18, "Wallet w2 not found.")));
+    }
+}

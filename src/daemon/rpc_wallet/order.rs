@@ -1,0 +1,121 @@
+//! A `sendmany`, checked before a byte of it is written, and put into the form that the daemon takes.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Number, Value, json};
+
+use super::super::probe::Abilities;
+use super::super::{RpcError, SendMany};
+use crate::coin::Amount;
+
+const METHOD: &str = "sendmany";
+
+/// Only confirmed coins and our own change; the 0.18 generation obeys it, later ones ignore it.
+const MIN_CONFIRMATIONS: u64 = 1;
+
+/// The arguments of `sendmany`: by name where the daemon takes a fee rate, which stands ninth or tenth otherwise; else by position.
+pub(super) fn arguments(order: &SendMany<'_>, abilities: &Abilities, decimals: u8, max_money: Amount) -> Result<Value, RpcError> {
+    let amounts = amounts(order, decimals, max_money)?;
+    match order.fee_rate_per_vb {
+        Some(fee_rate) if abilities.sendmany.fee_rate && abilities.named_arguments => {
+            Ok(json!({ "dummy": "", "amounts": amounts, "comment": order.comment, "fee_rate": fee_rate }))
+        }
+        _ => Ok(json!(["", amounts, MIN_CONFIRMATIONS, order.comment])),
+    }
+}
+
+/// `{"address": amount}` with exact decimals. Refuses what daemons were seen to accept and pay differently.
+fn amounts(order: &SendMany<'_>, decimals: u8, max_money: Amount) -> Result<Map<String, Value>, RpcError> {
+    let mut seen = BTreeSet::new();
+    let mut amounts = Map::new();
+    for (address, amount) in order.outputs {
+        if !seen.insert(address.as_str()) {
+            return Err(refused(&format!("address {address} stands in it twice")));
+        }
+        if *amount <= Amount::ZERO || *amount > max_money {
+            let shown = amount.to_decimal(decimals);
+            return Err(refused(&format!("{shown} to {address} is not between zero and the coin's money range")));
+        }
+        amounts.insert(address.clone(), Value::Number(exact(*amount, decimals)?));
+    }
+    if amounts.is_empty() {
+        return Err(refused("it pays nobody"));
+    }
+    Amount::sum(order.outputs.iter().map(|(_, amount)| *amount)).map_err(|error| refused(&error.to_string()))?;
+    if order.comment.is_empty() || order.rpc_id.is_empty() {
+        return Err(refused("it has no mark, so its outcome could not be found again"));
+    }
+    Ok(amounts)
+}
+
+/// A JSON number with all the coin's decimals.
+fn exact(amount: Amount, decimals: u8) -> Result<Number, RpcError> {
+    amount.to_decimal(decimals).parse().map_err(|error: serde_json::Error| refused(&error.to_string()))
+}
+
+fn refused(reason: &str) -> RpcError {
+    RpcError::Refused { method: METHOD.to_owned(), reason: format!("{reason}; nothing was paid") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::BalanceSource;
+    use super::super::super::probe::{RescanWay, SendmanyForm};
+    use super::*;
+
+    fn abilities(fee_rate: bool) -> Abilities {
+        Abilities {
+            version: 180_100,
+            subversion: String::new(),
+            chain: "regtest".to_owned(),
+            methods: BTreeSet::new(),
+            named_arguments: true,
+            balance: BalanceSource::Getbalances,
+            sendmany: SendmanyForm { from_account: false, fee_rate },
+            rescan: RescanWay::Rpc,
+            lists_watch_only: true,
+            lists_removed: true,
+        }
+    }
+
+    fn order<'a>(outputs: &'a [(String, Amount)]) -> SendMany<'a> {
+        SendMany { rpc_id: "batch", comment: "mark", outputs, fee_rate_per_vb: Some(20) }
+    }
+
+    fn output(address: &str, units: i64) -> (String, Amount) {
+        (address.to_owned(), Amount::from_base_units(units))
+    }
+
+    const MAX: Amount = Amount::from_base_units(8_400_000_000_000_000);
+
+    #[test]
+    fn amounts_are_written_with_every_digit() {
+        let outputs = [output("b", 1), output("a", 8_399_999_999_999_999)];
+        let old = arguments(&order(&outputs), &abilities(false), 8, MAX).unwrap();
+        assert_eq!(old.to_string(), r#"["",{"a":83999999.99999999,"b":0.00000001},1,"mark"]"#);
+        let new = arguments(&order(&outputs), &abilities(true), 8, MAX).unwrap();
+        assert_eq!(
+            new.to_string(),
+            r#"{"amounts":{"a":83999999.99999999,"b":0.00000001},"comment":"mark","dummy":"","fee_rate":20}"#
+        );
+        let six = arguments(&order(&[output("a", 1_000_001)]), &abilities(false), 6, MAX).unwrap();
+        assert_eq!(six.to_string(), r#"["",{"a":1.000001},1,"mark"]"#);
+    }
+
+    #[test]
+    fn an_order_that_no_daemon_should_see_is_refused_here() {
+        let refuse = |outputs: &[(String, Amount)]| {
+            let error = arguments(&order(outputs), &abilities(true), 8, MAX).unwrap_err();
+            assert!(error.is_certainly_not_run() && matches!(error, RpcError::Refused { .. }), "{error}");
+            error.to_string()
+        };
+        assert!(refuse(&[]).contains("nobody"));
+        assert!(refuse(&[output("a", 1), output("a", 2)]).contains("address a stands in it twice"));
+        for units in [0, -1, i64::MIN + 1, MAX.base_units() + 1] {
+            assert!(refuse(&[output("a", units)]).contains("money range"), "{units}");
+        }
+        let outputs = [output("a", 1)];
+        let unmarked = SendMany { comment: "", ..order(&outputs) };
+        assert!(arguments(&unmarked, &abilities(true), 8, MAX).is_err());
+    }
+}

@@ -1,0 +1,272 @@
+//! Daemon answers, read leniently: what we need must be there, everything else may be anything. Amounts stay decimal text until they
+//! are integers.
+
+use serde::Deserialize;
+use serde_json::Number;
+
+use super::super::rpc::unreadable;
+use super::super::{Category, Entry, RpcError, WalletTx};
+use crate::coin::{Amount, BlockHash, Timestamp, Txid};
+
+/// An amount, exactly as reported.
+pub(super) fn amount(method: &str, number: &Number, decimals: u8) -> Result<Amount, RpcError> {
+    Amount::parse_reported(&number.to_string(), decimals).map_err(|error| unreadable(method, &error.to_string()))
+}
+
+/// An amount that may be missing.
+pub(super) fn amount_if_any(method: &str, number: Option<&Number>, decimals: u8) -> Result<Option<Amount>, RpcError> {
+    number.map(|number| amount(method, number, decimals)).transpose()
+}
+
+/// A line of `listsinceblock`, or of the `details` of `gettransaction`.
+#[derive(Clone, Deserialize)]
+pub(super) struct EntryReply {
+    txid: Option<Txid>,
+    vout: Option<u32>,
+    #[serde(default)]
+    category: String,
+    address: Option<String>,
+    amount: Number,
+    fee: Option<Number>,
+    #[serde(default)]
+    confirmations: i64,
+    blockhash: Option<BlockHash>,
+    #[serde(default)]
+    abandoned: bool,
+    comment: Option<String>,
+    time: Option<i64>,
+    timereceived: Option<i64>,
+}
+
+impl EntryReply {
+    /// The fact in it.
+    pub(super) fn into_entry(self, method: &str, decimals: u8) -> Result<Entry, RpcError> {
+        Ok(Entry {
+            // Only moves between the accounts of old wallets have none; they are no transactions, and their category says so.
+            txid: self.txid.unwrap_or(Txid::from_bytes([0; 32])),
+            vout: self.vout,
+            category: category(&self.category, self.txid.is_some()),
+            address: self.address,
+            amount: amount(method, &self.amount, decimals)?,
+            fee: amount_if_any(method, self.fee.as_ref(), decimals)?,
+            confirmations: self.confirmations,
+            block: self.blockhash,
+            abandoned: self.abandoned,
+            comment: self.comment.filter(|comment| !comment.is_empty()),
+            time: Timestamp(self.timereceived.or(self.time).unwrap_or_default()),
+        })
+    }
+}
+
+fn category(word: &str, has_txid: bool) -> Category {
+    match word {
+        _ if !has_txid => Category::Other(word.to_owned()),
+        "send" => Category::Send,
+        "receive" => Category::Receive,
+        "generate" => Category::Generate,
+        "immature" => Category::Immature,
+        "orphan" => Category::Orphan,
+        other => Category::Other(other.to_owned()),
+    }
+}
+
+/// `listsinceblock`.
+#[derive(Deserialize)]
+pub(super) struct ListingReply {
+    pub(super) transactions: Vec<EntryReply>,
+    #[serde(default)]
+    pub(super) removed: Vec<EntryReply>,
+}
+
+/// `gettransaction`: what its entries share stands at the top.
+#[derive(Deserialize)]
+pub(super) struct TransactionReply {
+    txid: Txid,
+    #[serde(default)]
+    confirmations: i64,
+    blockhash: Option<BlockHash>,
+    comment: Option<String>,
+    time: Option<i64>,
+    timereceived: Option<i64>,
+    details: Vec<EntryReply>,
+    hex: String,
+}
+
+impl TransactionReply {
+    /// The fact in it: entries as `listsinceblock` would give them.
+    pub(super) fn into_transaction(self, decimals: u8) -> Result<WalletTx, RpcError> {
+        let shared = |detail: EntryReply| EntryReply {
+            txid: Some(self.txid),
+            confirmations: self.confirmations,
+            blockhash: self.blockhash,
+            comment: self.comment.clone(),
+            time: self.time,
+            timereceived: self.timereceived,
+            ..detail
+        };
+        let entries = self.details.into_iter().map(|detail| shared(detail).into_entry("gettransaction", decimals));
+        Ok(WalletTx { entries: entries.collect::<Result<_, _>>()?, raw_hex: self.hex })
+    }
+}
+
+/// `decoderawtransaction`.
+#[derive(Deserialize)]
+pub(super) struct DecodedReply {
+    pub(super) txid: Txid,
+    pub(super) vsize: Option<u64>,
+    pub(super) size: Option<u64>,
+    pub(super) vin: Vec<InputReply>,
+    pub(super) vout: Vec<OutputReply>,
+}
+
+/// An input; a coinbase has no txid, nor has one from Litecoin's extension block.
+#[derive(Deserialize)]
+pub(super) struct InputReply {
+    pub(super) txid: Option<Txid>,
+    pub(super) vout: Option<u32>,
+}
+
+/// An output.
+#[derive(Deserialize)]
+pub(super) struct OutputReply {
+    pub(super) value: Number,
+    pub(super) n: u32,
+    #[serde(rename = "scriptPubKey")]
+    pub(super) script: ScriptReply,
+}
+
+/// A locking script.
+#[derive(Deserialize)]
+pub(super) struct ScriptReply {
+    pub(super) hex: String,
+}
+
+/// `getbalances`.
+#[derive(Deserialize)]
+pub(super) struct BalancesReply {
+    pub(super) mine: MineReply,
+}
+
+/// The part of `getbalances` whose keys we hold.
+#[derive(Deserialize)]
+pub(super) struct MineReply {
+    pub(super) trusted: Number,
+    pub(super) untrusted_pending: Number,
+    pub(super) immature: Number,
+}
+
+/// Balances in `getwalletinfo` and `getinfo`.
+#[derive(Deserialize)]
+pub(super) struct WalletBalanceReply {
+    pub(super) balance: Number,
+    pub(super) unconfirmed_balance: Option<Number>,
+    pub(super) immature_balance: Option<Number>,
+}
+
+/// What tells wallets apart, in `getwalletinfo` and `getinfo`.
+#[derive(Deserialize)]
+pub(super) struct WalletInfoReply {
+    pub(super) walletname: Option<String>,
+    pub(super) txcount: Option<u64>,
+    #[serde(default)]
+    pub(super) keypoolsize: u64,
+    pub(super) unlocked_until: Option<i64>,
+    pub(super) hdseedid: Option<String>,
+    pub(super) hdmasterkeyid: Option<String>,
+    #[serde(default)]
+    pub(super) descriptors: bool,
+}
+
+/// `listdescriptors`.
+#[derive(Deserialize)]
+pub(super) struct DescriptorsReply {
+    pub(super) descriptors: Vec<DescriptorReply>,
+}
+
+/// One descriptor, public keys only.
+#[derive(Deserialize)]
+pub(super) struct DescriptorReply {
+    pub(super) desc: String,
+}
+
+/// A line of `listunspent`.
+#[derive(Deserialize)]
+pub(super) struct UnspentReply {
+    pub(super) txid: Txid,
+    pub(super) vout: u32,
+    pub(super) amount: Number,
+    pub(super) address: Option<String>,
+    #[serde(default)]
+    pub(super) confirmations: i64,
+    pub(super) spendable: Option<bool>,
+    pub(super) safe: Option<bool>,
+}
+
+/// `getblockchaininfo`.
+#[derive(Deserialize)]
+pub(super) struct ChainReply {
+    pub(super) blocks: u64,
+    pub(super) bestblockhash: BlockHash,
+}
+
+/// `getblockheader` and `getblock`.
+#[derive(Deserialize)]
+pub(super) struct HeaderReply {
+    pub(super) height: u64,
+    pub(super) confirmations: i64,
+}
+
+/// `validateaddress` and `getaddressinfo`.
+#[derive(Deserialize)]
+pub(super) struct AddressReply {
+    pub(super) isvalid: Option<bool>,
+    #[serde(rename = "scriptPubKey")]
+    pub(super) script_hex: Option<String>,
+    pub(super) ismine: Option<bool>,
+}
+
+/// A line of `listreceivedbyaddress`.
+#[derive(Deserialize)]
+pub(super) struct ReceivedReply {
+    pub(super) address: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(text: &str) -> Result<Entry, RpcError> {
+        serde_json::from_str::<EntryReply>(text).unwrap().into_entry("listsinceblock", 8)
+    }
+
+    #[test]
+    fn an_entry_keeps_every_digit_of_its_amount() {
+        let txid = "ab".repeat(32);
+        let text = format!(
+            r#"{{"txid":"{txid}","vout":1,"category":"send","amount":-90071992.54740993,"fee":-0.00000001,"confirmations":-2,
+                "abandoned":true,"comment":"mark","time":5,"timereceived":7,"new":[1.5]}}"#
+        );
+        let entry = entry(&text).unwrap();
+        assert_eq!(entry.amount, Amount::from_base_units(-9_007_199_254_740_993));
+        assert_eq!(entry.fee, Some(Amount::from_base_units(-1)));
+        assert_eq!((entry.confirmations, entry.abandoned, entry.time), (-2, true, Timestamp(7)));
+        assert_eq!(entry.category, Category::Send);
+    }
+
+    #[test]
+    fn what_is_unknown_is_kept_as_other() {
+        let txid = "ab".repeat(32);
+        let staked = entry(&format!(r#"{{"txid":"{txid}","category":"stake","amount":1.0}}"#)).unwrap();
+        assert_eq!(staked.category, Category::Other("stake".to_owned()));
+        let moved = entry(r#"{"category":"send","amount":1.0,"account":"a","otheraccount":"b"}"#).unwrap();
+        assert_eq!(moved.category, Category::Other("send".to_owned()));
+    }
+
+    #[test]
+    fn an_amount_that_cannot_be_exact_is_an_error() {
+        for amount in ["1e-9", "0.000000001", "99999999999999999999"] {
+            let error = entry(&format!(r#"{{"category":"receive","amount":{amount}}}"#)).unwrap_err();
+            assert!(matches!(error, RpcError::Unreadable { .. }), "{amount}");
+        }
+    }
+}

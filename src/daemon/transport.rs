@@ -1,0 +1,227 @@
+//! HTTP to one daemon, as a transport for `jsonrpc`: one fresh connection per call, one deadline, never a second try.
+//!
+//! Fresh, because an idle connection delays the stop of older daemons by 30 s, and because nothing between us and the daemon may hold a
+//! call back and run it later: no proxy, no tunnel, no pool. Every failure says whether the daemon can have seen the call.
+
+use std::fmt;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jsonrpc::{Request, Response};
+use zeroize::Zeroizing;
+
+use super::RpcError;
+use super::credentials::Credentials;
+use super::http::{Answer, AnswerReader, HttpError};
+use super::limits::Limits;
+use super::slots::Slots;
+
+/// Bytes that one read takes at most.
+const READ_SIZE: usize = 64 * 1024;
+/// Characters of a body that an error quotes.
+const QUOTED: usize = 300;
+
+/// One daemon's RPC port, shared by all its paths.
+#[derive(Debug)]
+pub(super) struct Link {
+    address: SocketAddr,
+    credentials_file: PathBuf,
+    limits: Limits,
+    slots: Slots,
+}
+
+impl Link {
+    /// A daemon at `address`, with at most `concurrency` calls open at once.
+    pub(super) fn new(address: SocketAddr, credentials_file: PathBuf, concurrency: usize, limits: Limits) -> Link {
+        Link { address, credentials_file, limits, slots: Slots::new(concurrency) }
+    }
+
+    /// Where it is.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// A path below a daemon's RPC port: `/`, or `/wallet/NAME`.
+#[derive(Debug)]
+pub(super) struct HttpTransport {
+    link: Arc<Link>,
+    path: String,
+}
+
+impl HttpTransport {
+    /// Calls to `path`, which is percent-encoded already.
+    pub(super) fn new(link: Arc<Link>, path: String) -> HttpTransport {
+        HttpTransport { link, path }
+    }
+
+    fn post(&self, method: &str, body: &[u8]) -> Result<Response, RpcError> {
+        let call = Call::start(&self.link, method);
+        let slot = self.link.slots.take(call.deadline);
+        if slot.is_none() {
+            return Err(call.not_connected("too many other calls were open"));
+        }
+        let credentials = Credentials::read(&self.link.credentials_file).map_err(|reason| call.not_connected(&reason))?;
+        let mut stream = call.connect()?;
+        call.write(&mut stream, &self.request(&credentials, body))?;
+        let answer = call.read(&mut stream)?;
+        tracing::debug!(method, status = answer.status, ms = call.started.elapsed().as_millis() as u64, "rpc");
+        call.understand(&answer)
+    }
+
+    /// The whole request in one piece, so that it needs few writes; wiped after use, for it holds the password.
+    fn request(&self, credentials: &Credentials, body: &[u8]) -> Zeroizing<Vec<u8>> {
+        let parts: [&[u8]; 9] = [
+            b"POST ",
+            self.path.as_bytes(),
+            b" HTTP/1.1\r\nHost: ",
+            &self.link.address.to_string().into_bytes(),
+            b"\r\nConnection: close\r\nContent-Type: application/json\r\nAuthorization: ",
+            credentials.header().as_bytes(),
+            b"\r\nContent-Length: ",
+            &body.len().to_string().into_bytes(),
+            b"\r\n\r\n",
+        ];
+        let head_len: usize = parts.iter().map(|part| part.len()).sum();
+        let mut request = Zeroizing::new(Vec::with_capacity(head_len.saturating_add(body.len())));
+        for part in parts {
+            request.extend_from_slice(part);
+        }
+        request.extend_from_slice(body);
+        request
+    }
+}
+
+impl jsonrpc::Transport for HttpTransport {
+    fn send_request(&self, request: Request<'_>) -> Result<Response, jsonrpc::Error> {
+        let body = Zeroizing::new(serde_json::to_vec(&request)?);
+        self.post(request.method, &body).map_err(|error| jsonrpc::Error::Transport(Box::new(error)))
+    }
+
+    fn send_batch(&self, _: &[Request<'_>]) -> Result<Vec<Response>, jsonrpc::Error> {
+        let reason = "several calls in one request have no deadline and no outcome of their own".to_owned();
+        Err(jsonrpc::Error::Transport(Box::new(RpcError::Refused { method: "batch".to_owned(), reason })))
+    }
+
+    fn fmt_target(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}{}", self.link.address, self.path)
+    }
+}
+
+/// One call under way: what its errors say, and when it must be over.
+struct Call<'a> {
+    link: &'a Link,
+    method: &'a str,
+    started: Instant,
+    deadline: Instant,
+}
+
+impl Call<'_> {
+    fn start<'a>(link: &'a Link, method: &'a str) -> Call<'a> {
+        let started = Instant::now();
+        Call { link, method, started, deadline: started + link.limits.deadline(method) }
+    }
+
+    /// Time left, never zero: a socket takes zero for "no limit".
+    fn left(&self) -> Option<Duration> {
+        self.deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+    }
+
+    fn connect(&self) -> Result<TcpStream, RpcError> {
+        let patience = self.link.limits.connect_timeout(self.method);
+        let failed = |error: std::io::Error| self.not_connected(&in_words(&error));
+        let stream = TcpStream::connect_timeout(&self.link.address, patience).map_err(failed)?;
+        // With nobody listening, loopback can connect a socket to itself: it would read its own call as the answer.
+        if stream.local_addr().map_err(failed)? == self.link.address {
+            return Err(self.not_connected("nobody listens there"));
+        }
+        stream.set_nodelay(true).map_err(failed)?;
+        Ok(stream)
+    }
+
+    /// Writes the request. Until the system took its first byte the call was not sent; from then on it may run.
+    fn write(&self, stream: &mut TcpStream, request: &[u8]) -> Result<(), RpcError> {
+        let mut rest = request;
+        while !rest.is_empty() {
+            let failed = |reason: &str| match rest.len() == request.len() {
+                true => self.not_connected(reason),
+                false => self.lost(reason),
+            };
+            let left = self.left().ok_or_else(|| failed("the call could not be written in time"))?;
+            stream.set_write_timeout(Some(left)).map_err(|error| failed(&error.to_string()))?;
+            match stream.write(rest) {
+                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed(&in_words(&error))),
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&self, stream: &mut TcpStream) -> Result<Answer, RpcError> {
+        let mut reader = AnswerReader::new(self.link.limits.max_body(self.method));
+        let mut piece = vec![0; READ_SIZE];
+        loop {
+            let left = self.left().ok_or_else(|| self.lost("the deadline passed"))?;
+            stream.set_read_timeout(Some(left)).map_err(|error| self.lost(&error.to_string()))?;
+            let is_whole = match stream.read(&mut piece) {
+                Ok(0) => true,
+                Ok(count) => reader.feed(piece.get(..count).unwrap_or_default()).map_err(|error| self.unanswered(error))?,
+                Err(error) if error.kind() == ErrorKind::Interrupted => false,
+                Err(error) => return Err(self.lost(&in_words(&error))),
+            };
+            if is_whole {
+                return reader.finish().map_err(|error| self.unanswered(error));
+            }
+        }
+    }
+
+    /// JSON-RPC comes with 200, and its errors with 404 and 500; every other answer is the HTTP server's own.
+    fn understand(&self, answer: &Answer) -> Result<Response, RpcError> {
+        let http = || RpcError::Http { method: self.method.to_owned(), status: answer.status, body: quote(&answer.body) };
+        if matches!(answer.status, 401 | 403) {
+            return Err(http());
+        }
+        match serde_json::from_slice::<Response>(&answer.body) {
+            Ok(response) if answer.status == 200 || response.error.is_some() => Ok(response),
+            Err(error) if answer.status == 200 => Err(self.unreadable(&format!("it is not JSON-RPC: {error}"))),
+            _ => Err(http()),
+        }
+    }
+
+    fn not_connected(&self, reason: &str) -> RpcError {
+        let address = self.link.address.to_string();
+        RpcError::NotConnected { method: self.method.to_owned(), address, reason: reason.to_owned() }
+    }
+
+    fn lost(&self, reason: &str) -> RpcError {
+        RpcError::Lost { method: self.method.to_owned(), reason: reason.to_owned(), waited: self.started.elapsed() }
+    }
+
+    fn unreadable(&self, reason: &str) -> RpcError {
+        RpcError::Unreadable { method: self.method.to_owned(), reason: reason.to_owned() }
+    }
+
+    fn unanswered(&self, error: HttpError) -> RpcError {
+        match error {
+            HttpError::CutOff(_) => self.lost(&error.to_string()),
+            HttpError::Malformed(_) | HttpError::TooLong(_) => self.unreadable(&error.to_string()),
+        }
+    }
+}
+
+/// A socket's timeout comes as "Resource temporarily unavailable", which tells nobody anything.
+fn in_words(error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => "the deadline passed".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// The start of a body, for an error.
+fn quote(body: &[u8]) -> String {
+    String::from_utf8_lossy(body).chars().take(QUOTED).collect()
+}

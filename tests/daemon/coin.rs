@@ -1,0 +1,66 @@
+//! Settings of a regtest coin on loopback, and free ports.
+
+use std::net::TcpListener;
+use std::path::Path;
+
+use bursar::coin::{Chain, Profile};
+use bursar::config::{
+    BackupSettings, CoinSettings, DaemonMode, DaemonSettings, PayoutSettings, ScheduleSettings, WalletSettings,
+};
+
+/// A port that nobody uses at this moment.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A coin whose state is below `dir`.
+pub(crate) fn coin(profile: &str, program: &Path, dir: &Path) -> CoinSettings {
+    let profile = Profile::built_in(profile).unwrap().unwrap();
+    let rpc_port = free_port();
+    CoinSettings {
+        name: "test".to_owned(),
+        chain: Chain::Regtest,
+        params: profile.chains[&Chain::Regtest].clone(),
+        profile,
+        state_dir: dir.to_owned(),
+        daemon: DaemonSettings {
+            mode: DaemonMode::Keep,
+            program: program.to_owned(),
+            rpc_port,
+            rpc_connect: ([127, 0, 0, 1], rpc_port).into(),
+            rpc_credentials_file: Some(dir.join("credentials")),
+            p2p_port: free_port(),
+            listen: false,
+            connect: Vec::new(),
+            rpc_threads: 4,
+            rpc_work_queue: 16,
+            rpc_concurrency: 2,
+            max_connections: 8,
+            dbcache_mib: 16,
+            keypool: 20,
+            stop_timeout_s: 60,
+            start_timeout_s: 60,
+        },
+        wallet: WalletSettings { name: String::new() },
+        payouts: PayoutSettings { max_outputs: 100, fee_rate_per_vb: Some(20), max_amount: None },
+        schedule: ScheduleSettings {
+            sync: String::new(),
+            flush: String::new(),
+            audit: String::new(),
+            backup: String::new(),
+            drill: String::new(),
+        },
+        backup: BackupSettings { recipients: Vec::new(), identity_file: None, directories: Vec::new() },
+        http_listen: None,
+        credit_depth: 6,
+        final_depth: 12,
+    }
+}
+
+/// Writes `user:password` for the coin's RPC.
+pub(crate) fn write_credentials(coin: &CoinSettings, pair: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    let file = coin.credentials_file();
+    std::fs::write(&file, pair).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+}

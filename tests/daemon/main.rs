@@ -1,0 +1,12 @@
+//! One daemon over RPC: every call of the `Wallet` on three generations of real daemons, a stand-in for a fourth, and servers that
+//! misbehave.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod calls;
+mod coin;
+mod conf;
+mod old_daemon;
+mod process;
+mod server;
+mod transport;

@@ -1,0 +1,113 @@
+//! A daemon of the generation with `getinfo`, accounts and a single wallet. A STAND-IN: scripted answers in the form of 0.13, because no
+//! package of that generation is to be had. It proves which calls the probe chooses, not that a real one answers so.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use crate::server::{Request, Server, http};
+use bursar::coin::{Amount, Txid};
+use bursar::config::CoinSettings;
+use bursar::daemon::{BalanceSource, Category, RescanWay, RpcError, RpcWallet, SendMany, Wallet};
+use serde_json::{Value, json};
+
+const HELP: &str = "== Blockchain ==\ngetblockchaininfo\ngetblockcount\ngetblockhash index\ngetblockheader \"hash\" ( verbose )\n\
+    getrawmempool ( verbose )\n\n== Control ==\ngetinfo\nhelp ( \"command\" )\n\n== Wallet ==\ngetbalance ( \"account\" minconf )\n\
+    getwalletinfo\nlistsinceblock ( \"blockhash\" target-confirmations includeWatchonly)\n\
+    sendmany \"fromaccount\" {\"address\":amount,...}\nvalidateaddress \"address\"";
+
+/// What 0.13 answers: a result, or code and text.
+fn old_answer(method: &str, params: &Value) -> Result<Value, (i64, &'static str)> {
+    let txid = "ab".repeat(32);
+    match method {
+        _ if params.is_object() => Err((-32600, "Params must be an array")),
+        "help" if params[0] == "sendmany" => {
+            Ok(json!("sendmany \"fromaccount\" {\"address\":amount,...} ( minconf \"comment\" )"))
+        }
+        "help" if params[0] == "listsinceblock" => {
+            Ok(json!("listsinceblock ( \"blockhash\" target-confirmations includeWatchonly)"))
+        }
+        "help" => Ok(json!(HELP)),
+        "getblockchaininfo" => Ok(json!({ "chain": "regtest", "blocks": 7, "bestblockhash": "cd".repeat(32) })),
+        "getinfo" => {
+            Ok(serde_json::from_str(r#"{"version":130200,"balance":12.50000000,"stake":0.00000000,"testnet":false}"#).unwrap())
+        }
+        "getwalletinfo" => Ok(json!({ "walletversion": 130_000, "txcount": 3, "keypoolsize": 101, "hdmasterkeyid": "ef" })),
+        "validateaddress" => Ok(json!({ "isvalid": true, "scriptPubKey": "76a914", "ismine": true, "account": "" })),
+        "getrawmempool" => Ok(json!([txid])),
+        "listsinceblock" => Ok(json!({ "transactions": [
+            { "account": "", "category": "stake", "amount": 1.5, "txid": txid, "vout": 1, "confirmations": 2, "time": 9 },
+        ], "lastblock": "" })),
+        "sendmany" => Ok(json!(txid)),
+        _ => Err((-32601, "Method not found")),
+    }
+}
+
+/// The daemon, and the calls that it got.
+fn old_daemon() -> (Server, Arc<Mutex<Vec<Value>>>) {
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&calls);
+    let server = Server::start(move |mut stream| {
+        let Request { head, json: call } = Request::read(&mut stream);
+        assert!(head.starts_with("POST / "), "a single wallet has no path: {head}");
+        let answer = match old_answer(call["method"].as_str().unwrap(), &call["params"]) {
+            Ok(result) => http("200 OK", &json!({ "result": result, "error": null, "id": call["id"] }).to_string()),
+            Err((code, message)) => {
+                let error = json!({ "code": code, "message": message });
+                http("500 Internal Server Error", &json!({ "result": null, "error": error, "id": call["id"] }).to_string())
+            }
+        };
+        log.lock().unwrap().push(call);
+        let _ = stream.write_all(answer.as_bytes());
+    });
+    (server, calls)
+}
+
+fn connect(coin: &CoinSettings) -> RpcWallet {
+    RpcWallet::connect(coin).unwrap()
+}
+
+#[test]
+fn the_next_best_call_is_used_where_one_is_missing() {
+    let (server, _) = old_daemon();
+    let wallet = connect(&server.coin);
+    let abilities = wallet.abilities();
+    assert_eq!((abilities.version, abilities.balance, abilities.rescan), (130_200, BalanceSource::Getinfo, RescanWay::Restart));
+    assert!(abilities.sendmany.from_account && !abilities.sendmany.fee_rate && !abilities.named_arguments);
+    assert!(abilities.lists_watch_only && !abilities.lists_removed && !abilities.wallet_paths());
+
+    let balances = wallet.balances().unwrap();
+    assert_eq!((balances.trusted, balances.pending), (Amount::from_base_units(1_250_000_000), None));
+    let facts = wallet.address("any").unwrap();
+    assert!(facts.valid && facts.is_mine && facts.script_hex.as_deref() == Some("76a914"));
+    assert!(wallet.in_mempool(&Txid::from_bytes([0xab; 32])).unwrap() && !wallet.in_mempool(&Txid::from_bytes([1; 32])).unwrap());
+    assert_eq!(wallet.uptime_s().unwrap(), None);
+    assert!(wallet.wallet_loaded().unwrap());
+    let identity = wallet.identity().unwrap();
+    assert_eq!((identity.tx_count, identity.keypool, identity.fingerprint.as_deref()), (3, 101, Some("ef")));
+    let listing = wallet.list_since(None).unwrap();
+    assert_eq!(listing.entries[0].category, Category::Other("stake".to_owned()));
+    assert!(matches!(wallet.rescan(0), Err(RpcError::Refused { .. })));
+    assert!(matches!(wallet.create_wallet(), Err(RpcError::Refused { .. })));
+}
+
+#[test]
+fn a_payment_goes_out_by_position_with_its_mark() {
+    let (server, calls) = old_daemon();
+    let wallet = connect(&server.coin);
+    let outputs = [("payee".to_owned(), Amount::from_base_units(1))];
+    let order = SendMany { rpc_id: "batch 1", comment: "mark", outputs: &outputs, fee_rate_per_vb: Some(20) };
+    wallet.send_many(&order).unwrap();
+    let calls = calls.lock().unwrap();
+    let sent = calls.last().unwrap();
+    assert_eq!(sent["params"].to_string(), r#"["",{"payee":0.00000001},1,"mark"]"#);
+    assert_eq!(sent["id"], json!("batch 1"));
+}
+
+#[test]
+fn a_wallet_with_a_name_is_not_looked_for_in_a_daemon_with_one_wallet() {
+    let (server, _) = old_daemon();
+    let mut coin = server.coin.clone();
+    coin.wallet.name = "hot".to_owned();
+    let error = RpcWallet::connect(&coin).unwrap_err();
+    assert!(matches!(error, RpcError::WrongDaemon { .. }), "{error}");
+}
