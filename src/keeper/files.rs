@@ -1,0 +1,173 @@
+//! The keeper's files: where a wallet lies, the record of the process, and writing that survives a crash.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+use super::KeeperError;
+use super::process::ProcessIdentity;
+use crate::config::CoinSettings;
+
+/// The folder that holds the wallet's files, whether or not they exist yet.
+///
+/// Daemons since 0.16 keep wallets in `wallets/` of the chain's folder if that exists, else in the chain's folder itself; a named
+/// wallet has a folder of its own, or is a plain file there (0.16). The default wallet lies in that place directly.
+pub fn wallet_dir(coin: &CoinSettings) -> PathBuf {
+    let wallets = coin.chain_dir().join("wallets");
+    let place = if wallets.is_dir() { wallets } else { coin.chain_dir() };
+    let named = place.join(&coin.wallet.name);
+    match coin.wallet.name.is_empty() {
+        // Before 0.16 nobody knew `wallets/`, whoever made it.
+        true if !place.join("wallet.dat").exists() && coin.chain_dir().join("wallet.dat").exists() => coin.chain_dir(),
+        true => place,
+        false if named.is_file() => place,
+        false => named,
+    }
+}
+
+/// Whether the wallet has a file already. A daemon told to load one that has not may refuse to start (0.21) or silently make an
+/// empty one in its place (0.18).
+pub fn wallet_exists(coin: &CoinSettings) -> bool {
+    let folder = wallet_dir(coin);
+    folder.join("wallet.dat").is_file() || (!coin.wallet.name.is_empty() && folder.join(&coin.wallet.name).is_file())
+}
+
+/// What one keeper leaves for the next.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Record {
+    /// The process that was started; none after an ordered stop.
+    pub(super) process: Option<ProcessIdentity>,
+    /// The daemon's line that made the wallet file suspect; starts are refused until somebody has looked.
+    #[serde(default)]
+    pub(super) suspect_wallet: Option<String>,
+}
+
+impl Record {
+    fn path(coin: &CoinSettings) -> PathBuf {
+        coin.daemon_dir().join("keeper.json")
+    }
+
+    /// Reads it. A missing record is an empty one, and so is a damaged one: the process is then found by its lock.
+    pub(super) fn read(coin: &CoinSettings) -> Record {
+        let path = Record::path(coin);
+        let Ok(text) = fs::read(&path) else { return Record::default() };
+        serde_json::from_slice(&text).unwrap_or_else(|error| {
+            tracing::warn!(coin = coin.name, "{}: {error}; looking for the daemon by its lock instead", path.display());
+            Record::default()
+        })
+    }
+
+    /// Writes it, synced.
+    pub(super) fn write(&self, coin: &CoinSettings) -> Result<(), KeeperError> {
+        let path = Record::path(coin);
+        let text = serde_json::to_vec_pretty(self).map_err(|error| at(&path)(error.into()))?;
+        replace(&path, &text)
+    }
+}
+
+/// Turns the system's words into an error that names the file.
+pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> KeeperError {
+    let path = path.display().to_string();
+    move |error| KeeperError::Io { path: path.clone(), error }
+}
+
+/// Makes a folder for our user alone, if there is none.
+pub(super) fn make_private_dir(dir: &Path) -> Result<(), KeeperError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(at(dir))
+}
+
+/// Puts `content` (0600) in place of the file: after a crash there is the old one or the new one, whole.
+pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), KeeperError> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let put = || -> io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(dir)?; // created new, 0600
+        file.write_all(content)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        File::open(dir)?.sync_all()
+    };
+    put().map_err(at(path))
+}
+
+/// Takes the turn to start this daemon: two keepers never do it at the same moment. None when another has it; given back when
+/// dropped.
+pub(super) fn take_turn(coin: &CoinSettings) -> Result<Option<File>, KeeperError> {
+    let path = coin.daemon_dir().join("keeper.lock");
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(at(&path))?;
+    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(lock)),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+        Err(error) => Err(at(&path)(error.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Settings;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn coin(dir: &Path, wallet: &str) -> CoinSettings {
+        let file = dir.join("bursar.toml");
+        let text = format!(
+            "[coins.ltc]\nprofile = 'litecoin'\nchain = 'regtest'\nstate_dir = 'state'\n[coins.ltc.wallet]\nname = '{wallet}'\n"
+        );
+        fs::write(&file, text).unwrap();
+        Settings::load(&file).unwrap().coins["ltc"].clone()
+    }
+
+    #[test]
+    fn a_wallet_is_found_where_each_generation_keeps_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (named, default) = (coin(dir.path(), "hot"), coin(dir.path(), ""));
+        let chain = named.chain_dir();
+        fs::create_dir_all(&chain).unwrap();
+        assert_eq!((wallet_dir(&named), wallet_dir(&default)), (chain.join("hot"), chain.clone()));
+        assert!(!wallet_exists(&named) && !wallet_exists(&default));
+
+        fs::create_dir(chain.join("wallets")).unwrap();
+        assert_eq!((wallet_dir(&named), wallet_dir(&default)), (chain.join("wallets/hot"), chain.join("wallets")));
+        fs::create_dir(chain.join("wallets/hot")).unwrap();
+        assert!(!wallet_exists(&named), "an empty folder is no wallet");
+        fs::write(chain.join("wallets/hot/wallet.dat"), "").unwrap();
+        assert!(wallet_exists(&named));
+
+        // 0.13 beside an empty `wallets`, and the plain files of 0.16.
+        fs::write(chain.join("wallet.dat"), "").unwrap();
+        assert_eq!(wallet_dir(&default), chain);
+        fs::remove_dir_all(chain.join("wallets/hot")).unwrap();
+        fs::write(chain.join("wallets/hot"), "").unwrap();
+        assert_eq!(wallet_dir(&named), chain.join("wallets"));
+        assert!(wallet_exists(&named) && wallet_exists(&default));
+    }
+
+    #[test]
+    fn a_damaged_record_is_an_empty_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let coin = coin(dir.path(), "hot");
+        assert_eq!(Record::read(&coin), Record::default());
+        make_private_dir(&coin.daemon_dir()).unwrap();
+        let record = Record { process: None, suspect_wallet: Some("salvage failed".to_owned()) };
+        record.write(&coin).unwrap();
+        assert_eq!(Record::read(&coin), record);
+        fs::write(Record::path(&coin), "{").unwrap();
+        assert_eq!(Record::read(&coin), Record::default());
+    }
+
+    #[test]
+    fn a_replaced_file_is_whole_and_for_us_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
+        fs::write(&path, "a longer text that was there before").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        replace(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert!(matches!(replace(&dir.path().join("no/such"), b"new"), Err(KeeperError::Io { .. })));
+    }
+}

@@ -1,0 +1,248 @@
+//! Starting: everything that has to be on disk first, the process, its record, and the wait through warm-up.
+
+use std::ffi::OsString;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, fcntl_lock};
+use rustix::io::Errno;
+use zeroize::Zeroizing;
+
+use super::files::{self, Record, at};
+use super::process::{self, Process};
+use super::rules::{self, Readiness};
+use super::{Keeper, KeeperError, wallet_exists};
+use crate::config::CoinSettings;
+use crate::daemon::{self, Limits, Rpc, RpcError};
+
+/// The RPC user that bursar is for the daemon.
+const RPC_USER: &str = "bursar";
+
+/// Beyond all guessing, in bytes of randomness.
+const PASSWORD_BYTES: usize = 32;
+
+/// As `rpcauth.py` of Bitcoin Core, in bytes.
+const SALT_BYTES: usize = 16;
+
+/// A daemon that is up answers this call at once; a busy one is asked again.
+const FIRST_CALL_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Between two looks at a starting daemon: small daemons are up in 0.1 s.
+const READY_POLL: Duration = Duration::from_millis(50);
+
+impl Keeper {
+    /// Spawns the daemon: nothing is left half done when it fails, except that the stored password is that of a daemon that never ran.
+    pub(super) fn spawn(&mut self, extra: &[&str]) -> Result<(), KeeperError> {
+        if let Some(argument) = rules::reserved_argument(extra) {
+            return Err(self.not_started("not tried", format!("{argument} is the keeper's to set")));
+        }
+        files::make_private_dir(&self.coin.daemon_dir())?;
+        let Some(_turn) = files::take_turn(&self.coin)? else {
+            return Err(
+                self.not_started("not tried", "another bursar process is starting it at this moment; try again".to_owned())
+            );
+        };
+        let record = Record::read(&self.coin);
+        if let Some(line) = record.suspect_wallet {
+            return Err(KeeperError::SuspectWallet { line });
+        }
+        refuse_folder_in_use(&self.coin)?;
+        self.refuse_taken_port()?;
+        self.write_conf_and_credentials()?;
+        let process = self.run_program(extra)?;
+        let recorded = Record { process: Some(process.identity().clone()), ..Record::default() }.write(&self.coin);
+        tracing::info!(coin = self.coin.name, pid = process.pid(), "started {}", self.coin.daemon.program.display());
+        self.process = Some(process);
+        self.ended = None;
+        recorded
+    }
+
+    /// Daemons up to 0.21 keep running without RPC when its port is taken, so the port is tried first.
+    fn refuse_taken_port(&self) -> Result<(), KeeperError> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.coin.daemon.rpc_port));
+        match TcpListener::bind(address) {
+            Ok(_free) => Ok(()),
+            Err(error) => {
+                let reason =
+                    format!("its RPC port {address} is not free ({error}); stop what uses it, or set another daemon.rpc_port");
+                Err(self.not_started("not tried", reason))
+            }
+        }
+    }
+
+    /// Conf and password of the next process. The password is on disk, synced, before the process that knows its hash exists.
+    pub(super) fn write_conf_and_credentials(&self) -> Result<(), KeeperError> {
+        let coin = &self.coin;
+        let known = daemon::known_options(&coin.daemon.program);
+        let known = known.map_err(|error| self.not_started("not tried", format!("{}; check daemon.program", error.reason)))?;
+        let (password, salt) = (random_hex(PASSWORD_BYTES)?, random_hex(SALT_BYTES)?);
+        let line = daemon::rpcauth(RPC_USER, &password, &salt);
+        let conf = daemon::render(coin, Some(&known), &[line]);
+        let credentials = Zeroizing::new(format!("{RPC_USER}:{}\n", *password));
+        let file = coin.credentials_file();
+        files::make_private_dir(&coin.daemon_dir())?;
+        files::make_private_dir(file.parent().unwrap_or(&coin.state_dir))?;
+        files::replace(&coin.conf_file(), conf.as_bytes())?;
+        files::replace(&file, credentials.as_bytes())
+    }
+
+    fn run_program(&mut self, extra: &[&str]) -> Result<Process, KeeperError> {
+        let printed = self.output.begin().map_err(at(&self.coin.daemon_dir()))?;
+        let printed_too = printed.try_clone().map_err(at(&self.coin.daemon_dir()))?;
+        let spawned = Command::new(&self.coin.daemon.program)
+            .args(arguments(&self.coin))
+            .args(extra)
+            .stdin(Stdio::null())
+            .stdout(printed)
+            .stderr(printed_too)
+            .process_group(0) // a Ctrl-C at our terminal is for us, not for the wallet
+            .spawn();
+        let child = spawned.map_err(|error| self.not_started("not tried", format!("{error}; check daemon.program")))?;
+        // Nobody waited for the child yet, so its number cannot have been reused.
+        Process::take(child.id()).map_err(at(format!("/proc/{}", child.id()).as_ref()))
+    }
+
+    /// Waits until our password is answered, which is the proof that the daemon behind the port is the one we started.
+    pub(super) fn wait_until_ready(&mut self, just_started: bool) -> Result<(), KeeperError> {
+        let began = Instant::now();
+        let patience = Duration::from_secs(self.coin.daemon.start_timeout_s);
+        let mut busy_with = String::new();
+        loop {
+            let answer = first_call(&self.coin);
+            let readiness = rules::readiness(answer.as_ref().map(|_| ()));
+            self.refuse_ended()?;
+            let refused = readiness == Readiness::NotOurs;
+            match readiness {
+                Readiness::NotOurs if just_started => return Err(self.give_up_on_taken_port()),
+                Readiness::WarmingUp(text) if text != busy_with => {
+                    tracing::info!(coin = self.coin.name, "the daemon is starting: {text}");
+                    busy_with = text;
+                }
+                _ => {}
+            }
+            match (answer, &self.process) {
+                (Ok(()), _) => {
+                    self.report_ready(began.elapsed());
+                    return Ok(());
+                }
+                (Err(last), Some(process)) if refused || began.elapsed() >= patience => {
+                    return Err(KeeperError::NotReady { pid: process.pid(), waited_s: began.elapsed().as_secs(), last });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn report_ready(&mut self, waited: Duration) {
+        self.output.forward(&self.coin.name);
+        if let Some(line) = rules::salvaged_wallet(&self.output.last_lines()) {
+            tracing::error!(
+                coin = self.coin.name,
+                "the wallet is no longer what it was: {line}. Audit it before anything is paid"
+            );
+        }
+        tracing::info!(coin = self.coin.name, waited_ms = waited.as_millis() as u64, "the daemon answers RPC");
+    }
+
+    /// Our process runs, and somebody else answers on its port: without RPC it is of no use.
+    fn give_up_on_taken_port(&mut self) -> KeeperError {
+        let port = self.coin.daemon.rpc_port;
+        match self.stop() {
+            Ok(()) => self.not_started(
+                "stopped again",
+                format!("another program took its RPC port {port} meanwhile and refuses our password"),
+            ),
+            Err(error) => error,
+        }
+    }
+
+    /// Waits a moment for the exit of the starting daemon; an exit is a failed start, with its reason.
+    fn refuse_ended(&mut self) -> Result<(), KeeperError> {
+        let Some(process) = &self.process else { return Err(self.not_started("ended", rules::reason(&self.last_lines()))) };
+        let Some(status) = process.wait(READY_POLL).map_err(at("/proc".as_ref()))? else { return Ok(()) };
+        self.output.forward(&self.coin.name);
+        let last_lines = self.output.last_lines();
+        self.process = None;
+        self.ended = Some(status.clone());
+        if let Some(line) = rules::swapped_wallet(&last_lines) {
+            let record = Record { suspect_wallet: Some(line.to_owned()), ..Record::read(&self.coin) };
+            record.write(&self.coin)?;
+        }
+        Err(self.not_started(&status, rules::reason(&last_lines)))
+    }
+}
+
+/// A harmless call straight to the daemon's own port: `rpc_connect` may lead elsewhere.
+fn first_call(coin: &CoinSettings) -> Result<(), RpcError> {
+    let mut direct = coin.clone();
+    direct.daemon.rpc_connect = SocketAddr::from((Ipv4Addr::LOCALHOST, coin.daemon.rpc_port));
+    let limits = Limits { deadline: Some(FIRST_CALL_DEADLINE), ..Limits::default() };
+    Rpc::with_limits(&direct, limits).call::<u64>("getblockcount", &[]).map(|_height| ())
+}
+
+/// What the daemon is started with; everything else stands in its conf. A wallet is named only when its file exists: a daemon of the
+/// 0.18 generation makes an empty one in silence when it is told the name of a missing one.
+fn arguments(coin: &CoinSettings) -> Vec<OsString> {
+    let mut arguments = vec![with_path("-datadir=", &coin.daemon_dir()), with_path("-conf=", &coin.conf_file())];
+    if !coin.wallet.name.is_empty() && wallet_exists(coin) {
+        arguments.push(format!("-wallet={}", coin.wallet.name).into());
+    }
+    arguments
+}
+
+fn with_path(option: &str, path: &Path) -> OsString {
+    let mut argument = OsString::from(option);
+    argument.push(path);
+    argument
+}
+
+/// The lock of the chain's folder, which every daemon holds while it runs.
+fn lock_file(coin: &CoinSettings) -> PathBuf {
+    coin.chain_dir().join(".lock")
+}
+
+/// Processes that hold it.
+fn holders(coin: &CoinSettings) -> Vec<u32> {
+    fs::metadata(lock_file(coin)).map(|metadata| process::lock_holders(metadata.ino())).unwrap_or_default()
+}
+
+/// Refuses while any daemon works on the chain's folder, found by trying its lock for a moment.
+pub(super) fn refuse_folder_in_use(coin: &CoinSettings) -> Result<(), KeeperError> {
+    let path = lock_file(coin);
+    let lock = match OpenOptions::new().write(true).open(&path) {
+        Ok(lock) => lock,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(at(&path)(error)),
+    };
+    match fcntl_lock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(()),
+        Err(Errno::AGAIN | Errno::ACCESS) => {
+            let holder = holders(coin).first().map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+            Err(KeeperError::InUse { dir: coin.chain_dir(), holder })
+        }
+        Err(error) => Err(at(&path)(error.into())),
+    }
+}
+
+/// A daemon on our folder, started as only we start it, that no record tells of.
+pub(super) fn unrecorded_process(coin: &CoinSettings) -> Option<Process> {
+    let ours = [with_path("-datadir=", &coin.daemon_dir()), with_path("-conf=", &coin.conf_file())];
+    let started_by_us = |pid: &u32| {
+        let given = process::arguments(*pid);
+        ours.iter().all(|argument| given.iter().any(|word| OsString::from(word) == *argument))
+    };
+    holders(coin).into_iter().filter(started_by_us).find_map(|pid| Process::take(pid).ok())
+}
+
+fn random_hex(bytes: usize) -> Result<Zeroizing<String>, KeeperError> {
+    let mut random = Zeroizing::new(vec![0; bytes]);
+    getrandom::fill(&mut random)
+        .map_err(|error| at("the system's random numbers".as_ref())(io::Error::other(error.to_string())))?;
+    Ok(Zeroizing::new(hex::encode(&*random)))
+}

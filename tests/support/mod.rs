@@ -1,0 +1,51 @@
+//! What tests, the demo, the torture and the benches share: real daemons in worlds of their own, a proxy that breaks calls on order,
+//! and a stand-in for the oldest generation.
+//!
+//! Use it by `mod support;` (or with `#[path]` from elsewhere). Everything runs on loopback and in temporary folders, every wait has
+//! a deadline, and a world stops exactly the daemon that it started.
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test uses another part of it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod generation;
+mod proxy;
+mod rpc;
+mod standin;
+mod world;
+
+use std::net::TcpListener;
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub use generation::Generation;
+pub use proxy::{Call, Fault, FaultProxy};
+pub use rpc::{Refused, call};
+pub use standin::getinfo_standin;
+pub use world::{BURN_ADDRESS, World};
+
+/// Waits until `ready` gives something.
+///
+/// # Panics
+/// When it has not by the deadline.
+pub fn wait_for<T>(deadline: Duration, what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(value) = ready() {
+            return value;
+        }
+        assert!(began.elapsed() < deadline, "{what}: not within {} s", deadline.as_secs());
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A free port of loopback below the range from which the system takes ports for outgoing connections, so that none of those takes
+/// it before the daemon does.
+pub fn free_port() -> u16 {
+    loop {
+        let mut random = [0; 2];
+        getrandom::fill(&mut random).expect("randomness");
+        let port = 10_000 + u16::from_le_bytes(random) % 22_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
