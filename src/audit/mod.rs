@@ -1,1 +1,175 @@
-//! To be written.
+//! Ledger against wallet, and the txids that explain a difference.
+//!
+//! An audit compares three sums at one tip: what the ledger holds, what the wallet says it holds, and the coins that it lists; and
+//! transaction by transaction, whether the wallet still shows what the ledger posted. Sums alone are not enough: a wallet that lost a
+//! deposit which was spent later has the right balance. Only what persists after a whole sync and a second reading is declared. An
+//! audit that is left with something unexplained freezes payouts; one that agrees thaws them.
+
+mod flow;
+#[cfg(test)]
+mod properties;
+mod records;
+mod rules;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+mod unconfirmed;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::coin::{Amount, AmountError, Timestamp, Txid};
+use crate::config::CoinSettings;
+use crate::daemon::{BalanceSource, RpcError, Tip, Wallet};
+use crate::ledger::LedgerError;
+use crate::store::{Store, StoreError, Tx};
+
+/// Why an audit came to no verdict. Nothing was recorded, no freeze was set or lifted by it.
+#[derive(Debug, Error)]
+pub enum AuditError {
+    /// The ledger could not be brought in step.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The daemon.
+    #[error(transparent)]
+    Rpc(#[from] RpcError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Amounts beyond 64 bits.
+    #[error("audit: {0}")]
+    Sum(#[from] AmountError),
+    /// Chain or wallet moved under every reading.
+    #[error("chain or wallet moved during each of {0} readings; no verdict, run the audit again")]
+    Restless(u32),
+}
+
+/// What an audit comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Ledger and wallet agree.
+    Agrees,
+    /// They differ, and every difference is a named transaction of a harmless kind: a warning.
+    Explained,
+    /// They differ, and payouts are frozen.
+    Unexplained,
+}
+
+/// What the ledger holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerSide {
+    /// The wallet account: confirmed money, and our own unconfirmed transactions.
+    pub balance: Amount,
+    /// How much of it the wallet must leave out of its balance, because it hangs on unconfirmed transactions in limbo.
+    pub unconfirmed: Amount,
+    /// Mined or staked and not mature.
+    pub immature: Amount,
+    /// Receipts of strangers that are in the mempool.
+    pub pending: Amount,
+}
+
+/// What the wallet says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WalletSide {
+    /// Confirmed, and our own in the mempool.
+    pub trusted: Amount,
+    /// Not mature; none where the daemon does not say.
+    pub immature: Option<Amount>,
+    /// Strangers' in the mempool; none where the daemon does not say.
+    pub pending: Option<Amount>,
+    /// Sum of the coins that it lists as spendable.
+    pub unspent: Amount,
+    /// Sum of the coins that are locked, and therefore not listed.
+    pub locked: Amount,
+    /// Which RPC the balances came from.
+    pub source: BalanceSource,
+}
+
+/// Why a transaction is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SuspectKind {
+    /// The ledger has it, the wallet does not know it.
+    Lost,
+    /// The wallet has it, the ledger has not posted it.
+    Extra,
+    /// The wallet gives it another amount than was posted.
+    Changed,
+    /// It is posted, and the wallet says without proof that it is no money.
+    Contradicted,
+    /// It has an entry of a kind that this version does not know.
+    Puzzling,
+    /// It paid somebody, and bursar did not order it.
+    Unexplained,
+    /// It came to light only when the wallet was listed from the beginning, and is posted now.
+    FoundLate,
+    /// Our own payment, neither in the mempool nor in a block: its change is not in the wallet's balance.
+    Limbo,
+    /// Our own payment in the mempool that spends what is not confirmed: its change is not in the wallet's balance.
+    Untrusted,
+    /// A stranger's, unconfirmed, and counted otherwise by the wallet.
+    Pending,
+}
+
+impl SuspectKind {
+    /// Explains a difference without anything being wrong.
+    pub fn is_harmless(self) -> bool {
+        matches!(self, SuspectKind::FoundLate | SuspectKind::Limbo | SuspectKind::Untrusted | SuspectKind::Pending)
+    }
+}
+
+/// A transaction that explains a difference, or part of one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suspect {
+    /// The transaction.
+    pub txid: Txid,
+    /// Why it is named.
+    pub kind: SuspectKind,
+    /// What the ledger has for it; none: nothing.
+    pub ledger: Option<Amount>,
+    /// What the wallet has for it; none: nothing.
+    pub wallet: Option<Amount>,
+    /// One sentence for a person.
+    pub words: String,
+}
+
+/// What an audit found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// When.
+    pub time: Timestamp,
+    /// At which tip.
+    pub tip: Tip,
+    /// What the ledger holds.
+    pub ledger: LedgerSide,
+    /// What the wallet says.
+    pub wallet: WalletSide,
+    /// The ledger's balance less the wallet's.
+    pub difference: Amount,
+    /// What of the difference no transaction explains.
+    pub residue: Amount,
+    /// The transactions that explain it, and those that are wrong though the sums agree.
+    pub suspects: Vec<Suspect>,
+    /// What else does not fit, in sentences.
+    pub remarks: Vec<String>,
+    /// Whether payouts are frozen now, for whatever cause.
+    pub frozen: bool,
+}
+
+/// Brings the ledger in step, audits it against the wallet, records the verdict, and freezes or thaws payouts by it.
+pub fn run(store: &mut Store, wallet: &dyn Wallet, coin: &CoinSettings, now: Timestamp) -> Result<Report, AuditError> {
+    flow::run(store, wallet, coin, now)
+}
+
+/// The newest audits, newest first, at most `limit`.
+pub fn history(tx: &Tx<'_>, limit: usize) -> Result<Vec<Report>, StoreError> {
+    records::newest(tx, limit)
+}
+
+/// The newest audit; none before the first.
+pub fn last(tx: &Tx<'_>) -> Result<Option<Report>, StoreError> {
+    Ok(history(tx, 1)?.pop())
+}

@@ -24,6 +24,8 @@ pub enum Cause {
     Wallet,
     /// Staking is on, or could not be proven off.
     Staking,
+    /// A transaction of ours does not pay what was asked, or pays more than once. Only a person thaws it.
+    Payment,
 }
 
 /// What an audit that agrees is proof against.

@@ -2,14 +2,34 @@
 //!
 //! `sync` diffs what the wallet lists against what is posted, and posts or reverses; cursor and postings commit together. It never
 //! calls upward: what a payout means to a transaction is left here beforehand as a [`Claim`].
+//!
+//! An event is posted once per transaction, against what the wallet gains or loses by it. It is taken back only with proof that the
+//! transaction is not money any more; a wallet that forgets is no proof. An event keeps the block it was posted from; where the
+//! transaction stands now is in its [`TxState`].
+
+mod explain;
+mod flow;
+#[cfg(test)]
+pub(crate) mod model;
+mod opening;
+#[cfg(test)]
+mod properties;
+mod reading;
+mod records;
+mod rules;
+#[cfg(test)]
+mod tests;
+mod verify;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::coin::{Amount, BlockHash, Timestamp, Txid};
+use crate::coin::{Amount, AmountError, BlockHash, Timestamp, Txid};
 use crate::config::CoinSettings;
-use crate::daemon::{RpcError, Tip, Wallet};
+use crate::daemon::{Entry, RpcError, Tip, Wallet};
 use crate::store::{Store, StoreError, Tx};
+
+pub use rules::{Seen, Standing};
 
 /// Why the ledger could not do what was asked.
 #[derive(Debug, Error)]
@@ -37,6 +57,9 @@ pub enum LedgerError {
     /// Another wallet than before answers.
     #[error("the wallet is not the one that this ledger follows ({0}); nothing was posted and payouts are frozen")]
     OtherWallet(String),
+    /// Amounts beyond 64 bits.
+    #[error("ledger: {0}; nothing was posted")]
+    Sum(#[from] AmountError),
     /// A row or sum that breaks a promise.
     #[error("ledger: {0}")]
     Damaged(String),
@@ -46,6 +69,9 @@ pub enum LedgerError {
 }
 
 /// An account of the double-entry ledger.
+///
+/// The postings of one event sum to zero. `Wallet` is what we hold; where money came from (deposit, mined, staked, opening) runs
+/// negative, where it went (payout, fee, unexplained) positive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Account {
@@ -61,13 +87,26 @@ pub enum Account {
     Mined,
     /// Staked and matured.
     Staked,
-    /// From ourselves to ourselves.
+    /// Sent to ourselves without an order; the receipt stands under `Deposit`, as every receipt does.
     Internal,
     /// From before bursar.
     Opening,
     /// A spend that bursar did not order.
     Unexplained,
 }
+
+/// All accounts.
+const ACCOUNTS: [Account; 9] = [
+    Account::Wallet,
+    Account::Deposit,
+    Account::Payout,
+    Account::Fee,
+    Account::Mined,
+    Account::Staked,
+    Account::Internal,
+    Account::Opening,
+    Account::Unexplained,
+];
 
 /// Where a transaction of the wallet stands, as of the last sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,15 +160,147 @@ pub struct SyncReport {
     pub unknown_marks: Vec<String>,
     /// Own transactions that are neither in the mempool nor in a block.
     pub limbo: Vec<Txid>,
+    /// Receipts that were deep enough to be credited and were taken back by a reorg: the highest alert.
+    pub uncredited: Vec<Txid>,
+}
+
+/// A transaction that the ledger follows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Followed {
+    /// The transaction.
+    pub txid: Txid,
+    /// Where it stands, as of the last sync.
+    pub state: TxState,
+    /// What is posted for it against the wallet, or would be.
+    pub net: Amount,
+    /// What the wallet said last; another amount than `net` is never followed silently.
+    pub seen_net: Amount,
+    /// Whether it spends our coins.
+    pub own: bool,
+    /// The event that stands for it; none: nothing is posted.
+    pub event: Option<u64>,
+    /// Whether it is too deep to be asked for again.
+    pub is_final: bool,
+    /// The comment it was sent with.
+    pub comment: Option<String>,
+}
+
+/// One posting.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Posting {
+    /// Its place in the ledger, from 1 without gaps.
+    pub seq: u64,
+    /// The event that it belongs to: the `seq` of the event's first posting.
+    pub event: u64,
+    /// When it was posted.
+    pub time: Timestamp,
+    /// The wallet.
+    pub wallet: String,
+    /// The account.
+    pub account: Account,
+    /// The transaction; none for the opening.
+    pub txid: Option<Txid>,
+    /// The output, where one is meant.
+    pub vout: Option<u32>,
+    /// The wallet's word for it.
+    pub category: Option<String>,
+    /// Where the transaction stood when this was posted; none: unconfirmed.
+    pub block: Option<Tip>,
+    /// Signed.
+    pub amount: Amount,
+    /// Why it was posted.
+    pub kind: Kind,
+    /// The event that it takes back or corrects.
+    pub reverses: Option<u64>,
+    /// Who said so, and why.
+    pub note: Option<String>,
+    /// Hash of the posting before, 64 zeros for the first.
+    pub previous: String,
+    /// SHA-256 over all of the above.
+    pub hash: String,
+}
+
+/// Why an event was posted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// What an adopted wallet held.
+    Opening,
+    /// A transaction of the wallet.
+    Posting,
+    /// A transaction that is not money any more.
+    Reversal,
+    /// A claim that came after its transaction was posted as unexplained.
+    Claimed,
+    /// A person's word.
+    Explained,
+}
+
+/// What an account holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountBalance {
+    /// The account.
+    pub account: Account,
+    /// Signed, see [`Account`].
+    pub amount: Amount,
+}
+
+/// What [`explain`] moved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explained {
+    /// The transaction.
+    pub txid: Txid,
+    /// Where the amount stands now.
+    pub account: Account,
+    /// The amount.
+    pub amount: Amount,
+    /// The new event.
+    pub event: u64,
+}
+
+/// What [`verify`] found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifyReport {
+    /// Postings read.
+    pub postings: u64,
+    /// Events read.
+    pub events: u64,
+    /// Hash of the newest posting: keep it elsewhere, and nobody can rewrite what came before.
+    pub head: String,
+    /// The first thing that is wrong; none: the ledger is whole.
+    pub fault: Option<Fault>,
+}
+
+/// Something in the ledger that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// The posting at which it shows; none when it shows in no single one.
+    pub seq: Option<u64>,
+    /// What is wrong.
+    pub words: String,
 }
 
 /// Brings the ledger in step with the wallet, in one store transaction. Idempotent.
+///
+/// The first one begins the ledger, if the wallet has made no payment but claimed ones; otherwise [`LedgerError::NotOpened`].
 pub fn sync(store: &mut Store, wallet: &dyn Wallet, coin: &CoinSettings, now: Timestamp) -> Result<SyncReport, LedgerError> {
-    let _ = (store, wallet, coin, now);
-    Err(LedgerError::Damaged("to be written".to_owned()))
+    flow::sync(store, wallet, coin, reading::Since::Cursor, now)
+}
+
+/// As [`sync`], but reads the wallet's whole listing: finds what turned up below the cursor, such as coins of an imported key.
+pub fn sync_everything(
+    store: &mut Store,
+    wallet: &dyn Wallet,
+    coin: &CoinSettings,
+    now: Timestamp,
+) -> Result<SyncReport, LedgerError> {
+    flow::sync(store, wallet, coin, reading::Since::Beginning, now)
 }
 
 /// Adopts a wallet that is older than bursar: what it held at `at` (the tip when none) is posted against `opening`.
+///
+/// `at` is taken back to the final depth, so that no reorg reaches into the sum. What came later is posted by itself, payments
+/// against `opening`, because they are from before bursar.
 pub fn open(
     store: &mut Store,
     wallet: &dyn Wallet,
@@ -137,42 +308,84 @@ pub fn open(
     at: Option<u64>,
     now: Timestamp,
 ) -> Result<SyncReport, LedgerError> {
-    let _ = (store, wallet, coin, at, now);
-    Err(LedgerError::Damaged("to be written".to_owned()))
+    opening::open(store, wallet, coin, at, now)
 }
 
-/// Leaves a claim for a transaction that is about to be ordered.
+/// Leaves a claim for a transaction that is about to be ordered. The same claim twice is one; a mark claimed otherwise is refused.
 pub fn claim(tx: &Tx<'_>, claim: &Claim) -> Result<(), StoreError> {
-    let _ = (tx, claim);
-    Err(StoreError::Damaged("to be written".to_owned()))
+    records::insert_claim(tx, claim)
 }
 
-/// Binds a txid to a claim: a repaired wallet may have lost the mark.
+/// Binds a txid to a claim: a repaired wallet may have lost the mark. If the transaction was posted as unexplained, the next sync
+/// moves it to the claim's account.
 pub fn claim_txid(tx: &Tx<'_>, order: &str, txid: &Txid) -> Result<(), StoreError> {
-    let _ = (tx, order, txid);
-    Err(StoreError::Damaged("to be written".to_owned()))
+    records::insert_claim_txid(tx, order, txid)
 }
 
 /// Where a transaction stands, as of the last sync; none when the ledger never saw it.
 pub fn state_of(tx: &Tx<'_>, txid: &Txid) -> Result<Option<TxState>, StoreError> {
-    let _ = (tx, txid);
-    Err(StoreError::Damaged("to be written".to_owned()))
+    Ok(records::followed_by_txid(tx, txid)?.map(|followed| followed.state))
 }
 
 /// Every transaction that the ledger follows, with its state.
 pub fn transactions(tx: &Tx<'_>) -> Result<Vec<(Txid, TxState)>, StoreError> {
-    let _ = tx;
-    Err(StoreError::Damaged("to be written".to_owned()))
+    Ok(followed(tx)?.into_iter().map(|followed| (followed.txid, followed.state)).collect())
+}
+
+/// Every transaction that the ledger follows.
+pub fn followed(tx: &Tx<'_>) -> Result<Vec<Followed>, StoreError> {
+    records::followed(tx)
+}
+
+/// Whether a wallet is followed: the first sync or [`open`] begins that.
+pub fn is_open(tx: &Tx<'_>) -> Result<bool, StoreError> {
+    Ok(records::wallet(tx)?.is_some())
 }
 
 /// The tip of the last sync; none before the first.
 pub fn synced_tip(tx: &Tx<'_>) -> Result<Option<Tip>, StoreError> {
-    let _ = tx;
-    Err(StoreError::Damaged("to be written".to_owned()))
+    Ok(records::wallet(tx)?.and_then(|wallet| wallet.tip))
 }
 
 /// The balance of one account.
 pub fn balance(tx: &Tx<'_>, account: Account) -> Result<Amount, StoreError> {
-    let _ = (tx, account);
-    Err(StoreError::Damaged("to be written".to_owned()))
+    records::balance(tx, account)
+}
+
+/// The balances of all accounts.
+pub fn balances(tx: &Tx<'_>) -> Result<Vec<AccountBalance>, StoreError> {
+    ACCOUNTS.iter().map(|account| Ok(AccountBalance { account: *account, amount: balance(tx, *account)? })).collect()
+}
+
+/// At most `limit` postings after the one numbered `after` (0: from the first).
+pub fn entries(tx: &Tx<'_>, after: u64, limit: usize) -> Result<Vec<Posting>, StoreError> {
+    records::postings(tx, after, limit)
+}
+
+/// Transactions with an amount that nobody has explained, and the amount.
+pub fn unexplained(tx: &Tx<'_>) -> Result<Vec<(Txid, Amount)>, StoreError> {
+    records::unexplained(tx)
+}
+
+/// What the entries of one transaction say: its net effect, and where the wallet says that it stands.
+pub fn read_entries(entries: &[Entry]) -> Result<Seen, LedgerError> {
+    Ok(rules::read(entries)?)
+}
+
+/// Moves what is unexplained of a transaction to `account`, by a new event under a person's name, and follows an amount that the
+/// wallet changed. Refuses when there is nothing to explain.
+pub fn explain(
+    store: &mut Store,
+    txid: &Txid,
+    account: Account,
+    reason: &str,
+    who: &str,
+    now: Timestamp,
+) -> Result<Explained, LedgerError> {
+    store.write(|tx| explain::explain(tx, txid, account, reason, who, now))
+}
+
+/// Reads the whole ledger again: hashes, sums, references, running balances. Names the first posting that is wrong.
+pub fn verify(tx: &Tx<'_>) -> Result<VerifyReport, StoreError> {
+    verify::verify(tx)
 }

@@ -118,6 +118,12 @@ impl Store {
         backup.run_to_completion(1024, Duration::ZERO, None)?;
         Ok(())
     }
+
+    /// Reads every page and index of the database. Takes time in proportion to its size.
+    pub fn check_integrity(&self) -> Result<(), StoreError> {
+        let verdict: String = self.connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+        if verdict == "ok" { Ok(()) } else { Err(StoreError::Damaged(verdict)) }
+    }
 }
 
 fn take_lock(dir: &Path) -> Result<File, StoreError> {
@@ -177,8 +183,7 @@ mod tests {
             Err(StoreError::Damaged("no".to_owned()))
         });
         assert!(failed.is_err());
-        let kept: Result<String, StoreError> =
-            store.read(|tx| Ok(tx.query_row("SELECT id FROM store", [], |row| row.get(0))?));
+        let kept: Result<String, StoreError> = store.read(|tx| Ok(tx.query_row("SELECT id FROM store", [], |row| row.get(0))?));
         assert_eq!(kept.unwrap(), store.id());
     }
 

@@ -1,0 +1,40 @@
+//! The table of audits.
+
+use rusqlite::params;
+
+use super::{Report, Verdict};
+use crate::store::{StoreError, Tx};
+
+fn damaged(error: serde_json::Error) -> StoreError {
+    StoreError::Damaged(format!("table audits: {error}"))
+}
+
+pub(super) fn insert(tx: &Tx<'_>, report: &Report) -> Result<(), StoreError> {
+    let verdict = match report.verdict {
+        Verdict::Agrees => "agrees",
+        Verdict::Explained => "explained",
+        Verdict::Unexplained => "unexplained",
+    };
+    let evidence = serde_json::to_string(report).map_err(damaged)?;
+    tx.execute(
+        "INSERT INTO audits (time_s, verdict, tip_height, difference, report) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![report.time.0, verdict, report.tip.height, report.difference.base_units(), evidence],
+    )?;
+    Ok(())
+}
+
+pub(super) fn newest(tx: &Tx<'_>, limit: usize) -> Result<Vec<Report>, StoreError> {
+    let mut statement = tx.prepare_cached("SELECT report FROM audits ORDER BY id DESC LIMIT ?1")?;
+    let mut rows = statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(serde_json::from_str(&row.get::<_, String>(0)?).map_err(damaged)?);
+    }
+    Ok(found)
+}
+
+/// Tries to change and to delete, with the triggers in force.
+#[cfg(test)]
+pub(super) fn meddle(tx: &Tx<'_>, delete: bool) -> Result<usize, StoreError> {
+    Ok(tx.execute(if delete { "DELETE FROM audits" } else { "UPDATE audits SET difference = 0" }, [])?)
+}

@@ -1,0 +1,105 @@
+//! Single audits, told one by one.
+
+use super::*;
+use crate::ledger::model::{FINAL_DEPTH, ModelWallet, coin};
+use crate::ledger::{self, Account};
+
+const NOW: Timestamp = Timestamp(1_700_000_000);
+
+struct Bench {
+    wallet: ModelWallet,
+    store: Store,
+    _dir: tempfile::TempDir,
+}
+
+fn bench() -> Bench {
+    let dir = tempfile::tempdir().unwrap();
+    let mut bench = Bench { wallet: ModelWallet::new(), store: Store::open(dir.path()).unwrap(), _dir: dir };
+    bench.wallet.deposit(1000);
+    bench.wallet.mine(1, false);
+    bench.audit();
+    bench
+}
+
+impl Bench {
+    fn audit(&mut self) -> Report {
+        run(&mut self.store, &self.wallet, &coin(), NOW).unwrap()
+    }
+}
+
+fn named(report: &Report) -> Vec<(Txid, SuspectKind)> {
+    report.suspects.iter().map(|suspect| (suspect.txid, suspect.kind)).collect()
+}
+
+#[test]
+fn a_payment_that_nobody_ordered_freezes_until_it_is_explained() {
+    let mut bench = bench();
+    let txid = bench.wallet.send(&[(100, false)], None, true).unwrap();
+    let report = bench.audit();
+    assert_eq!((report.verdict, report.frozen), (Verdict::Unexplained, true));
+    assert_eq!(named(&report), [(txid, SuspectKind::Unexplained)]);
+    assert_eq!(report.difference, Amount::ZERO);
+    ledger::explain(&mut bench.store, &txid, Account::Payout, "paid by hand", "ada", NOW).unwrap();
+    let report = bench.audit();
+    assert_eq!((report.verdict, report.frozen), (Verdict::Agrees, false));
+}
+
+#[test]
+fn a_payment_in_limbo_is_a_warning_with_its_change() {
+    let mut bench = bench();
+    let txid = bench.wallet.send(&[(100, true)], None, false).unwrap();
+    let report = bench.audit();
+    assert_eq!((report.verdict, report.frozen), (Verdict::Explained, false));
+    assert_eq!(named(&report), [(txid, SuspectKind::Limbo)]);
+    assert_eq!((report.difference.base_units(), report.residue.base_units()), (993, 0));
+}
+
+#[test]
+fn coins_of_an_imported_key_are_found_late_and_posted() {
+    let mut bench = bench();
+    let old = bench.wallet.deposit(50);
+    bench.wallet.mine(1, false);
+    bench.wallet.lose_this(&old);
+    bench.wallet.mine(FINAL_DEPTH + 3, false);
+    assert_eq!(bench.audit().verdict, Verdict::Agrees);
+    bench.wallet.find_again();
+    let report = bench.audit();
+    assert_eq!((report.verdict, named(&report)), (Verdict::Explained, vec![(old, SuspectKind::FoundLate)]));
+    assert_eq!(bench.audit().verdict, Verdict::Agrees);
+}
+
+#[test]
+fn a_lost_deposit_that_was_spent_is_named_though_the_sums_agree() {
+    let mut bench = bench();
+    let deposit = bench.store.read(ledger::followed).unwrap()[0].txid;
+    let spend = bench.wallet.send(&[(100, true)], None, true).unwrap();
+    bench.wallet.mine(1, false);
+    bench.audit();
+    bench.wallet.lose_this(&deposit);
+    let report = bench.audit();
+    assert_eq!((report.verdict, report.difference), (Verdict::Unexplained, Amount::ZERO));
+    let mut expected = [(deposit, SuspectKind::Lost), (spend, SuspectKind::Changed)];
+    expected.sort_by_key(|(txid, _)| *txid);
+    assert_eq!(named(&report), expected);
+    assert_eq!(report.residue, Amount::ZERO);
+}
+
+#[test]
+fn locked_coins_are_no_difference() {
+    let mut bench = bench();
+    bench.wallet.lock(0);
+    let report = bench.audit();
+    assert_eq!(report.verdict, Verdict::Agrees);
+    assert_eq!((report.wallet.unspent.base_units(), report.wallet.locked.base_units()), (0, 1000));
+}
+
+#[test]
+fn every_audit_is_recorded_and_cannot_be_changed() {
+    let mut bench = bench();
+    let report = bench.audit();
+    assert_eq!(bench.store.read(last).unwrap(), Some(report));
+    assert_eq!(bench.store.read(|tx| history(tx, 9)).unwrap().len(), 2);
+    for delete in [false, true] {
+        assert!(bench.store.write(|tx| records::meddle(tx, delete)).is_err());
+    }
+}

@@ -1,0 +1,72 @@
+//! A person's word for an amount that bursar cannot explain.
+
+use super::rules::Leg;
+use super::{Account, Claim, Explained, Followed, Kind, LedgerError, records};
+use crate::coin::{Amount, Timestamp, Txid};
+use crate::store::Tx;
+
+pub(super) fn explain(
+    tx: &Tx<'_>,
+    txid: &Txid,
+    account: Account,
+    reason: &str,
+    who: &str,
+    now: Timestamp,
+) -> Result<Explained, LedgerError> {
+    if matches!(account, Account::Wallet | Account::Unexplained) {
+        return Err(LedgerError::Refused("explain against an account that says where the money came from or went".to_owned()));
+    }
+    if who.trim().is_empty() || reason.trim().is_empty() {
+        return Err(LedgerError::Refused("an explanation needs a name and a reason; nothing was changed".to_owned()));
+    }
+    let followed = records::followed_by_txid(tx, txid)?;
+    let (Some(wallet), Some(followed)) = (records::wallet(tx)?, followed) else {
+        return Err(LedgerError::Refused(format!("the ledger does not know transaction {txid}; nothing was changed")));
+    };
+    let legs = correction(tx, &followed, account)?;
+    let Some(event) = followed.event.filter(|_| !legs.is_empty()) else {
+        return Err(LedgerError::Refused(format!("nothing of transaction {txid} is unexplained; nothing was changed")));
+    };
+    let moved = legs.iter().filter(|leg| leg.account == account).map(|leg| leg.amount);
+    let moved = Amount::sum(moved)?;
+    let header = records::Event {
+        wallet: &wallet.name,
+        time: now,
+        kind: Kind::Explained,
+        txid: Some(*txid),
+        block: None,
+        reverses: Some(event),
+        note: Some(format!("{}: {}", who.trim(), reason.trim())),
+    };
+    let number = records::append(tx, &header, &legs)?;
+    records::put_followed(tx, &wallet.name, &Followed { net: followed.seen_net, ..followed }, false)?;
+    remember(tx, txid, account)?;
+    Ok(Explained { txid: *txid, account, amount: moved, event: number })
+}
+
+/// The postings that take a transaction out of `unexplained`, and to the amount that the wallet gives it now.
+fn correction(tx: &Tx<'_>, followed: &Followed, account: Account) -> Result<Vec<Leg>, LedgerError> {
+    let leg = |account, amount| Leg { account, vout: None, category: None, amount };
+    let Some(event) = followed.event else { return Ok(vec![]) };
+    let mut legs = Vec::new();
+    for (from, amount) in records::standing(tx, &followed.txid, event)? {
+        if from == Account::Unexplained {
+            legs.extend([leg(from, amount.checked_neg()?), leg(account, amount)]);
+        }
+    }
+    let change = followed.seen_net.checked_sub(followed.net)?;
+    if change != Amount::ZERO {
+        legs.extend([leg(Account::Wallet, change), leg(account, change.checked_neg()?)]);
+    }
+    Ok(legs)
+}
+
+/// If the transaction is taken back and posted again, the person's word still holds.
+fn remember(tx: &Tx<'_>, txid: &Txid, account: Account) -> Result<(), LedgerError> {
+    if records::claimed(tx, txid, None)?.is_none() {
+        let order = format!("bursar:explained:{txid}");
+        records::insert_claim(tx, &Claim { mark: order.clone(), order: order.clone(), account })?;
+        records::insert_claim_txid(tx, &order, txid)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,241 @@
+//! Sync: read the wallet, decide per transaction, post and move the cursor in one store transaction.
+
+use tracing::{error, info, warn};
+
+use super::reading::{self, Forgotten, Reading, Sighting, Since};
+use super::rules::{self, Decision, Leg};
+use super::{Account, Followed, Kind, LedgerError, SyncReport, TxState, records};
+use crate::coin::{Amount, Timestamp, Txid};
+use crate::config::CoinSettings;
+use crate::daemon::{Tip, Wallet, WalletIdentity};
+use crate::gate::{self, Cause, Freeze};
+use crate::store::{Store, StoreError, Tx};
+
+/// What applying a reading needs to know besides it.
+pub(super) struct Desk<'a> {
+    pub(super) wallet: &'a str,
+    pub(super) mark_prefix: String,
+    /// The order that stands for payments from before bursar.
+    pub(super) opening_order: String,
+    pub(super) minted: Account,
+    pub(super) credit_depth: u64,
+    pub(super) final_depth: u64,
+    pub(super) now: Timestamp,
+}
+
+impl<'a> Desk<'a> {
+    pub(super) fn new(store: &Store, wallet: &'a str, coin: &CoinSettings, now: Timestamp) -> Desk<'a> {
+        Desk {
+            wallet,
+            mark_prefix: format!("bursar:{}:", store.id()),
+            opening_order: format!("bursar:opening:{}", store.id()),
+            minted: if coin.profile.staking.is_some() { Account::Staked } else { Account::Mined },
+            credit_depth: coin.credit_depth,
+            final_depth: coin.final_depth,
+            now,
+        }
+    }
+}
+
+pub(super) fn sync(
+    store: &mut Store,
+    wallet: &dyn Wallet,
+    coin: &CoinSettings,
+    since: Since,
+    now: Timestamp,
+) -> Result<SyncReport, LedgerError> {
+    let identity = wallet.identity()?;
+    let opened = is_the_followed_wallet(store, &identity, now)?;
+    let reading = reading::take(store, wallet, coin.final_depth, since)?;
+    let desk = Desk::new(store, &identity.name, coin, now);
+    store.write(|tx| {
+        if opened {
+            gate::cleared(tx, Cause::Wallet, "the wallet that the ledger follows answers", now)?;
+        } else {
+            begin(tx, &identity, &reading, now)?;
+        }
+        apply(tx, &desk, &identity, &reading)
+    })
+}
+
+/// Whether the ledger follows this wallet already. Another wallet freezes payouts.
+fn is_the_followed_wallet(store: &mut Store, identity: &WalletIdentity, now: Timestamp) -> Result<bool, LedgerError> {
+    let Some(followed) = store.read(records::wallet)? else { return Ok(false) };
+    let detail = if followed.name != identity.name {
+        format!("it follows '{}', the daemon answered for '{}'", followed.name, identity.name)
+    } else if followed.fingerprint.is_some() && followed.fingerprint != identity.fingerprint {
+        format!("wallet '{}' has other keys than before", followed.name)
+    } else {
+        return Ok(true);
+    };
+    let freeze = Freeze { cause: Cause::Wallet, detail: detail.clone(), txids: vec![], amount: None };
+    store.write::<_, StoreError>(|tx| gate::freeze(tx, &freeze, now))?;
+    error!(detail, "another wallet answers: payouts are frozen");
+    Err(LedgerError::OtherWallet(detail))
+}
+
+/// Begins the ledger of a wallet that has paid nobody yet, but by claims of ours.
+fn begin(tx: &Tx<'_>, identity: &WalletIdentity, reading: &Reading, now: Timestamp) -> Result<(), LedgerError> {
+    let mut spends = 0;
+    for sighting in reading.sightings.iter().filter(|sighting| sighting.seen.own) {
+        if records::claimed(tx, &sighting.txid, sighting.seen.comment.as_deref())?.is_none() {
+            spends += 1;
+        }
+    }
+    if spends > 0 {
+        return Err(LedgerError::NotOpened { wallet: identity.name.clone(), spends });
+    }
+    info!(wallet = identity.name, height = reading.tip.height, "the ledger begins");
+    Ok(records::insert_wallet(tx, &identity.name, identity.fingerprint.as_deref(), 0, now)?)
+}
+
+/// Posts what a reading calls for, and stands the ledger at its tip.
+pub(super) fn apply(
+    tx: &Tx<'_>,
+    desk: &Desk<'_>,
+    identity: &WalletIdentity,
+    reading: &Reading,
+) -> Result<SyncReport, LedgerError> {
+    let mut report =
+        SyncReport { tip: reading.tip, posted: 0, reversed: 0, unknown_marks: vec![], limbo: vec![], uncredited: vec![] };
+    for sighting in &reading.sightings {
+        apply_sighting(tx, desk, sighting, &mut report)?;
+    }
+    for forgotten in &reading.forgotten {
+        apply_forgotten(tx, desk, forgotten, &mut report)?;
+    }
+    report.posted += move_claimed(tx, desk)?;
+    report.unknown_marks = records::stray_marks(tx)?;
+    records::move_wallet(tx, desk.wallet, identity.fingerprint.as_deref(), reading.cursor, reading.tip)?;
+    Ok(report)
+}
+
+fn apply_sighting(tx: &Tx<'_>, desk: &Desk<'_>, sighting: &Sighting, report: &mut SyncReport) -> Result<(), LedgerError> {
+    let Sighting { old, seen, state, ground_held, .. } = sighting;
+    let decision = rules::decide(old.as_ref(), state, *ground_held);
+    let comment = seen.comment.clone().or_else(|| old.as_ref().and_then(|old| old.comment.clone()));
+    let mut next = Followed {
+        txid: sighting.txid,
+        state: *state,
+        net: seen.net,
+        seen_net: seen.net,
+        own: seen.own || old.as_ref().is_some_and(|old| old.own),
+        event: old.as_ref().and_then(|old| old.event),
+        is_final: rules::is_final(state, seen, &report.tip, desk.final_depth),
+        comment,
+    };
+    match (decision, old) {
+        (Decision::Post, _) => {
+            next.event = Some(post(tx, desk, sighting)?);
+            report.posted += 1;
+        }
+        (Decision::Reverse, Some(old)) => {
+            reverse(tx, desk, old)?;
+            next.event = None;
+            report.reversed += 1;
+            report.uncredited.extend(uncredited(tx, desk, old)?);
+        }
+        (Decision::Keep, Some(old)) => next = Followed { seen_net: seen.net, ..old.clone() },
+        (Decision::Note, Some(old)) if next.event.is_some() => next.net = old.net,
+        _ => {}
+    }
+    if next.event.is_some() && next.net != next.seen_net {
+        warn!(txid = %next.txid, "the wallet changed the amount of a transaction; what was posted stays");
+    }
+    report.limbo.extend(Some(next.txid).filter(|_| next.state == TxState::Limbo));
+    if old.as_ref() != Some(&next) {
+        records::put_followed(tx, desk.wallet, &next, is_stray(tx, desk, sighting)?)?;
+    }
+    Ok(())
+}
+
+/// Whether it is a payment with a mark of this store that no claim knows. Receipts with foreign marks mean nothing.
+fn is_stray(tx: &Tx<'_>, desk: &Desk<'_>, sighting: &Sighting) -> Result<bool, StoreError> {
+    match &sighting.seen.comment {
+        Some(mark) if mark.starts_with(&desk.mark_prefix) => Ok(records::claimed(tx, &sighting.txid, Some(mark))?.is_none()),
+        _ => Ok(false),
+    }
+}
+
+fn post(tx: &Tx<'_>, desk: &Desk<'_>, sighting: &Sighting) -> Result<u64, LedgerError> {
+    // A repaired wallet forgets the comment; the ledger's own copy still tells what the payment was for.
+    let known = sighting.old.as_ref().and_then(|old| old.comment.as_deref());
+    let comment = sighting.seen.comment.as_deref().or(known);
+    let claimed = if sighting.seen.own { records::claimed(tx, &sighting.txid, comment)? } else { None };
+    let legs = rules::legs(&sighting.entries, claimed, desk.minted)?;
+    if legs.iter().any(|leg| leg.account == Account::Unexplained) {
+        error!(txid = %sighting.txid, "the wallet paid what bursar did not order");
+    }
+    let block = match sighting.state {
+        TxState::Confirmed { height, block } => Some(Tip { height, hash: block }),
+        _ => None,
+    };
+    let event = event(desk, Kind::Posting, sighting.txid);
+    Ok(records::append(tx, &records::Event { block, ..event }, &legs)?)
+}
+
+fn event<'a>(desk: &'a Desk<'_>, kind: Kind, txid: Txid) -> records::Event<'a> {
+    records::Event { wallet: desk.wallet, time: desk.now, kind, txid: Some(txid), block: None, reverses: None, note: None }
+}
+
+/// Takes back all that stands for a transaction, explanations included.
+fn reverse(tx: &Tx<'_>, desk: &Desk<'_>, old: &Followed) -> Result<(), LedgerError> {
+    let Some(number) = old.event else { return Ok(()) };
+    let mut standing = records::standing(tx, &old.txid, number)?;
+    if records::kind_of(tx, number)? == Kind::Opening {
+        standing.extend([(Account::Wallet, old.net), (Account::Opening, old.net.checked_neg()?)]);
+        // If it comes back, it is still from before bursar.
+        records::insert_claim_txid(tx, &desk.opening_order, &old.txid)?;
+    }
+    let mut legs = Vec::new();
+    for (account, amount) in standing {
+        legs.push(Leg { account, vout: None, category: None, amount: amount.checked_neg()? });
+    }
+    if legs.is_empty() {
+        legs.push(Leg { account: Account::Wallet, vout: None, category: None, amount: Amount::ZERO });
+    }
+    warn!(txid = %old.txid, "a transaction is not money any more: reversed");
+    records::append(tx, &records::Event { reverses: Some(number), ..event(desk, Kind::Reversal, old.txid) }, &legs)?;
+    Ok(())
+}
+
+/// A receipt that was deep enough to be credited, as of the last sync.
+fn uncredited(tx: &Tx<'_>, desk: &Desk<'_>, old: &Followed) -> Result<Option<Txid>, StoreError> {
+    let (TxState::Confirmed { height, .. }, Some(tip)) = (old.state, records::wallet(tx)?.and_then(|wallet| wallet.tip)) else {
+        return Ok(None);
+    };
+    let credited = !old.own && rules::depth(height, &tip) >= desk.credit_depth;
+    if credited {
+        error!(txid = %old.txid, "a credited receipt was taken back by a reorg");
+    }
+    Ok(credited.then_some(old.txid))
+}
+
+fn apply_forgotten(tx: &Tx<'_>, desk: &Desk<'_>, forgotten: &Forgotten, report: &mut SyncReport) -> Result<(), LedgerError> {
+    let Forgotten { old, ground_held, in_mempool } = forgotten;
+    let state = rules::forgotten(old, *ground_held, *in_mempool);
+    if state == TxState::Dead {
+        let next = Followed { state, is_final: true, ..old.clone() };
+        return Ok(records::put_followed(tx, desk.wallet, &next, false)?);
+    }
+    warn!(txid = %old.txid, "the wallet does not know a transaction any more; what was posted stays");
+    report.limbo.extend(Some(old.txid).filter(|_| state == TxState::Limbo));
+    let deep = matches!(state, TxState::Confirmed { height, .. } if rules::depth(height, &report.tip) >= desk.final_depth);
+    let next = Followed { state, is_final: *ground_held && deep, ..old.clone() };
+    Ok(records::put_followed(tx, desk.wallet, &next, false)?)
+}
+
+/// Moves unexplained amounts that a claim knows by now. Returns how many events that took.
+fn move_claimed(tx: &Tx<'_>, desk: &Desk<'_>) -> Result<u64, LedgerError> {
+    let mut moved = 0;
+    for (txid, amount) in records::unexplained(tx)? {
+        let Some(followed) = records::followed_by_txid(tx, &txid)? else { continue };
+        let Some(account) = records::claimed(tx, &txid, followed.comment.as_deref())? else { continue };
+        let leg = |account, amount| Leg { account, vout: None, category: None, amount };
+        let legs = [leg(Account::Unexplained, amount.checked_neg()?), leg(account, amount)];
+        records::append(tx, &records::Event { reverses: followed.event, ..event(desk, Kind::Claimed, txid) }, &legs)?;
+        info!(%txid, ?account, "a claim explains a payment");
+        moved += 1;
+    }
+    Ok(moved)
+}

@@ -1,0 +1,209 @@
+//! A wallet in memory, for tests: transactions with inputs and outputs on a small chain that can be reorganised.
+//!
+//! It lists, balances and forgets the way the daemons were seen to (facts/daemons.md §5 and §8), from outputs and inputs, not from
+//! the ledger's rules.
+
+pub(crate) mod history;
+mod rpc;
+mod settings;
+mod world;
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
+
+use crate::coin::{Amount, BlockHash, OutPoint, Txid};
+pub(crate) use settings::coin;
+use world::{ModelTx, Owner, World, amount};
+
+pub(crate) const FINAL_DEPTH: u64 = 5;
+const FEE: i64 = 7;
+pub(crate) const MATURITY: u64 = 8;
+
+/// The wallet.
+pub(crate) struct ModelWallet {
+    world: RefCell<World>,
+    fingerprint: RefCell<Option<String>>,
+    /// How many more calls of `tip` find a new block.
+    restless: Cell<u32>,
+}
+
+impl ModelWallet {
+    pub(crate) fn new() -> ModelWallet {
+        let world = World::default();
+        let wallet = ModelWallet {
+            world: RefCell::new(world),
+            fingerprint: RefCell::new(Some("seed".to_owned())),
+            restless: Cell::new(0),
+        };
+        wallet.mine(1, false);
+        wallet
+    }
+
+    pub(crate) fn deposit(&self, units: i64) -> Txid {
+        self.world.borrow_mut().add(vec![], vec![(units, Owner::Mine)], None, true)
+    }
+
+    /// Blocks that take all that is in the mempool.
+    pub(crate) fn mine(&self, blocks: u64, with_reward: bool) {
+        for _ in 0..blocks {
+            self.world.borrow_mut().mine(|_| true, with_reward.then_some(5000));
+        }
+    }
+
+    /// A block that holds nothing of ours.
+    pub(crate) fn mine_empty(&self) {
+        self.world.borrow_mut().mine(|_| false, None);
+    }
+
+    /// Pays strangers (and, where the flag says so, ourselves) out of trusted coins; none if they do not suffice.
+    pub(crate) fn send(&self, payments: &[(i64, bool)], comment: Option<&str>, broadcast: bool) -> Option<Txid> {
+        let mut world = self.world.borrow_mut();
+        let mut missing = FEE + payments.iter().map(|(units, _)| units).sum::<i64>();
+        let mut inputs = Vec::new();
+        for (coin, value) in world.coins() {
+            if missing > 0 && world.is_trusted(&coin.txid) && !world.locked.contains(&coin) {
+                inputs.push(coin);
+                missing -= value;
+            }
+        }
+        if missing > 0 {
+            return None;
+        }
+        let owner = |own: bool| if own { Owner::Mine } else { Owner::Stranger };
+        let mut outputs: Vec<(i64, Owner)> = payments.iter().map(|(units, own)| (*units, owner(*own))).collect();
+        if missing < 0 {
+            outputs.insert(payments.len() / 2, (-missing, Owner::Change));
+        }
+        Some(world.add(inputs, outputs, comment.map(str::to_owned), broadcast))
+    }
+
+    /// Drops `depth` blocks; their transactions return to the mempool, but those for which `drop` says otherwise.
+    pub(crate) fn reorg(&self, depth: usize, drop: impl Fn(usize) -> bool) {
+        let mut world = self.world.borrow_mut();
+        let keep = world.active.len().saturating_sub(depth).max(1);
+        let gone: HashSet<BlockHash> = world.active.split_off(keep).into_iter().collect();
+        for (index, tx) in
+            world.txs.values_mut().enumerate().filter(|(_, tx)| tx.block.is_some_and(|block| gone.contains(&block)))
+        {
+            tx.block = None;
+            tx.in_mempool = !tx.coinbase && !drop(index);
+        }
+        world.evict_orphans();
+        for _ in 0..=depth {
+            world.mine(|_| false, None);
+        }
+    }
+
+    fn unconfirmed(&self, own: bool, in_mempool: bool) -> Vec<Txid> {
+        let world = self.world.borrow();
+        let fits = |(txid, tx): &(&Txid, &ModelTx)| {
+            !tx.coinbase && tx.known && world.depth(txid) == 0 && tx.in_mempool == in_mempool && (world.debit(tx) > 0) == own
+        };
+        world.txs.iter().filter(fits).map(|(txid, _)| *txid).collect()
+    }
+
+    /// A block pays one of the pending receipts to somebody else.
+    pub(crate) fn double_spend(&self, pick: usize) {
+        let pending = self.unconfirmed(false, true);
+        let Some(txid) = pending.get(pick % pending.len().max(1)) else { return };
+        let mut world = self.world.borrow_mut();
+        let block = world.mine(|_| false, None);
+        let tx = world.txs.get_mut(txid).unwrap();
+        (tx.conflicted_by, tx.in_mempool) = (Some(block), false);
+        world.evict_orphans();
+    }
+
+    /// A pending receipt or own payment leaves the mempool.
+    pub(crate) fn evict(&self, pick: usize) {
+        let waiting: Vec<Txid> = [self.unconfirmed(false, true), self.unconfirmed(true, true)].concat();
+        let Some(txid) = waiting.get(pick % waiting.len().max(1)) else { return };
+        self.evict_this(txid);
+    }
+
+    pub(crate) fn evict_this(&self, txid: &Txid) {
+        let mut world = self.world.borrow_mut();
+        world.txs.get_mut(txid).unwrap().in_mempool = false;
+        world.evict_orphans();
+    }
+
+    /// Own payments in limbo are given to the network again, where their coins are still there.
+    pub(crate) fn rebroadcast(&self) {
+        for txid in self.unconfirmed(true, false) {
+            let mut world = self.world.borrow_mut();
+            let rival = world.txs.iter().any(|(other, tx)| {
+                *other != txid && tx.in_mempool && tx.inputs.iter().any(|input| world.txs[&txid].inputs.contains(input))
+            });
+            if !rival && world.depth(&txid) == 0 && !world.txs[&txid].abandoned {
+                world.txs.get_mut(&txid).unwrap().in_mempool = true;
+                world.evict_orphans();
+            }
+        }
+    }
+
+    pub(crate) fn abandon(&self, pick: usize) {
+        let limbo = self.unconfirmed(true, false);
+        let Some(txid) = limbo.get(pick % limbo.len().max(1)) else { return };
+        self.world.borrow_mut().txs.get_mut(txid).unwrap().abandoned = true;
+    }
+
+    pub(crate) fn lock(&self, pick: usize) {
+        let mut world = self.world.borrow_mut();
+        let coins: Vec<OutPoint> =
+            world.coins().into_iter().map(|(coin, _)| coin).filter(|coin| world.is_trusted(&coin.txid)).collect();
+        if let Some(coin) = coins.get(pick % coins.len().max(1)) {
+            world.locked.insert(*coin);
+        }
+    }
+
+    /// The wallet forgets a transaction that is in a block. Returns which.
+    pub(crate) fn lose(&self, pick: usize) -> Option<Txid> {
+        let world = self.world.borrow();
+        let mined: Vec<Txid> = world.txs.keys().filter(|txid| world.txs[*txid].known && world.depth(txid) > 0).copied().collect();
+        let txid = *mined.get(pick % mined.len().max(1))?;
+        drop(world);
+        self.lose_this(&txid);
+        Some(txid)
+    }
+
+    pub(crate) fn lose_this(&self, txid: &Txid) {
+        self.world.borrow_mut().txs.get_mut(txid).unwrap().known = false;
+    }
+
+    /// Transactions that the wallet forgot are found again, their comments are gone.
+    pub(crate) fn find_again(&self) {
+        for tx in self.world.borrow_mut().txs.values_mut().filter(|tx| !tx.known) {
+            (tx.known, tx.comment) = (true, None);
+        }
+    }
+
+    pub(crate) fn change_keys(&self, fingerprint: &str) {
+        *self.fingerprint.borrow_mut() = Some(fingerprint.to_owned());
+    }
+
+    pub(crate) fn make_restless(&self, times: u32) {
+        self.restless.set(times);
+    }
+
+    /// What a ledger should hold, from inputs and outputs: own outputs less own inputs of all that is confirmed and mature, and of
+    /// our own unconfirmed transactions.
+    pub(crate) fn worth(&self) -> Amount {
+        let world = self.world.borrow();
+        let counts = |txid: &Txid, tx: &ModelTx| match world.depth(txid) {
+            0 => world.is_live(txid) && world.debit(tx) > 0,
+            depth => depth > 0 && world.is_mature(txid),
+        };
+        let own =
+            |tx: &ModelTx| tx.outputs.iter().filter(|(_, owner)| *owner != Owner::Stranger).map(|(value, _)| value).sum::<i64>();
+        let worth = world.txs.iter().filter(|(txid, tx)| tx.known && counts(txid, tx)).map(|(_, tx)| own(tx) - world.debit(tx));
+        amount(worth.sum())
+    }
+
+    /// Whether every own unconfirmed payment is trusted, so that worth and trusted balance must be equal.
+    pub(crate) fn is_calm(&self) -> bool {
+        let world = self.world.borrow();
+        world
+            .txs
+            .iter()
+            .all(|(txid, tx)| world.depth(txid) != 0 || !world.is_live(txid) || world.debit(tx) == 0 || world.is_trusted(txid))
+    }
+}

@@ -1,0 +1,142 @@
+//! The model as a `Wallet`.
+
+use std::path::Path;
+
+use super::ModelWallet;
+use super::world::amount;
+use crate::coin::{BlockHash, OutPoint, Txid};
+use crate::daemon::{
+    AddressFacts, BalanceSource, Balances, BlockPlace, DecodedTx, Listing, RpcError, SendMany, Tip, TxOutput, Unspent, Wallet,
+    WalletIdentity, WalletTx,
+};
+
+fn unused(method: &str) -> RpcError {
+    RpcError::Daemon { method: method.to_owned(), code: -32601, message: "not modelled".to_owned() }
+}
+
+impl Wallet for ModelWallet {
+    fn tip(&self) -> Result<Tip, RpcError> {
+        if let Some(left) = self.restless.get().checked_sub(1) {
+            self.restless.set(left);
+            self.mine_empty();
+        }
+        let world = self.world.borrow();
+        Ok(Tip { height: world.tip_height(), hash: *world.active.last().unwrap() })
+    }
+
+    fn block_hash(&self, height: u64) -> Result<BlockHash, RpcError> {
+        self.world.borrow().active.get(height as usize).copied().ok_or_else(|| unused("getblockhash"))
+    }
+
+    fn block_place(&self, block: &BlockHash) -> Result<Option<BlockPlace>, RpcError> {
+        let world = self.world.borrow();
+        let place = |height| BlockPlace { height, active: world.active_height(block).is_some() };
+        Ok(world.heights.get(block).copied().map(place))
+    }
+
+    fn balances(&self) -> Result<Balances, RpcError> {
+        let world = self.world.borrow();
+        let sum = |fits: &dyn Fn(&Txid) -> bool| {
+            amount(world.coins().iter().filter(|(coin, _)| fits(&coin.txid)).map(|(_, value)| value).sum())
+        };
+        let pending = |txid: &Txid| world.depth(txid) == 0 && world.txs[txid].in_mempool && !world.is_trusted(txid);
+        Ok(Balances {
+            trusted: sum(&|txid| world.is_trusted(txid)),
+            pending: Some(sum(&pending)),
+            immature: Some(sum(&|txid| world.depth(txid) > 0 && !world.is_mature(txid))),
+            source: BalanceSource::Getbalances,
+        })
+    }
+
+    /// Like the worst of the daemons: leaves out what is conflicted deeper than the block, strangers' conflicted payments even from
+    /// the whole listing, and never says so in `removed`.
+    fn list_since(&self, block: Option<&BlockHash>) -> Result<Listing, RpcError> {
+        let world = self.world.borrow();
+        let depth = match block {
+            None => i64::MAX,
+            Some(block) => world.block_depth(block).ok_or_else(|| unused("listsinceblock"))?,
+        };
+        let listed = world
+            .txs
+            .iter()
+            .filter(|(txid, tx)| tx.known && world.depth(txid).abs() < depth && (world.depth(txid) >= 0 || world.debit(tx) > 0));
+        Ok(Listing { entries: listed.flat_map(|(txid, _)| world.entries(txid)).collect(), removed: vec![] })
+    }
+
+    fn transaction(&self, txid: &Txid) -> Result<Option<WalletTx>, RpcError> {
+        let world = self.world.borrow();
+        let known = world.txs.get(txid).filter(|tx| tx.known);
+        Ok(known.map(|_| WalletTx { entries: world.entries(txid), raw_hex: txid.to_string() }))
+    }
+
+    fn decode(&self, raw_hex: &str) -> Result<DecodedTx, RpcError> {
+        let txid: Txid = raw_hex.parse().unwrap();
+        let world = self.world.borrow();
+        let tx = &world.txs[&txid];
+        let outputs =
+            (0..).zip(&tx.outputs).map(|(vout, (value, _))| TxOutput { vout, amount: amount(*value), script_hex: String::new() });
+        Ok(DecodedTx { txid, vsize: 100, inputs: tx.inputs.clone(), outputs: outputs.collect() })
+    }
+
+    fn in_mempool(&self, txid: &Txid) -> Result<bool, RpcError> {
+        Ok(self.world.borrow().txs.get(txid).is_some_and(|tx| tx.in_mempool))
+    }
+
+    fn broadcast(&self, _raw_hex: &str) -> Result<(), RpcError> {
+        Err(unused("sendrawtransaction"))
+    }
+
+    fn unspent(&self) -> Result<Vec<Unspent>, RpcError> {
+        let world = self.world.borrow();
+        let listed = |coin: &OutPoint| {
+            let depth = world.depth(&coin.txid);
+            world.is_mature(&coin.txid) && (depth > 0 || world.txs[&coin.txid].in_mempool) && !world.locked.contains(coin)
+        };
+        let coins = world.coins().into_iter().filter(|(coin, _)| listed(coin)).map(|(outpoint, value)| Unspent {
+            outpoint,
+            amount: amount(value),
+            confirmations: world.depth(&outpoint.txid),
+            spendable: true,
+            safe: world.is_trusted(&outpoint.txid),
+        });
+        Ok(coins.collect())
+    }
+
+    fn locked(&self) -> Result<Vec<OutPoint>, RpcError> {
+        Ok(self.world.borrow().locked.iter().copied().collect())
+    }
+
+    fn address(&self, _address: &str) -> Result<AddressFacts, RpcError> {
+        Err(unused("getaddressinfo"))
+    }
+
+    fn new_address(&self) -> Result<String, RpcError> {
+        Err(unused("getnewaddress"))
+    }
+
+    fn own_addresses(&self) -> Result<Vec<String>, RpcError> {
+        Err(unused("listreceivedbyaddress"))
+    }
+
+    fn identity(&self) -> Result<WalletIdentity, RpcError> {
+        let fingerprint = self.fingerprint.borrow().clone();
+        Ok(WalletIdentity { name: "w".to_owned(), fingerprint, tx_count: 0, keypool: 100, encrypted: false })
+    }
+
+    fn send_many(&self, _order: &SendMany<'_>) -> Result<Txid, RpcError> {
+        Err(unused("sendmany"))
+    }
+
+    fn backup_to(&self, _file: &Path) -> Result<(), RpcError> {
+        Err(unused("backupwallet"))
+    }
+
+    fn rescan(&self, _height: u64) -> Result<(), RpcError> {
+        self.find_again();
+        Ok(())
+    }
+
+    fn uptime_s(&self) -> Result<Option<u64>, RpcError> {
+        Ok(None)
+    }
+}

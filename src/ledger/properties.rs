@@ -1,0 +1,129 @@
+//! Random histories against a wallet in memory: whatever happens, the ledger is the wallet.
+
+use proptest::prelude::*;
+
+use super::model::history::{Step, step};
+use super::model::{ModelWallet, coin};
+use super::{Account, Claim, balance, balances, claim, open, records, sync, verify};
+use crate::coin::{Amount, Timestamp};
+use crate::store::{Store, StoreError};
+
+const NOW: Timestamp = Timestamp(1_700_000_000);
+
+/// A ledger beside its wallet.
+struct Bench {
+    wallet: ModelWallet,
+    store: Store,
+    orders: u32,
+    _dir: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let mut bench = Bench { wallet: ModelWallet::new(), store, orders: 0, _dir: dir };
+        bench.sync();
+        bench
+    }
+
+    fn sync(&mut self) -> super::SyncReport {
+        sync(&mut self.store, &self.wallet, &coin(), NOW).unwrap()
+    }
+
+    fn balance(&mut self, account: Account) -> i64 {
+        self.store.read(|tx| balance(tx, account)).unwrap().base_units()
+    }
+
+    fn fault(&mut self) -> Option<super::Fault> {
+        self.store.read(verify).unwrap().fault
+    }
+
+    /// A claim as a batch leaves it, and its mark.
+    fn claim(&mut self) -> String {
+        self.orders += 1;
+        let mark = format!("bursar:{}:{}", self.store.id(), self.orders);
+        let left = Claim { mark: mark.clone(), order: format!("batch-{}", self.orders), account: Account::Payout };
+        self.store.write(|tx| claim(tx, &left)).unwrap();
+        mark
+    }
+
+    fn take(&mut self, step: &Step) {
+        let mark = step.is_claimed().then(|| self.claim());
+        step.happen(&self.wallet, mark.as_deref());
+        if matches!(step, Step::Sync) {
+            self.sync();
+            self.check();
+        }
+    }
+
+    /// What must hold after every sync.
+    fn check(&mut self) {
+        assert_eq!(self.balance(Account::Wallet), self.wallet.worth().base_units());
+        if self.wallet.is_calm() {
+            let trusted = crate::daemon::Wallet::balances(&self.wallet).unwrap().trusted;
+            assert_eq!(self.balance(Account::Wallet), trusted.base_units());
+        }
+        let all = self.store.read(balances).unwrap();
+        assert_eq!(Amount::sum(all.iter().map(|account| account.amount)).unwrap(), Amount::ZERO);
+        let again = self.sync();
+        assert_eq!((again.posted, again.reversed, again.unknown_marks.len()), (0, 0, 0), "a second sync posts nothing");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_the_ledger_is_the_wallet(steps in prop::collection::vec(step(), 1..60)) {
+        let mut bench = Bench::new();
+        for step in &steps {
+            bench.take(step);
+        }
+        bench.take(&Step::Sync);
+        prop_assert_eq!(bench.fault(), None);
+    }
+
+    #[test]
+    fn an_adopted_wallet_goes_on_as_if_it_had_been_followed(
+        before in prop::collection::vec(step(), 1..40),
+        at in prop::option::of(0..40_u64),
+        after in prop::collection::vec(step(), 1..25),
+    ) {
+        let mut bench = Bench::new();
+        bench.store = Store::open(bench._dir.path().join("fresh").as_path()).unwrap();
+        for step in before.iter().filter(|step| !matches!(step, Step::Sync)) {
+            bench.take(step);
+        }
+        open(&mut bench.store, &bench.wallet, &coin(), at, NOW).unwrap();
+        bench.check();
+        prop_assert_eq!(bench.balance(Account::Unexplained), 0);
+        for step in &after {
+            bench.take(step);
+        }
+        bench.take(&Step::Sync);
+        prop_assert_eq!(bench.fault(), None);
+    }
+
+    #[test]
+    fn any_single_changed_or_removed_row_is_found(
+        steps in prop::collection::vec(step(), 10..40),
+        pick in any::<prop::sample::Index>(),
+        damage in 0..records::DAMAGES.len(),
+    ) {
+        let mut bench = Bench::new();
+        bench.take(&Step::Deposit(77));
+        bench.take(&Step::Mine { blocks: 1, reward: true });
+        steps.iter().for_each(|step| bench.take(step));
+        bench.take(&Step::Sync);
+        let rows = bench.store.read(|tx| super::entries(tx, 0, usize::MAX)).unwrap();
+        prop_assume!(!rows.is_empty());
+        let seq = pick.get(&rows).seq;
+        bench.store.write::<_, StoreError>(|tx| records::tamper(tx, damage, seq)).unwrap();
+        let fault = bench.fault();
+        prop_assert!(fault.is_some());
+        if damage == 3 {
+            prop_assert_eq!(fault.unwrap().seq, Some(seq));
+        }
+    }
+}

@@ -1,0 +1,471 @@
+//! The ledger's tables.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use rusqlite::{OptionalExtension, Row, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+use super::rules::Leg;
+use super::{Account, Claim, Followed, Kind, Posting, TxState};
+use crate::coin::{Amount, Timestamp, Txid};
+use crate::daemon::Tip;
+use crate::store::{StoreError, Tx};
+
+/// The wallet that this ledger follows.
+#[derive(Clone, Debug)]
+pub(super) struct FollowedWallet {
+    pub(super) name: String,
+    pub(super) fingerprint: Option<String>,
+    pub(super) cursor: Option<Tip>,
+    pub(super) tip: Option<Tip>,
+}
+
+/// What an event says besides its postings.
+#[derive(Clone, Debug)]
+pub(super) struct Event<'a> {
+    pub(super) wallet: &'a str,
+    pub(super) time: Timestamp,
+    pub(super) kind: Kind,
+    pub(super) txid: Option<Txid>,
+    pub(super) block: Option<Tip>,
+    pub(super) reverses: Option<u64>,
+    pub(super) note: Option<String>,
+}
+
+fn damaged(table: &str, what: impl Display) -> StoreError {
+    StoreError::Damaged(format!("table {table}: {what}"))
+}
+
+fn name_of(value: impl Serialize) -> Result<String, StoreError> {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(text)) => Ok(text),
+        other => Err(damaged("entries", format!("a value without a name: {other:?}"))),
+    }
+}
+
+fn named<T: DeserializeOwned>(text: String) -> Result<T, StoreError> {
+    serde_json::from_value(text.into()).map_err(|error| damaged("entries", error))
+}
+
+fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, StoreError> {
+    text.parse().map_err(|error| damaged("entries", error))
+}
+
+fn place(block: Option<String>, height: Option<u64>) -> Result<Option<Tip>, StoreError> {
+    match (block, height) {
+        (Some(block), Some(height)) => Ok(Some(Tip { height, hash: parsed(&block)? })),
+        _ => Ok(None),
+    }
+}
+
+pub(super) fn wallet(tx: &Tx<'_>) -> Result<Option<FollowedWallet>, StoreError> {
+    let mut statement =
+        tx.prepare_cached("SELECT name, fingerprint, cursor_block, cursor_height, tip_block, tip_height FROM wallets")?;
+    let mut rows = statement.query([])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    Ok(Some(FollowedWallet {
+        name: row.get(0)?,
+        fingerprint: row.get(1)?,
+        cursor: place(row.get(2)?, row.get(3)?)?,
+        tip: place(row.get(4)?, row.get(5)?)?,
+    }))
+}
+
+pub(super) fn insert_wallet(
+    tx: &Tx<'_>,
+    name: &str,
+    fingerprint: Option<&str>,
+    opening_height: u64,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO wallets (name, fingerprint, opened_s, opening_height) VALUES (?1, ?2, ?3, ?4)",
+        params![name, fingerprint, now.0, opening_height],
+    )?;
+    Ok(())
+}
+
+/// Stands the ledger at `tip`. A fingerprint that was not known is learned; a known one is never replaced.
+pub(super) fn move_wallet(
+    tx: &Tx<'_>,
+    name: &str,
+    fingerprint: Option<&str>,
+    cursor: Option<Tip>,
+    tip: Tip,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE wallets SET fingerprint = coalesce(fingerprint, ?2), cursor_block = ?3, cursor_height = ?4, tip_block = ?5,
+         tip_height = ?6 WHERE name = ?1",
+        params![
+            name,
+            fingerprint,
+            cursor.map(|cursor| cursor.hash.to_string()),
+            cursor.map(|cursor| cursor.height),
+            tip.hash.to_string(),
+            tip.height
+        ],
+    )?;
+    Ok(())
+}
+
+/// SHA-256, in hex, over the posting's fields as one JSON array.
+pub(super) fn hash(posting: &Posting) -> Result<String, StoreError> {
+    let fields = (
+        posting.seq,
+        posting.event,
+        posting.time,
+        &posting.wallet,
+        posting.account,
+        posting.txid,
+        posting.vout,
+        &posting.category,
+        posting.block,
+        posting.amount,
+        posting.kind,
+        posting.reverses,
+        &posting.note,
+        &posting.previous,
+    );
+    let text = serde_json::to_vec(&fields).map_err(|error| damaged("entries", error))?;
+    Ok(hex::encode(Sha256::digest(text)))
+}
+
+pub(super) fn head(tx: &Tx<'_>) -> Result<(u64, String), StoreError> {
+    Ok(tx.query_row("SELECT seq, hash FROM ledger_head", [], |row| Ok((row.get(0)?, row.get(1)?)))?)
+}
+
+/// Adds an event. Refuses postings that do not sum to zero.
+pub(super) fn append(tx: &Tx<'_>, event: &Event<'_>, legs: &[Leg]) -> Result<u64, StoreError> {
+    let sum = Amount::sum(legs.iter().map(|leg| leg.amount)).map_err(|error| damaged("entries", error))?;
+    if legs.is_empty() || sum != Amount::ZERO {
+        return Err(damaged("entries", format!("the postings of an event must sum to zero: {legs:?}")));
+    }
+    let (mut seq, mut previous) = head(tx)?;
+    let number = seq + 1;
+    for leg in legs {
+        seq += 1;
+        let mut posting = Posting {
+            seq,
+            event: number,
+            time: event.time,
+            wallet: event.wallet.to_owned(),
+            account: leg.account,
+            txid: event.txid,
+            vout: leg.vout,
+            category: leg.category.map(str::to_owned),
+            block: event.block,
+            amount: leg.amount,
+            kind: event.kind,
+            reverses: event.reverses,
+            note: event.note.clone(),
+            previous,
+            hash: String::new(),
+        };
+        posting.hash = hash(&posting)?;
+        insert_posting(tx, &posting)?;
+        previous = posting.hash;
+    }
+    Ok(number)
+}
+
+fn insert_posting(tx: &Tx<'_>, posting: &Posting) -> Result<(), StoreError> {
+    let mut statement = tx.prepare_cached(
+        "INSERT INTO entries (seq, event, time_s, wallet, account, txid, vout, category, block, height, amount, kind, reverses, note,
+         previous, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+    )?;
+    statement.execute(params![
+        posting.seq,
+        posting.event,
+        posting.time.0,
+        posting.wallet,
+        name_of(posting.account)?,
+        posting.txid.map(|txid| txid.to_string()),
+        posting.vout,
+        posting.category,
+        posting.block.map(|block| block.hash.to_string()),
+        posting.block.map(|block| block.height),
+        posting.amount.base_units(),
+        name_of(posting.kind)?,
+        posting.reverses,
+        posting.note,
+        posting.previous,
+        posting.hash
+    ])?;
+    Ok(())
+}
+
+fn posting(row: &Row<'_>) -> Result<Posting, StoreError> {
+    let txid: Option<String> = row.get(5)?;
+    Ok(Posting {
+        seq: row.get(0)?,
+        event: row.get(1)?,
+        time: Timestamp(row.get(2)?),
+        wallet: row.get(3)?,
+        account: named(row.get(4)?)?,
+        txid: txid.as_deref().map(parsed).transpose()?,
+        vout: row.get(6)?,
+        category: row.get(7)?,
+        block: place(row.get(8)?, row.get(9)?)?,
+        amount: Amount::from_base_units(row.get(10)?),
+        kind: named(row.get(11)?)?,
+        reverses: row.get(12)?,
+        note: row.get(13)?,
+        previous: row.get(14)?,
+        hash: row.get(15)?,
+    })
+}
+
+const POSTING: &str =
+    "SELECT seq, event, time_s, wallet, account, txid, vout, category, block, height, amount, kind, reverses, note,
+                       previous, hash FROM entries";
+
+pub(super) fn postings(tx: &Tx<'_>, after: u64, limit: usize) -> Result<Vec<Posting>, StoreError> {
+    let mut statement = tx.prepare_cached(&format!("{POSTING} WHERE seq > ?1 ORDER BY seq LIMIT ?2"))?;
+    let mut rows = statement.query(params![after, i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(posting(row)?);
+    }
+    Ok(found)
+}
+
+/// Hands every posting to `look`, oldest first, with its seq; an unreadable one as the error. Ends when `look` says so.
+pub(super) fn each_posting<B>(
+    tx: &Tx<'_>,
+    mut look: impl FnMut(u64, Result<Posting, StoreError>) -> Result<Option<B>, StoreError>,
+) -> Result<Option<B>, StoreError> {
+    let mut statement = tx.prepare_cached(&format!("{POSTING} ORDER BY seq"))?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some(found) = look(row.get(0)?, posting(row))? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+pub(super) fn kind_of(tx: &Tx<'_>, event: u64) -> Result<Kind, StoreError> {
+    named(tx.query_row("SELECT kind FROM entries WHERE event = ?1 LIMIT 1", [event], |row| row.get(0))?)
+}
+
+/// What stands for a transaction since `event`, per account.
+pub(super) fn standing(tx: &Tx<'_>, txid: &Txid, event: u64) -> Result<Vec<(Account, Amount)>, StoreError> {
+    let mut statement = tx.prepare_cached(
+        "SELECT account, sum(amount) FROM entries WHERE txid = ?1 AND event >= ?2 GROUP BY account HAVING sum(amount) <> 0
+         ORDER BY account",
+    )?;
+    let mut rows = statement.query(params![txid.to_string(), event])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push((named(row.get(0)?)?, Amount::from_base_units(row.get(1)?)));
+    }
+    Ok(found)
+}
+
+pub(super) fn balance(tx: &Tx<'_>, account: Account) -> Result<Amount, StoreError> {
+    let mut statement = tx.prepare_cached("SELECT coalesce(sum(amount), 0) FROM balances WHERE account = ?1")?;
+    Ok(Amount::from_base_units(statement.query_row([name_of(account)?], |row| row.get(0))?))
+}
+
+pub(super) fn unexplained(tx: &Tx<'_>) -> Result<Vec<(Txid, Amount)>, StoreError> {
+    let mut statement = tx.prepare_cached(
+        "SELECT txid, sum(amount) FROM entries WHERE account = 'unexplained' GROUP BY txid HAVING sum(amount) <> 0 ORDER BY txid",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push((parsed(&row.get::<_, String>(0)?)?, Amount::from_base_units(row.get(1)?)));
+    }
+    Ok(found)
+}
+
+fn state_of(state: &str, block: Option<Tip>) -> Result<TxState, StoreError> {
+    match (state, block) {
+        ("confirmed", Some(Tip { height, hash })) => Ok(TxState::Confirmed { height, block: hash }),
+        ("immature", Some(Tip { height, hash })) => Ok(TxState::Immature { height, block: hash }),
+        ("mempool", None) => Ok(TxState::Mempool),
+        ("limbo", None) => Ok(TxState::Limbo),
+        ("pending", None) => Ok(TxState::Pending),
+        ("dead", None) => Ok(TxState::Dead),
+        (other, _) => Err(damaged("transactions", format!("state '{other}' does not fit its block"))),
+    }
+}
+
+fn state_parts(state: &TxState) -> (&'static str, Option<Tip>) {
+    match *state {
+        TxState::Confirmed { height, block } => ("confirmed", Some(Tip { height, hash: block })),
+        TxState::Immature { height, block } => ("immature", Some(Tip { height, hash: block })),
+        TxState::Mempool => ("mempool", None),
+        TxState::Limbo => ("limbo", None),
+        TxState::Pending => ("pending", None),
+        TxState::Dead => ("dead", None),
+    }
+}
+
+fn followed_row(row: &Row<'_>) -> Result<Followed, StoreError> {
+    let state: String = row.get(1)?;
+    Ok(Followed {
+        txid: parsed(&row.get::<_, String>(0)?)?,
+        state: state_of(&state, place(row.get(2)?, row.get(3)?)?)?,
+        net: Amount::from_base_units(row.get(4)?),
+        seen_net: Amount::from_base_units(row.get(5)?),
+        own: row.get(6)?,
+        event: row.get(7)?,
+        is_final: row.get(8)?,
+        comment: row.get(9)?,
+    })
+}
+
+fn select_followed(tx: &Tx<'_>, condition: &str, parameters: impl rusqlite::Params) -> Result<Vec<Followed>, StoreError> {
+    let mut statement = tx.prepare_cached(&format!(
+        "SELECT txid, state, block, height, net, seen_net, own, event, final, comment FROM transactions {condition}"
+    ))?;
+    let mut rows = statement.query(parameters)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(followed_row(row)?);
+    }
+    Ok(found)
+}
+
+pub(super) fn followed(tx: &Tx<'_>) -> Result<Vec<Followed>, StoreError> {
+    select_followed(tx, "ORDER BY txid", [])
+}
+
+pub(super) fn followed_by_txid(tx: &Tx<'_>, txid: &Txid) -> Result<Option<Followed>, StoreError> {
+    Ok(select_followed(tx, "WHERE txid = ?1", [txid.to_string()])?.pop())
+}
+
+pub(super) fn not_final(tx: &Tx<'_>) -> Result<Vec<Followed>, StoreError> {
+    select_followed(tx, "WHERE final = 0 ORDER BY txid", [])
+}
+
+/// Final transactions that are in a block, the newest block first.
+pub(super) fn final_in_blocks(tx: &Tx<'_>) -> Result<Vec<Followed>, StoreError> {
+    select_followed(tx, "WHERE final = 1 AND block IS NOT NULL ORDER BY height DESC, txid", [])
+}
+
+/// Writes where a transaction stands. A comment once known is kept, and so is that it was astray.
+pub(super) fn put_followed(tx: &Tx<'_>, wallet: &str, followed: &Followed, stray: bool) -> Result<(), StoreError> {
+    let (state, block) = state_parts(&followed.state);
+    let mut statement = tx.prepare_cached(
+        "INSERT INTO transactions (txid, wallet, state, block, height, net, seen_net, own, event, final, comment, stray)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+         ON CONFLICT (txid, wallet) DO UPDATE SET state = excluded.state, block = excluded.block, height = excluded.height,
+         net = excluded.net, seen_net = excluded.seen_net, own = excluded.own, event = excluded.event, final = excluded.final,
+         comment = coalesce(comment, excluded.comment), stray = max(stray, excluded.stray)",
+    )?;
+    statement.execute(params![
+        followed.txid.to_string(),
+        wallet,
+        state,
+        block.map(|block| block.hash.to_string()),
+        block.map(|block| block.height),
+        followed.net.base_units(),
+        followed.seen_net.base_units(),
+        followed.own,
+        followed.event,
+        followed.is_final,
+        followed.comment,
+        stray
+    ])?;
+    Ok(())
+}
+
+pub(super) fn insert_claim(tx: &Tx<'_>, claim: &Claim) -> Result<(), StoreError> {
+    let account = name_of(claim.account)?;
+    tx.execute(
+        "INSERT INTO claims (mark, \"order\", account) VALUES (?1, ?2, ?3) ON CONFLICT (mark) DO NOTHING",
+        params![claim.mark, claim.order, account],
+    )?;
+    let (order, kept): (String, String) =
+        tx.query_row("SELECT \"order\", account FROM claims WHERE mark = ?1", [&claim.mark], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    if (&order, &kept) != (&claim.order, &account) {
+        return Err(damaged("claims", format!("mark '{}' belongs to order {order} already", claim.mark)));
+    }
+    Ok(())
+}
+
+pub(super) fn insert_claim_txid(tx: &Tx<'_>, order: &str, txid: &Txid) -> Result<(), StoreError> {
+    let txid = txid.to_string();
+    tx.execute("INSERT INTO claim_txids (txid, \"order\") VALUES (?1, ?2) ON CONFLICT (txid) DO NOTHING", params![txid, order])?;
+    let kept: String = tx.query_row("SELECT \"order\" FROM claim_txids WHERE txid = ?1", [&txid], |row| row.get(0))?;
+    if kept != order {
+        return Err(damaged("claim_txids", format!("transaction {txid} belongs to order {kept} already")));
+    }
+    Ok(())
+}
+
+/// The account that a transaction's payments were claimed for: by its comment, compared whole, or by its txid.
+pub(super) fn claimed(tx: &Tx<'_>, txid: &Txid, comment: Option<&str>) -> Result<Option<Account>, StoreError> {
+    let mut statement = tx.prepare_cached(
+        "SELECT account FROM claims WHERE mark = ?1
+         UNION ALL SELECT account FROM claims JOIN claim_txids USING (\"order\") WHERE txid = ?2 LIMIT 1",
+    )?;
+    let account: Option<String> = statement.query_row(params![comment, txid.to_string()], |row| row.get(0)).optional()?;
+    account.map(named).transpose()
+}
+
+/// Marks of transactions that were astray when they came, and that no claim knows to this day.
+pub(super) fn stray_marks(tx: &Tx<'_>) -> Result<Vec<String>, StoreError> {
+    let mut statement = tx.prepare_cached(
+        "SELECT DISTINCT comment FROM transactions WHERE stray = 1 AND comment NOT IN (SELECT mark FROM claims) ORDER BY comment",
+    )?;
+    let marks = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(marks)
+}
+
+/// What running sums and index say against the postings, in words; none when they agree.
+pub(super) fn first_mismatch(tx: &Tx<'_>) -> Result<Option<String>, StoreError> {
+    const CHECKS: [&str; 4] = [
+        "SELECT 'the running balance of account ' || b.account || ' is not the sum of its postings' FROM balances b
+         WHERE b.amount <> (SELECT coalesce(sum(amount), 0) FROM entries e WHERE e.wallet = b.wallet AND e.account = b.account)",
+        "SELECT 'account ' || account || ' has postings and no running balance' FROM entries
+         WHERE (wallet, account) NOT IN (SELECT wallet, account FROM balances)",
+        "SELECT 'transaction ' || t.txid || ' refers to an event that is not there, or not its own' FROM transactions t
+         WHERE t.event IS NOT NULL AND NOT EXISTS
+         (SELECT 1 FROM entries e WHERE e.event = t.event AND (e.txid = t.txid OR e.kind = 'opening'))",
+        "SELECT 'the transactions of wallet ''' || b.wallet || ''' do not add up to its balance' FROM balances b
+         WHERE b.account = 'wallet' AND b.amount <>
+         (SELECT coalesce(sum(net), 0) FROM transactions t WHERE t.wallet = b.wallet AND t.event IS NOT NULL)",
+    ];
+    for check in CHECKS {
+        if let Some(words) = tx.query_row(&format!("{check} LIMIT 1"), [], |row| row.get(0)).optional()? {
+            return Ok(Some(words));
+        }
+    }
+    Ok(None)
+}
+
+/// What somebody with the file in hand could do to the row of a seq.
+#[cfg(test)]
+pub(super) const DAMAGES: [&str; 9] = [
+    "DELETE FROM entries WHERE seq = ?1",
+    "DELETE FROM entries WHERE event = (SELECT event FROM entries WHERE seq = ?1)",
+    "DELETE FROM entries WHERE seq >= ?1",
+    "UPDATE entries SET amount = amount + 1 WHERE seq = ?1",
+    "UPDATE entries SET txid = 'ab' || substr(coalesce(txid, hash), 3) WHERE seq = ?1 AND coalesce(txid, '') NOT LIKE 'ab%'",
+    "UPDATE entries SET time_s = time_s + 1 WHERE seq = ?1",
+    "UPDATE entries SET account = CASE account WHEN 'payout' THEN 'internal' ELSE 'payout' END WHERE seq = ?1",
+    "UPDATE entries SET hash = previous WHERE seq = ?1",
+    "UPDATE balances SET amount = amount + 1 WHERE account = (SELECT account FROM entries WHERE seq = ?1)",
+];
+
+/// Does it, past the triggers.
+#[cfg(test)]
+pub(super) fn tamper(tx: &Tx<'_>, damage: usize, seq: u64) -> Result<(), StoreError> {
+    tx.execute_batch("DROP TRIGGER entries_never_change; DROP TRIGGER entries_never_go;")?;
+    tx.execute(DAMAGES[damage], [seq])?;
+    Ok(())
+}
+
+/// Tries to change and to delete, with the triggers in force.
+#[cfg(test)]
+pub(super) fn meddle(tx: &Tx<'_>, delete: bool) -> Result<usize, StoreError> {
+    Ok(tx.execute(if delete { "DELETE FROM entries" } else { "UPDATE entries SET amount = 0" }, [])?)
+}

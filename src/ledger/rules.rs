@@ -1,0 +1,299 @@
+//! What the wallet's entries mean, and what follows for the ledger.
+
+use std::collections::HashSet;
+
+use super::{Account, Followed, TxState};
+use crate::coin::{Amount, AmountError, BlockHash, Timestamp};
+use crate::daemon::{Category, Entry, Tip};
+
+/// What the entries of one transaction say by themselves, before chain and mempool are asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// It spends our coins.
+    pub own: bool,
+    /// What it does, or would do, to the wallet: its entries and, once, its fee.
+    pub net: Amount,
+    /// Where the wallet says that it stands.
+    pub standing: Standing,
+    /// The comment it was sent with. A receipt's comment is the sender's and means nothing.
+    pub comment: Option<String>,
+    /// When the wallet saw it.
+    pub time: Timestamp,
+    /// It has an entry of a category that this version does not know; such entries are not counted.
+    pub puzzling: bool,
+}
+
+/// Where the wallet says that a transaction stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Abandoned, orphaned or conflicted; the blocks on top of what conflicts with it, where it says so.
+    Dead {
+        /// Depth of the conflict.
+        buried: u64,
+    },
+    /// Mined or staked, not mature.
+    Immature(BlockHash),
+    /// In a block.
+    Block(BlockHash),
+    /// Not in a block.
+    Unconfirmed,
+}
+
+/// Reads the entries of one transaction; there is at least one.
+///
+/// Tried on daemons: the fee is repeated in every `send` entry; only `send` entries say `abandoned` though it holds for the whole
+/// transaction; conflicted ones have negative confirmations.
+pub(super) fn read(entries: &[Entry]) -> Result<Seen, AmountError> {
+    let sends = || entries.iter().filter(|entry| entry.category == Category::Send);
+    let known = entries.iter().filter(|entry| !matches!(entry.category, Category::Other(_)));
+    let fee = entries.iter().find_map(|entry| entry.fee);
+    let net = Amount::sum(known.map(|entry| entry.amount).chain(fee))?;
+    Ok(Seen {
+        own: sends().next().is_some(),
+        net,
+        standing: standing(entries),
+        comment: sends().find_map(|entry| entry.comment.clone()),
+        time: entries.iter().map(|entry| entry.time).min().unwrap_or_default(),
+        puzzling: entries.iter().any(|entry| matches!(entry.category, Category::Other(_))),
+    })
+}
+
+fn standing(entries: &[Entry]) -> Standing {
+    let has = |category: Category| entries.iter().any(|entry| entry.category == category);
+    let confirmations = entries.iter().map(|entry| entry.confirmations).min().unwrap_or(0);
+    let block = entries.iter().find_map(|entry| entry.block);
+    let abandoned = entries.iter().any(|entry| entry.abandoned);
+    match block {
+        _ if confirmations < 0 || has(Category::Orphan) => Standing::Dead { buried: confirmations.min(0).unsigned_abs() },
+        Some(block) if has(Category::Immature) => Standing::Immature(block),
+        Some(block) => Standing::Block(block),
+        None if abandoned || has(Category::Immature) || has(Category::Generate) => Standing::Dead { buried: 0 },
+        None => Standing::Unconfirmed,
+    }
+}
+
+/// Whether a transaction in this state is posted.
+pub(super) fn is_money(state: &TxState) -> bool {
+    matches!(state, TxState::Confirmed { .. } | TxState::Mempool | TxState::Limbo)
+}
+
+/// One posting against `Account::Wallet`, or the wallet's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Leg {
+    /// The account.
+    pub(super) account: Account,
+    /// The output, where one is meant.
+    pub(super) vout: Option<u32>,
+    /// The wallet's word for it.
+    pub(super) category: Option<&'static str>,
+    /// Signed.
+    pub(super) amount: Amount,
+}
+
+/// The postings of one transaction: the wallet's net effect, and per entry where it came from or went. They sum to zero.
+///
+/// `claimed` is the account of the order that it fulfils. A receipt is a deposit whatever mark it carries: batches also pay to
+/// addresses of our own customers.
+pub(super) fn legs(entries: &[Entry], claimed: Option<Account>, minted: Account) -> Result<Vec<Leg>, AmountError> {
+    let received: HashSet<Option<u32>> = entries
+        .iter()
+        .filter(|entry| entry.category == Category::Receive && entry.vout.is_some())
+        .map(|entry| entry.vout)
+        .collect();
+    let mut legs = vec![Leg { account: Account::Wallet, vout: None, category: None, amount: read(entries)?.net }];
+    for entry in entries {
+        let (account, category) = match entry.category {
+            Category::Receive => (Account::Deposit, "receive"),
+            Category::Send if received.contains(&entry.vout) => (claimed.unwrap_or(Account::Internal), "send"),
+            Category::Send => (claimed.unwrap_or(Account::Unexplained), "send"),
+            Category::Generate | Category::Immature | Category::Orphan => (minted, "generate"),
+            Category::Other(_) => continue,
+        };
+        legs.push(Leg { account, vout: entry.vout, category: Some(category), amount: entry.amount.checked_neg()? });
+    }
+    if let Some(fee) = entries.iter().find_map(|entry| entry.fee) {
+        legs.push(Leg { account: Account::Fee, vout: None, category: Some("fee"), amount: fee.checked_neg()? });
+    }
+    Ok(legs)
+}
+
+/// Whether it is our own payment. One whose inputs the wallet forgot looks like a stranger's; the ledger knows better.
+pub(super) fn is_ours(old: Option<&Followed>, seen: &Seen) -> bool {
+    seen.own || old.is_some_and(|old| old.own && old.event.is_some())
+}
+
+/// What a sighting leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// Post it.
+    Post,
+    /// Take back what is posted for it.
+    Reverse,
+    /// Nothing to post; its state may be new.
+    Note,
+    /// The wallet contradicts what is posted, without proof: what is posted and its state stay, the audit names it.
+    Keep,
+}
+
+/// Decides about a transaction that the wallet shows in `state`, whose entries now sum to `net`.
+///
+/// What is posted is taken back only with proof that it is not money: it lost its block, or the wallet calls it dead, and its old
+/// block is not on the active chain (`ground_held`). Other amounts than were posted are never followed. A mere change of block posts
+/// nothing: an event keeps the block it was posted from, `transactions` has the present one.
+pub(super) fn decide(old: Option<&Followed>, state: &TxState, ground_held: bool) -> Decision {
+    if old.is_none_or(|old| old.event.is_none()) {
+        return if is_money(state) { Decision::Post } else { Decision::Note };
+    }
+    match state {
+        TxState::Confirmed { .. } | TxState::Mempool | TxState::Limbo => Decision::Note,
+        TxState::Pending | TxState::Dead if ground_held => Decision::Keep,
+        TxState::Pending | TxState::Dead | TxState::Immature { .. } => Decision::Reverse,
+    }
+}
+
+/// Blocks from the one that holds it to the tip, both counted.
+pub(super) fn depth(height: u64, tip: &Tip) -> u64 {
+    (tip.height + 1).saturating_sub(height)
+}
+
+/// Whether nothing but a reorg deeper than `final_depth` can change it any more. Immature coins are awaited, unconfirmed ones too.
+pub(super) fn is_final(state: &TxState, seen: &Seen, tip: &Tip, final_depth: u64) -> bool {
+    match (state, seen.standing) {
+        (TxState::Confirmed { height, .. }, _) => depth(*height, tip) >= final_depth,
+        (TxState::Dead, Standing::Dead { buried }) => buried >= final_depth,
+        _ => false,
+    }
+}
+
+/// What becomes of a followed transaction that the wallet does not know any more.
+///
+/// What is posted stays posted: a wallet that forgets is no proof. A memo ends when nothing is left that it could wait for.
+pub(super) fn forgotten(old: &Followed, ground_held: bool, in_mempool: bool) -> TxState {
+    match old.state {
+        TxState::Mempool | TxState::Limbo if in_mempool => TxState::Mempool,
+        TxState::Mempool | TxState::Limbo => TxState::Limbo,
+        kept if old.event.is_some() => kept,
+        TxState::Immature { .. } if ground_held => old.state,
+        _ => TxState::Dead,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coin::Txid;
+
+    fn entry(category: Category, vout: u32, amount: i64) -> Entry {
+        Entry {
+            txid: Txid::from_bytes([1; 32]),
+            vout: Some(vout),
+            category,
+            address: None,
+            amount: Amount::from_base_units(amount),
+            fee: None,
+            confirmations: 0,
+            block: None,
+            abandoned: false,
+            comment: None,
+            time: Timestamp(5),
+        }
+    }
+
+    fn send(vout: u32, amount: i64, fee: i64) -> Entry {
+        let comment = Some("mark".to_owned());
+        Entry { fee: Some(Amount::from_base_units(fee)), comment, ..entry(Category::Send, vout, -amount) }
+    }
+
+    fn accounts(legs: &[Leg]) -> Vec<(Account, i64)> {
+        legs.iter().map(|leg| (leg.account, leg.amount.base_units())).collect()
+    }
+
+    #[test]
+    fn the_fee_of_a_batch_counts_once() {
+        let entries = [send(0, 100, -7), send(1, 50, -7)];
+        assert_eq!(read(&entries).unwrap().net, Amount::from_base_units(-157));
+        let legs = legs(&entries, Some(Account::Payout), Account::Mined).unwrap();
+        assert_eq!(accounts(&legs), [(Account::Wallet, -157), (Account::Payout, 100), (Account::Payout, 50), (Account::Fee, 7)]);
+    }
+
+    #[test]
+    fn an_unordered_spend_is_unexplained_unless_it_pays_ourselves() {
+        let entries = [send(0, 100, -7), send(1, 50, -7), entry(Category::Receive, 1, 50)];
+        let legs = legs(&entries, None, Account::Mined).unwrap();
+        assert_eq!(
+            accounts(&legs),
+            [
+                (Account::Wallet, -107),
+                (Account::Unexplained, 100),
+                (Account::Internal, 50),
+                (Account::Deposit, -50),
+                (Account::Fee, 7)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_receipt_with_our_own_mark_is_a_deposit() {
+        let receipt = Entry { comment: Some("mark".to_owned()), ..entry(Category::Receive, 0, 30) };
+        let legs = legs(&[send(0, 30, -1), receipt], Some(Account::Payout), Account::Mined).unwrap();
+        assert_eq!(accounts(&legs), [(Account::Wallet, -1), (Account::Payout, 30), (Account::Deposit, -30), (Account::Fee, 1)]);
+    }
+
+    #[test]
+    fn one_abandoned_entry_kills_the_whole_transaction() {
+        let entries = [Entry { abandoned: true, ..send(0, 100, -7) }, entry(Category::Receive, 0, 100)];
+        assert_eq!(standing(&entries), Standing::Dead { buried: 0 });
+    }
+
+    #[test]
+    fn conflicts_and_orphans_are_dead_and_immature_coins_wait() {
+        let block = Some(BlockHash::from_bytes([2; 32]));
+        assert_eq!(standing(&[Entry { confirmations: -3, ..send(0, 1, 0) }]), Standing::Dead { buried: 3 });
+        assert_eq!(standing(&[entry(Category::Orphan, 0, 5)]), Standing::Dead { buried: 0 });
+        let immature = Entry { block, confirmations: 1, ..entry(Category::Immature, 0, 5) };
+        assert_eq!(standing(&[immature]), Standing::Immature(BlockHash::from_bytes([2; 32])));
+    }
+
+    fn posted(own: bool) -> Followed {
+        Followed {
+            txid: Txid::from_bytes([1; 32]),
+            state: TxState::Mempool,
+            net: Amount::from_base_units(5),
+            seen_net: Amount::from_base_units(5),
+            own,
+            event: Some(1),
+            is_final: false,
+            comment: None,
+        }
+    }
+
+    #[test]
+    fn an_own_payment_whose_inputs_the_wallet_forgot_stays_posted() {
+        let seen = read(&[entry(Category::Receive, 0, 5)]).unwrap();
+        assert!(is_ours(Some(&posted(true)), &seen));
+        assert!(!is_ours(Some(&posted(false)), &seen));
+        assert_eq!(decide(Some(&posted(true)), &TxState::Limbo, false), Decision::Note);
+        assert_eq!(decide(Some(&posted(false)), &TxState::Pending, false), Decision::Reverse);
+    }
+
+    #[test]
+    fn nothing_is_taken_back_while_its_block_stands() {
+        assert_eq!(decide(Some(&posted(false)), &TxState::Dead, true), Decision::Keep);
+        assert_eq!(decide(Some(&posted(false)), &TxState::Dead, false), Decision::Reverse);
+        assert_eq!(decide(None, &TxState::Dead, false), Decision::Note);
+    }
+
+    #[test]
+    fn a_wallet_that_forgets_is_no_proof() {
+        assert_eq!(forgotten(&posted(true), false, true), TxState::Mempool);
+        assert_eq!(forgotten(&posted(true), false, false), TxState::Limbo);
+        let block = BlockHash::from_bytes([2; 32]);
+        let confirmed = TxState::Confirmed { height: 1, block };
+        assert_eq!(forgotten(&Followed { state: confirmed, ..posted(false) }, false, false), confirmed);
+        let immature = TxState::Immature { height: 1, block };
+        let memo = Followed { event: None, state: immature, ..posted(false) };
+        assert_eq!(forgotten(&memo, true, false), immature);
+        assert_eq!(forgotten(&memo, false, false), TxState::Dead);
+        assert_eq!(forgotten(&Followed { state: TxState::Pending, ..memo }, false, false), TxState::Dead);
+    }
+}

@@ -1,0 +1,196 @@
+//! The ledger against real daemons.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use std::time::Duration;
+
+use bursar::coin::{Amount, Timestamp, Txid};
+use bursar::daemon::{RpcWallet, Wallet};
+use bursar::keeper::Keeper;
+use bursar::ledger::{self, Account, Claim, LedgerError, SyncReport, TxState};
+use bursar::store::Store;
+use serde_json::{Value, json};
+use support::{Generation, World, wait_for};
+
+const COIN: i64 = 100_000_000;
+
+struct Bench {
+    world: World,
+    wallet: RpcWallet,
+    store: Store,
+    _keeper: Keeper,
+}
+
+impl Bench {
+    fn new(generation: Generation) -> Bench {
+        let world = World::new(generation);
+        let keeper = world.start_daemon();
+        let wallet = world.wallet();
+        let store = Store::open(&world.dir().join("ledger")).unwrap();
+        world.rpc("settxfee", json!([0.0002]));
+        Bench { world, wallet, store, _keeper: keeper }
+    }
+
+    fn try_sync(&mut self) -> Result<SyncReport, LedgerError> {
+        ledger::sync(&mut self.store, &self.wallet, self.world.coin(), Timestamp::now())
+    }
+
+    fn sync(&mut self) -> SyncReport {
+        self.try_sync().unwrap()
+    }
+
+    fn balance(&mut self, account: Account) -> i64 {
+        self.store.read(|tx| ledger::balance(tx, account)).unwrap().base_units()
+    }
+
+    fn state(&mut self, txid: &Txid) -> Option<TxState> {
+        self.store.read(|tx| ledger::state_of(tx, txid)).unwrap()
+    }
+
+    /// The ledger's wallet account must be what the wallet says.
+    fn assert_in_step(&mut self, after: &str) {
+        let trusted = self.wallet.balances().unwrap().trusted;
+        assert_eq!(Amount::from_base_units(self.balance(Account::Wallet)), trusted, "{:?} {after}", self.world.generation);
+        let again = self.sync();
+        assert_eq!((again.posted, again.reversed), (0, 0), "{:?} {after}: a second sync posts nothing", self.world.generation);
+        assert_eq!(self.store.read(ledger::verify).unwrap().fault, None);
+    }
+
+    /// A stranger pays our wallet; waits until the wallet has it.
+    fn pay_in(&self, amount: &str) -> Txid {
+        let txid = self.world.pay_in(&self.world.new_address(), amount).parse().unwrap();
+        wait_for(Duration::from_secs(20), "the wallet notices the payment", || self.wallet.transaction(&txid).unwrap());
+        txid
+    }
+
+    fn send(&self, amounts: &[(&str, &str)], comment: &str) -> Txid {
+        let outputs: serde_json::Map<String, Value> =
+            amounts.iter().map(|(address, amount)| ((*address).to_owned(), serde_json::from_str(amount).unwrap())).collect();
+        let txid = self.world.rpc("sendmany", json!(["", outputs, 1, comment]));
+        txid.as_str().unwrap().parse().unwrap()
+    }
+
+    fn claim(&mut self, mark: &str) {
+        let left = Claim { mark: mark.to_owned(), order: format!("order of {mark}"), account: Account::Payout };
+        self.store.write(|tx| ledger::claim(tx, &left)).unwrap();
+    }
+
+    fn tip(&self) -> String {
+        self.wallet.tip().unwrap().hash.to_string()
+    }
+}
+
+#[test]
+fn deposits_payouts_fees_and_payments_to_ourselves_are_told_apart() {
+    for generation in Generation::ALL {
+        let mut bench = Bench::new(generation);
+        bench.world.fund(&["5", "2"]);
+        let pending = bench.pay_in("1.5");
+        bench.sync();
+        assert_eq!((bench.state(&pending), bench.balance(Account::Deposit)), (Some(TxState::Pending), -7 * COIN));
+        bench.assert_in_step("a pending receipt");
+
+        let (outside, own) = (bench.world.outside_address(), bench.world.new_address());
+        bench.claim("bursar:test:1");
+        let batch = bench.send(&[(&outside, "0.5"), (support::BURN_ADDRESS, "0.25"), (&own, "0.125")], "bursar:test:1");
+        bench.sync();
+        assert_eq!(bench.state(&batch), Some(TxState::Mempool));
+        assert_eq!(bench.balance(Account::Payout), 87_500_000);
+        assert_eq!(bench.balance(Account::Deposit), -712_500_000, "a receipt with our own mark is a deposit");
+        bench.assert_in_step("an unconfirmed batch");
+
+        bench.world.mine(1);
+        bench.sync();
+        assert!(matches!(bench.state(&batch), Some(TxState::Confirmed { .. })));
+        assert!(matches!(bench.state(&pending), Some(TxState::Confirmed { .. })));
+        bench.assert_in_step("a confirmed batch");
+
+        let to_self = bench.send(&[(&bench.world.new_address(), "1")], "");
+        bench.sync();
+        assert_eq!(bench.state(&to_self), Some(TxState::Mempool));
+        assert_eq!((bench.balance(Account::Internal), bench.balance(Account::Unexplained)), (COIN, 0));
+        bench.assert_in_step("a payment to ourselves");
+        bench.world.mine(5);
+        bench.sync();
+        bench.assert_in_step("all is final");
+    }
+}
+
+#[test]
+fn a_reorg_takes_back_a_double_spent_deposit_and_keeps_our_payment() {
+    for generation in Generation::ALL {
+        let mut bench = Bench::new(generation);
+        bench.world.fund(&["5"]);
+        bench.sync();
+        let fork = bench.tip();
+        // Final (depth 3) before the reorg takes it back.
+        let deposit = bench.pay_in("1");
+        let outside = bench.world.outside_address();
+        bench.claim("m");
+        let batch = bench.send(&[(&outside, "2")], "m");
+        bench.world.mine(4);
+        bench.sync();
+        assert_eq!(bench.balance(Account::Deposit), -6 * COIN);
+        bench.assert_in_step("confirmed");
+
+        // The stranger spends the same coin to himself in a block of the other branch.
+        let rival = rival_of(&bench.world, &deposit);
+        let branch = bench.world.node_rpc("getblockhash", json!([height_of(&bench.world, &fork) + 1]));
+        bench.world.node_rpc("invalidateblock", json!([branch]));
+        bench.sync();
+        assert_eq!(bench.balance(Account::Deposit), -5 * COIN, "{generation:?}: back in the mempool it is a memo");
+        assert_eq!(bench.state(&batch), Some(TxState::Mempool));
+        let payout = bench.world.rpc("gettransaction", json!([batch]))["hex"].clone();
+        mine_elsewhere(&bench.world, &[rival, payout], 6);
+        let report = bench.sync();
+        assert!(matches!(bench.state(&batch), Some(TxState::Confirmed { .. })), "{generation:?}");
+        assert_eq!(bench.state(&deposit), Some(TxState::Dead), "{generation:?} {report:?}");
+        assert_eq!((bench.balance(Account::Deposit), bench.balance(Account::Payout)), (-5 * COIN, 2 * COIN));
+        bench.assert_in_step("after the reorg");
+    }
+}
+
+fn height_of(world: &World, block: &str) -> u64 {
+    world.node_rpc("getblockheader", json!([block]))["height"].as_u64().unwrap()
+}
+
+/// A signed transaction of the stranger that spends an input of `txid` back to himself.
+fn rival_of(world: &World, txid: &Txid) -> Value {
+    let raw = world.outside_rpc("gettransaction", json!([txid]))["hex"].clone();
+    let input = world.node_rpc("decoderawtransaction", json!([raw]))["vin"][0].clone();
+    let parent = world.outside_rpc("gettransaction", json!([input["txid"]]))["hex"].clone();
+    let spent = &world.node_rpc("decoderawtransaction", json!([parent]))["vout"][input["vout"].as_u64().unwrap() as usize];
+    let value = Amount::parse_reported(&spent["value"].to_string(), 8).unwrap().base_units() - 100_000;
+    let value: Value = serde_json::from_str(&Amount::from_base_units(value).to_decimal(8)).unwrap();
+    let address = world.outside_address();
+    let inputs = json!([{"txid": input["txid"], "vout": input["vout"]}]);
+    let unsigned = world.node_rpc("createrawtransaction", json!([inputs, {address: value}]));
+    // The coin is spent on this chain, so the daemon must be told what it was.
+    let coin = json!({"txid": input["txid"], "vout": input["vout"], "scriptPubKey": spent["scriptPubKey"]["hex"], "amount": spent["value"]});
+    let signed = world.outside_rpc("signrawtransactionwithwallet", json!([unsigned, [coin]]));
+    assert_eq!(signed["complete"], true, "{signed}");
+    signed["hex"].clone()
+}
+
+/// Another daemon takes over the chain, mines blocks that begin with these transactions, and hands them back.
+fn mine_elsewhere(world: &World, raws: &[Value], blocks: u64) {
+    let elsewhere = World::new(world.generation);
+    let _keeper = elsewhere.start_daemon();
+    let height = |world: &World| world.node_rpc("getblockcount", json!([])).as_u64().unwrap();
+    let hand_over = |from: &World, to: &World, first: u64| {
+        for height in first..=height(from) {
+            let hash = from.node_rpc("getblockhash", json!([height]));
+            let block = from.node_rpc("getblock", json!([hash, 0]));
+            to.node_rpc("submitblock", json!([block]));
+        }
+    };
+    let fork = height(world);
+    hand_over(world, &elsewhere, 1);
+    for raw in raws {
+        elsewhere.node_rpc("sendrawtransaction", json!([raw]));
+    }
+    elsewhere.mine(blocks);
+    hand_over(&elsewhere, world, fork + 1);
+    assert_eq!(height(world), fork + blocks);
+}
