@@ -1,1 +1,115 @@
-//! To be written.
+//! Payouts: many requests, few transactions, each paid exactly once, whatever crashes.
+//!
+//! - A payout has the caller's own id. The same id with the same content is the same payout; with other content it is refused.
+//! - `flush` stores the intent, synced, before the one call that pays, and records what came of it. Nothing here calls `sendmany`
+//!   twice for one batch: a batch whose outcome is unknown is **in doubt**, and its wallet sends nothing until `resolve` knows.
+//! - `resolve` looks for the payment by its mark, makes the daemon's process exit if it is not found, looks again, and takes it as
+//!   not sent only if the wallet cannot have forgotten it. Everything else is **disputed**, and stays so until proof turns up.
+//! - `settle` follows each transaction until it is final: broadcasts the same bytes again when the mempool lacks them, compares the
+//!   outputs with what was asked, and reopens what a reorg undoes.
+//! - Only what is certainly not sent (queued, held) can be held, released or cancelled by a person.
+//!
+//! What happens to a payout is in `rules::next`; which refusals of a daemon are certain, in `rules::classify`.
+
+mod batch;
+mod continuity;
+mod error;
+mod flow;
+mod import;
+mod life;
+mod look;
+mod observe;
+mod records;
+mod request;
+mod resolve;
+/// The decisions, pure.
+pub mod rules;
+mod settle;
+mod verify;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::coin::{Amount, Timestamp};
+use crate::store::{Store, StoreError};
+
+pub use batch::{Batch, BatchId, BatchState, Member};
+pub use error::{BadAddress, BadAmount, PayoutError, RowProblem};
+pub use flow::{BatchReport, FlushReport, RejectedPayout, flush, preview};
+pub use import::{Format, ImportReport, import};
+pub use observe::{Observer, Step};
+pub use request::{Payout, PayoutId, PersonsWord, Request, Submitted, decide, submit};
+pub use resolve::{Connect, Resolution, ResolveReport, ResolvedBatch, resolve};
+pub use rules::{Plan, State};
+pub use settle::{SettleReport, SettledBatch, settle};
+
+/// Which payouts to list, in order of submission.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filter {
+    /// Only in this state.
+    pub state: Option<State>,
+    /// Only those submitted after this one.
+    pub after: Option<PayoutId>,
+    /// How many at most.
+    pub limit: usize,
+}
+
+/// One step in the life of a payout.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryLine {
+    /// When.
+    pub at: Timestamp,
+    /// From which state; none for the submission.
+    pub from: Option<State>,
+    /// To which.
+    pub to: State,
+    /// Why.
+    pub reason: Option<String>,
+    /// The batch that it belonged to, before or after.
+    pub batch: Option<BatchId>,
+}
+
+/// Everything that is known about one payout.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Detail {
+    /// The payout.
+    pub payout: Payout,
+    /// Every step.
+    pub history: Vec<HistoryLine>,
+    /// The batch that pays it, or may.
+    pub batch: Option<Batch>,
+    /// That batch's transactions.
+    pub transactions: Vec<Member>,
+}
+
+/// Lists payouts.
+pub fn list(store: &mut Store, filter: &Filter) -> Result<Vec<Payout>, PayoutError> {
+    store.read(|tx| {
+        if let Some(after) = &filter.after {
+            records::payout(tx, after)?.ok_or_else(|| PayoutError::Unknown(after.clone()))?;
+        }
+        Ok(records::list(tx, filter)?)
+    })
+}
+
+/// Shows one payout with its history.
+pub fn show(store: &mut Store, id: &PayoutId) -> Result<Detail, PayoutError> {
+    store.read(|tx| {
+        let payout = records::payout(tx, id)?.ok_or_else(|| PayoutError::Unknown(id.clone()))?;
+        let history = records::history(tx, payout.seq)?;
+        let batch = payout.batch.as_ref().map(|batch| records::batch(tx, batch)).transpose()?;
+        let transactions = payout.batch.as_ref().map(|batch| records::txids(tx, batch)).transpose()?.unwrap_or_default();
+        Ok(Detail { payout, history, batch, transactions })
+    })
+}
+
+/// How many payouts there are in each state, and their sum.
+pub fn totals(store: &mut Store) -> Result<BTreeMap<State, (u64, Amount)>, StoreError> {
+    store.read(records::totals)
+}
+
+/// Batches in one state, in order.
+pub fn batches(store: &mut Store, state: BatchState) -> Result<Vec<Batch>, StoreError> {
+    store.read(|tx| records::batches_in(tx, state))
+}

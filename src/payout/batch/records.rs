@@ -1,0 +1,221 @@
+//! Batches, what they were to pay, and the transactions that they have.
+
+use rusqlite::{Row, params};
+
+use super::{Batch, BatchId, BatchState, Member, WalletThen};
+use crate::coin::{Amount, HashError, Timestamp, Txid};
+use crate::daemon::Tip;
+use crate::payout::records::{damaged, optional, signed, unsigned};
+use crate::payout::request::PayoutId;
+use crate::payout::rules::PlannedOutput;
+use crate::store::{StoreError, Tx};
+
+const COLUMNS: &str = "id, seq, state, mark, node, wallet, fingerprint, boot_id, tip_height, tip_hash, fee_rate_per_vb, \
+                       not_sent_count, created_s, doubt_s, doubt_reason, fenced_s, outcome";
+
+fn to_batch(row: &Row<'_>) -> Result<Batch, StoreError> {
+    let hash = row.get::<_, String>(9)?.parse().map_err(|error: HashError| damaged(error))?;
+    Ok(Batch {
+        id: row.get::<_, String>(0)?.parse().map_err(damaged)?,
+        seq: unsigned(row, 1)?,
+        state: row.get::<_, String>(2)?.parse().map_err(damaged)?,
+        mark: row.get(3)?,
+        node: row.get(4)?,
+        wallet: row.get(5)?,
+        fingerprint: row.get(6)?,
+        boot_id: row.get(7)?,
+        tip: Tip { height: unsigned(row, 8)?, hash },
+        fee_rate_per_vb: row.get::<_, Option<i64>>(10)?.and_then(|rate| u64::try_from(rate).ok()),
+        not_sent_count: row.get(11)?,
+        created: Timestamp(row.get(12)?),
+        doubt_since: row.get::<_, Option<i64>>(13)?.map(Timestamp),
+        doubt_reason: row.get(14)?,
+        fenced: row.get::<_, Option<i64>>(15)?.map(Timestamp),
+        outcome: row.get(16)?,
+    })
+}
+
+fn all(tx: &Tx<'_>, condition: &str, values: impl rusqlite::Params) -> Result<Vec<Batch>, StoreError> {
+    let mut statement = tx.prepare_cached(&format!("SELECT {COLUMNS} FROM batches WHERE {condition}"))?;
+    let mut rows = statement.query(values)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(to_batch(row)?);
+    }
+    Ok(found)
+}
+
+pub(in crate::payout) fn batch(tx: &Tx<'_>, id: &BatchId) -> Result<Batch, StoreError> {
+    let found = all(tx, "id = ?1", [id.as_str()])?.pop();
+    found.ok_or_else(|| damaged(format!("batch {id} is missing")))
+}
+
+/// Batches in a state, in order.
+pub(in crate::payout) fn batches_in(tx: &Tx<'_>, state: BatchState) -> Result<Vec<Batch>, StoreError> {
+    all(tx, "state = ?1 ORDER BY seq", [state.name()])
+}
+
+/// The number of the next batch.
+pub(in crate::payout) fn next_seq(tx: &Tx<'_>) -> Result<u64, StoreError> {
+    let next: i64 = tx.query_row("SELECT coalesce(max(seq), 0) + 1 FROM batches", [], |row| row.get(0))?;
+    u64::try_from(next).map_err(damaged)
+}
+
+pub(in crate::payout) fn add_batch(
+    tx: &Tx<'_>,
+    batch: &Batch,
+    outputs: &[PlannedOutput],
+    wallet: &WalletThen,
+) -> Result<(), StoreError> {
+    let coins_held = serde_json::to_string(&wallet.coins_held).map_err(damaged)?;
+    let witnesses = serde_json::to_string(&wallet.witnesses).map_err(damaged)?;
+    tx.prepare_cached(
+        "INSERT INTO batches (id, seq, state, mark, method, node, wallet, fingerprint, boot_id, tip_height, tip_hash, \
+         fee_rate_per_vb, coins_held, witnesses, not_sent_count, created_s) \
+         VALUES (?1, ?2, ?3, ?4, 'sendmany', ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+    )?
+    .execute(params![
+        batch.id.as_str(),
+        signed(batch.seq),
+        batch.state.name(),
+        batch.mark,
+        batch.node,
+        batch.wallet,
+        batch.fingerprint,
+        batch.boot_id,
+        signed(batch.tip.height),
+        batch.tip.hash.to_string(),
+        batch.fee_rate_per_vb.map(signed),
+        coins_held,
+        witnesses,
+        batch.not_sent_count,
+        batch.created.0,
+    ])?;
+    let mut insert =
+        tx.prepare_cached("INSERT INTO batch_outputs (batch, position, address, script, amount) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    for (position, output) in (0_i64..).zip(outputs) {
+        insert.execute(params![batch.id.as_str(), position, output.address, output.script_hex, output.amount.base_units()])?;
+    }
+    Ok(())
+}
+
+/// What a batch was to pay. Which payouts an output is for is not repeated here.
+pub(in crate::payout) fn outputs(tx: &Tx<'_>, batch: &BatchId) -> Result<Vec<PlannedOutput>, StoreError> {
+    let mut statement =
+        tx.prepare_cached("SELECT address, script, amount FROM batch_outputs WHERE batch = ?1 ORDER BY position")?;
+    let rows = statement.query_map([batch.as_str()], |row| {
+        let amount = Amount::from_base_units(row.get(2)?);
+        Ok(PlannedOutput { address: row.get(0)?, script_hex: row.get(1)?, amount, payouts: Vec::<PayoutId>::new() })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Sets the state; the coins held are dropped once they can prove nothing any more.
+pub(in crate::payout) fn step_batch(
+    tx: &Tx<'_>,
+    id: &BatchId,
+    state: BatchState,
+    outcome: Option<&str>,
+) -> Result<(), StoreError> {
+    tx.prepare_cached("UPDATE batches SET state = ?1, outcome = coalesce(?2, outcome) WHERE id = ?3")?.execute(params![
+        state.name(),
+        outcome,
+        id.as_str()
+    ])?;
+    if matches!(state, BatchState::Ended | BatchState::Final) {
+        tx.prepare_cached("UPDATE batches SET coins_held = NULL WHERE id = ?1")?.execute([id.as_str()])?;
+    }
+    Ok(())
+}
+
+pub(in crate::payout) fn note_doubt(tx: &Tx<'_>, id: &BatchId, reason: &str, now: Timestamp) -> Result<(), StoreError> {
+    tx.prepare_cached("UPDATE batches SET doubt_s = ?1, doubt_reason = ?2 WHERE id = ?3")?.execute(params![
+        now.0,
+        reason,
+        id.as_str()
+    ])?;
+    Ok(())
+}
+
+pub(in crate::payout) fn note_fence(tx: &Tx<'_>, id: &BatchId, now: Timestamp) -> Result<(), StoreError> {
+    tx.prepare_cached("UPDATE batches SET fenced_s = ?1 WHERE id = ?2")?.execute(params![now.0, id.as_str()])?;
+    Ok(())
+}
+
+/// The batch that a transaction belongs to.
+pub(in crate::payout) fn owner(tx: &Tx<'_>, txid: &Txid) -> Result<Option<BatchId>, StoreError> {
+    let found = optional(tx, "SELECT batch FROM batch_txids WHERE txid = ?1", &txid.to_string())?;
+    found.map(|id| id.parse()).transpose().map_err(damaged)
+}
+
+/// Adds a transaction to the set of its batch; fails when it belongs to another.
+pub(in crate::payout) fn add_txid(tx: &Tx<'_>, batch: &BatchId, txid: &Txid, now: Timestamp) -> Result<(), StoreError> {
+    match owner(tx, txid)? {
+        Some(owner) if owner == *batch => Ok(()),
+        Some(owner) => Err(damaged(format!("transaction {txid} belongs to batch {owner}, not to {batch}"))),
+        None => {
+            tx.prepare_cached("INSERT INTO batch_txids (txid, batch, seen_s) VALUES (?1, ?2, ?3)")?.execute(params![
+                txid.to_string(),
+                batch.as_str(),
+                now.0
+            ])?;
+            Ok(())
+        }
+    }
+}
+
+pub(in crate::payout) fn set_raw(tx: &Tx<'_>, txid: &Txid, raw_hex: &str, matched: bool) -> Result<(), StoreError> {
+    tx.prepare_cached("UPDATE batch_txids SET raw = ?1, matched = ?2 WHERE txid = ?3")?.execute(params![
+        raw_hex,
+        matched,
+        txid.to_string()
+    ])?;
+    Ok(())
+}
+
+/// The transactions of a batch.
+pub(in crate::payout) fn txids(tx: &Tx<'_>, batch: &BatchId) -> Result<Vec<Member>, StoreError> {
+    let mut statement = tx.prepare_cached("SELECT txid, raw, matched FROM batch_txids WHERE batch = ?1 ORDER BY seen_s, txid")?;
+    let mut rows = statement.query([batch.as_str()])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let txid = to_txid(row.get(0)?)?;
+        found.push(Member { txid, raw_hex: row.get(1)?, matched: row.get(2)? });
+    }
+    Ok(found)
+}
+
+/// The newest transactions of our batches, each with the mark that it should carry.
+pub(in crate::payout) fn newest_marked(tx: &Tx<'_>, limit: i64) -> Result<Vec<(Txid, String)>, StoreError> {
+    let mut statement = tx.prepare_cached(
+        "SELECT t.txid, b.mark FROM batch_txids t JOIN batches b ON b.id = t.batch ORDER BY b.seq DESC LIMIT ?1",
+    )?;
+    let mut rows = statement.query([limit])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push((to_txid(row.get(0)?)?, row.get(1)?));
+    }
+    Ok(found)
+}
+
+/// The transactions that carried their marks when a batch was made, with those marks.
+pub(in crate::payout) fn witnesses(tx: &Tx<'_>, batch: &BatchId) -> Result<Vec<(Txid, String)>, StoreError> {
+    let sql = "SELECT w.value, b.mark FROM batches d, json_each(d.witnesses) w \
+               JOIN batch_txids t ON t.txid = w.value JOIN batches b ON b.id = t.batch WHERE d.id = ?1";
+    let mut statement = tx.prepare_cached(sql)?;
+    let mut rows = statement.query([batch.as_str()])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push((to_txid(row.get(0)?)?, row.get(1)?));
+    }
+    Ok(found)
+}
+
+fn to_txid(text: String) -> Result<Txid, StoreError> {
+    text.parse().map_err(|error: HashError| damaged(error))
+}
+
+/// Whether a mark is one of this store's batches.
+pub(in crate::payout) fn knows_mark(tx: &Tx<'_>, mark: &str) -> Result<bool, StoreError> {
+    Ok(optional(tx, "SELECT id FROM batches WHERE mark = ?1", mark)?.is_some())
+}

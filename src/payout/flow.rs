@@ -1,0 +1,484 @@
+//! Sending: observe, plan, store the intent, call once, record what came of it.
+
+use std::collections::{BTreeSet, HashSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::batch::{self, Batch, BatchId, BatchState, WalletThen};
+use super::error::PayoutError;
+use super::observe::{Observer, Step};
+use super::request::{DaemonsWord, PayoutId, ask_daemon};
+use super::rules::{self, Candidate, Event, Facts, LeftOver, Limits, Plan, PlannedOutput, Refusal, State, Verdict};
+use super::verify::{self, Presence};
+use super::{life, records};
+use crate::coin::{Amount, OutPoint, Timestamp, Txid, check_address};
+use crate::config::CoinSettings;
+use crate::daemon::{Entry, RpcError, SendMany, Tip, Wallet, WalletIdentity};
+use crate::gate::{self, Cause, Freeze};
+use crate::keeper::boot_id;
+use crate::ledger::{self, Account, Claim, LedgerError};
+use crate::store::{Store, Tx};
+
+/// Batches of one flush at most: below the 25 unconfirmed ancestors at which daemons stop relaying, and splits need some too.
+const BATCHES_PER_FLUSH: usize = 12;
+/// Payouts of one batch at most, however few payees they have: a bound on memory and on the size of one store transaction.
+const PAYOUTS_PER_BATCH: usize = 20_000;
+/// Earlier payments that are seen to carry their marks before a new one is made: what loses comments loses all of them.
+const WITNESSES: i64 = 3;
+/// Payouts read from the queue at once.
+const QUEUE_PAGE: usize = 500;
+
+/// A payout that a flush rejected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RejectedPayout {
+    /// Which.
+    pub id: PayoutId,
+    /// Why.
+    pub reason: String,
+}
+
+/// A batch that a flush gave to the daemon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchReport {
+    /// Which.
+    pub id: BatchId,
+    /// Where it stands.
+    pub state: BatchState,
+    /// Its transaction, if the daemon named one.
+    pub txid: Option<Txid>,
+    /// Payouts in it.
+    pub payouts: usize,
+    /// Outputs in it.
+    pub outputs: usize,
+    /// Their sum, without the fee.
+    pub total: Amount,
+    /// The fee, once the wallet has told it.
+    pub fee: Option<Amount>,
+    /// Virtual size of the transaction, once it was fetched.
+    pub vsize: Option<u64>,
+    /// What a person should know.
+    pub note: Option<String>,
+}
+
+/// What a flush did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlushReport {
+    /// Batches given to the daemon, those that it refused included.
+    pub batches: Vec<BatchReport>,
+    /// Payouts rejected alone.
+    pub rejected: Vec<RejectedPayout>,
+    /// Why the rest waits, if there is a rest.
+    pub waiting: Option<String>,
+    /// Payouts still queued.
+    pub queued: u64,
+}
+
+/// What a flush works with.
+pub(super) struct Sender<'a> {
+    pub(super) store: &'a mut Store,
+    pub(super) wallet: &'a dyn Wallet,
+    pub(super) coin: &'a CoinSettings,
+    pub(super) observer: &'a mut dyn Observer,
+    pub(super) now: Timestamp,
+}
+
+/// What came of one call.
+enum Outcome {
+    Done,
+    Split,
+    Wait(String),
+}
+
+/// Syncs the ledger; a mark in the wallet that the store does not know means that the store went back in time, and freezes.
+pub(super) fn synced(
+    store: &mut Store,
+    wallet: &dyn Wallet,
+    coin: &CoinSettings,
+    now: Timestamp,
+) -> Result<Vec<String>, PayoutError> {
+    // A store from before its first sync refuses a wallet with payments in it, and those may be its own.
+    let synced = ledger::sync(store, wallet, coin, now);
+    let marks = match &synced {
+        Ok(report) => report.unknown_marks.clone(),
+        Err(LedgerError::NotOpened { .. }) => marks_of(store.id(), &wallet.list_since(None)?.entries),
+        Err(_) => vec![],
+    };
+    let unknown = store.write(|tx| {
+        let mut unknown = Vec::new();
+        for mark in marks {
+            if !records::knows_mark(tx, &mark)? {
+                unknown.push(mark);
+            }
+        }
+        if !unknown.is_empty() {
+            let detail = format!("the wallet holds payments of this store that it does not know: {}", unknown.join(", "));
+            let freeze = Freeze { cause: Cause::StoreWentBack, detail, txids: vec![], amount: None };
+            gate::freeze(tx, &freeze, now)?;
+        }
+        Ok::<_, PayoutError>(unknown)
+    })?;
+    match synced {
+        Err(error) if unknown.is_empty() => Err(error.into()),
+        _ => Ok(unknown),
+    }
+}
+
+fn marks_of(store_id: &str, entries: &[Entry]) -> Vec<String> {
+    let ours = format!("bursar:{store_id}:");
+    let marks: BTreeSet<&String> = entries.iter().filter_map(|entry| entry.comment.as_ref()).collect();
+    marks.into_iter().filter(|mark| mark.starts_with(&ours)).cloned().collect()
+}
+
+/// Sends the queue in batches, oldest first, until it is empty or has to wait. One batch is one `sendmany`.
+///
+/// Refused while payouts are frozen or a batch may have been sent. A failure before a batch's intent is stored changes nothing;
+/// after that every outcome is recorded, and doubt is an outcome.
+pub fn flush(
+    store: &mut Store,
+    wallet: &dyn Wallet,
+    coin: &CoinSettings,
+    observer: &mut dyn Observer,
+    now: Timestamp,
+) -> Result<FlushReport, PayoutError> {
+    let mut sender = Sender { store, wallet, coin, observer, now };
+    let mut report = FlushReport::default();
+    while report.batches.len() < BATCHES_PER_FLUSH {
+        let plan = match sender.plan(&mut report, Bad::Reject) {
+            Ok(plan) => plan,
+            Err(PayoutError::Refused(Refusal::NothingQueued)) => break,
+            Err(PayoutError::Refused(refusal @ Refusal::FundsTooLow { .. })) => {
+                report.waiting = Some(refusal.to_string());
+                break;
+            }
+            Err(error) if report.batches.is_empty() => return Err(error),
+            Err(error) => {
+                report.waiting = Some(error.to_string());
+                break;
+            }
+        };
+        sender.observer.step(Step::Planned);
+        let more = plan.left_over == Some(LeftOver::Full);
+        if !sender.send(plan, &mut report)? || !more {
+            break;
+        }
+    }
+    report.queued = queued(sender.store)?;
+    Ok(report)
+}
+
+/// The batch that a flush would send first. Changes nothing but the ledger, which it syncs. Payees that a flush would reject are
+/// left out.
+pub fn preview(store: &mut Store, wallet: &dyn Wallet, coin: &CoinSettings, now: Timestamp) -> Result<Plan, PayoutError> {
+    let mut sender = Sender { store, wallet, coin, observer: &mut (), now };
+    sender.plan(&mut FlushReport::default(), Bad::LeaveOut)
+}
+
+fn queued(store: &mut Store) -> Result<u64, PayoutError> {
+    let totals = store.read(records::totals)?;
+    Ok(totals.get(&State::Queued).map_or(0, |(count, _)| *count))
+}
+
+/// What is done with payees that the daemon does not take.
+#[derive(Clone, Copy, PartialEq)]
+enum Bad {
+    Reject,
+    LeaveOut,
+}
+
+impl Sender<'_> {
+    fn plan(&mut self, report: &mut FlushReport, bad: Bad) -> Result<Plan, PayoutError> {
+        let limits = Limits { max_outputs: self.coin.payouts.max_outputs, decimals: self.coin.profile.decimals };
+        // The gate is asked before the daemon is troubled, and again after the sync, which may freeze.
+        let mut facts = Facts::default();
+        self.store.read(|tx| look_at_gate(tx, &mut facts))?;
+        if facts.is_open() {
+            facts.unknown_marks = synced(self.store, self.wallet, self.coin, self.now)?;
+            self.observer.step(Step::Synced);
+            self.store.read(|tx| look_at_gate(tx, &mut facts))?;
+        }
+        if facts.is_open() {
+            facts.queue = self.candidates(report, bad)?;
+            facts.available = spendable(self.wallet)?;
+        }
+        Ok(rules::plan(&facts, &limits, self.now)?)
+    }
+
+    /// The head of the queue, long enough to fill a batch; each address is checked again, and a bad one is rejected alone.
+    fn candidates(&mut self, report: &mut FlushReport, bad: Bad) -> Result<Vec<Candidate>, PayoutError> {
+        let mut found: Vec<Candidate> = Vec::new();
+        let mut scripts: HashSet<String> = HashSet::new();
+        let mut after = 0;
+        loop {
+            let page = self.store.read(|tx| records::queued_after(tx, after, QUEUE_PAGE))?;
+            for payout in &page {
+                after = payout.seq;
+                let script_hex = match self.script_of(&payout.address)? {
+                    Ok(script) => script,
+                    Err(_) if bad == Bad::LeaveOut => continue,
+                    Err(reason) => {
+                        self.store.write(|tx| life::advance(tx, payout, Event::PayeeRefused, Some(&reason), self.now))?;
+                        report.rejected.push(RejectedPayout { id: payout.id.clone(), reason });
+                        continue;
+                    }
+                };
+                scripts.insert(script_hex.clone());
+                let (id, address) = (payout.id.clone(), payout.address.clone());
+                found.push(Candidate { id, address, script_hex, amount: payout.amount });
+                // One more than fits, so that the plan knows that there is a rest.
+                if scripts.len() > self.coin.payouts.max_outputs || found.len() >= PAYOUTS_PER_BATCH {
+                    return Ok(found);
+                }
+            }
+            if page.len() < QUEUE_PAGE {
+                return Ok(found);
+            }
+        }
+    }
+
+    fn script_of(&self, address: &str) -> Result<Result<String, String>, PayoutError> {
+        if let Err(problem) = check_address(address, &self.coin.params) {
+            return Ok(Err(problem.to_string()));
+        }
+        match ask_daemon(Some(self.wallet), address) {
+            DaemonsWord::Script(script) => Ok(Ok(script)),
+            DaemonsWord::Bad(problem) => Ok(Err(problem.to_string())),
+            DaemonsWord::NoAnswer => {
+                self.wallet.address(address)?;
+                Ok(Err("the daemon gave no steady answer about the address".to_owned()))
+            }
+        }
+    }
+
+    /// Sends a plan, in halves where a payee of it is refused. False: what is left has to wait.
+    fn send(&mut self, plan: Plan, report: &mut FlushReport) -> Result<bool, PayoutError> {
+        let mut pending = vec![plan.outputs];
+        while let Some(mut outputs) = pending.pop() {
+            match self.send_one(&outputs, report)? {
+                Outcome::Done => {}
+                Outcome::Split => {
+                    let second = outputs.split_off(outputs.len().div_ceil(2));
+                    pending.push(second);
+                    pending.push(outputs);
+                }
+                Outcome::Wait(reason) => {
+                    report.waiting = Some(reason);
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// One batch: intent, one call, and what came of it.
+    fn send_one(&mut self, outputs: &[PlannedOutput], report: &mut FlushReport) -> Result<Outcome, PayoutError> {
+        let batch = self.intend(outputs)?;
+        let id = batch.id.clone();
+        self.observer.step(Step::IntentStored(id.clone()));
+        report.batches.push(self.begun(&batch, outputs)?);
+        let amounts: Vec<(String, Amount)> = outputs.iter().map(|output| (output.address.clone(), output.amount)).collect();
+        let fee_rate_per_vb = batch.fee_rate_per_vb;
+        let order = SendMany { rpc_id: id.as_str(), comment: &batch.mark, outputs: &amounts, fee_rate_per_vb };
+        tracing::info!(batch = %id, payouts = report.batches.last().map_or(0, |b| b.payouts), outputs = outputs.len(), "sendmany");
+        self.observer.step(Step::Calling(id.clone()));
+        // The only call in bursar that pays. It is made once: no error path below leads back to it with this batch.
+        let answer = self.wallet.send_many(&order);
+        self.observer.step(Step::Answered(id));
+        match answer {
+            Ok(txid) => self.accept(&batch, txid, outputs, report),
+            Err(error) => self.refused_or_doubt(&batch, &error, outputs, report),
+        }
+    }
+
+    /// Stores the intent: batch, payouts and the ledger's claim in one synced commit.
+    fn intend(&mut self, outputs: &[PlannedOutput]) -> Result<Batch, PayoutError> {
+        let mut bits = [0; 16];
+        getrandom::fill(&mut bits).map_err(PayoutError::Random)?;
+        let (id, tip, identity) = (BatchId::from_bytes(bits), self.wallet.tip()?, self.wallet.identity()?);
+        let then = WalletThen { coins_held: self.coins()?, witnesses: self.witnesses()? };
+        let store_id = self.store.id().to_owned();
+        let (coin, now) = (self.coin, self.now);
+        self.store.write(|tx| {
+            let mut facts = Facts::default();
+            look_at_gate(tx, &mut facts)?;
+            match (facts.frozen.is_empty(), facts.unresolved.first()) {
+                (false, _) => return Err(Refusal::Frozen(facts.frozen).into()),
+                (true, Some(batch)) => return Err(Refusal::InDoubt(batch.clone()).into()),
+                (true, None) => {}
+            }
+            let seq = records::next_seq(tx)?;
+            let mark = batch::mark(&store_id, seq, &id);
+            let mut batch = new_batch(id, seq, mark, tip, identity, coin, now);
+            let members = payouts_of(tx, outputs)?;
+            batch.not_sent_count = members.iter().map(|payout| payout.not_sent_count).max().unwrap_or(0);
+            records::add_batch(tx, &batch, outputs, &then)?;
+            for mut payout in members {
+                payout.batch = Some(batch.id.clone());
+                life::advance(tx, &payout, Event::Batched, None, now)?;
+            }
+            let claim = Claim { mark: batch.mark.clone(), order: batch.id.to_string(), account: Account::Payout };
+            ledger::claim(tx, &claim)?;
+            Ok(batch)
+        })
+    }
+
+    fn coins(&self) -> Result<Vec<OutPoint>, PayoutError> {
+        Ok(self.wallet.unspent()?.iter().map(|coin| coin.outpoint).collect())
+    }
+
+    fn witnesses(&mut self) -> Result<Vec<Txid>, PayoutError> {
+        let newest = self.store.read(|tx| records::newest_marked(tx, WITNESSES))?;
+        let mut carrying = Vec::new();
+        for (txid, mark) in newest {
+            let known = self.wallet.transaction(&txid)?;
+            if known.is_some_and(|known| known.entries.iter().any(|entry| entry.comment.as_ref() == Some(&mark))) {
+                carrying.push(txid);
+            }
+        }
+        Ok(carrying)
+    }
+
+    fn begun(&self, batch: &Batch, outputs: &[PlannedOutput]) -> Result<BatchReport, PayoutError> {
+        Ok(BatchReport {
+            id: batch.id.clone(),
+            state: batch.state,
+            txid: None,
+            payouts: outputs.iter().map(|output| output.payouts.len()).sum(),
+            outputs: outputs.len(),
+            total: Amount::sum(outputs.iter().map(|output| output.amount)).map_err(|error| damaged(&error))?,
+            fee: None,
+            vsize: None,
+            note: None,
+        })
+    }
+
+    /// The daemon named a txid: it is committed first, then fetched, compared and looked for in the mempool.
+    fn accept(
+        &mut self,
+        batch: &Batch,
+        txid: Txid,
+        outputs: &[PlannedOutput],
+        report: &mut FlushReport,
+    ) -> Result<Outcome, PayoutError> {
+        let now = self.now;
+        let owner = self.store.read(|tx| records::owner(tx, &txid))?;
+        if let Some(owner) = owner {
+            let why = format!("the daemon answered with {txid}, the transaction of batch {owner}");
+            return self.doubt(batch, &why, report);
+        }
+        self.store.write(|tx| {
+            verify::adopt(tx, batch, &txid, now)?;
+            life::advance_batch(tx, batch, Event::Answered, None, now)
+        })?;
+        self.observer.step(Step::TxidStored(batch.id.clone()));
+        let Some(entry) = report.batches.last_mut() else { return Ok(Outcome::Done) };
+        (entry.state, entry.txid) = (BatchState::Sent, Some(txid));
+        // What fails from here on is done again by `settle`: the payment itself is known.
+        match verify::inspect(self.store, self.wallet, batch, &batch::asked(outputs), &txid, now) {
+            Ok(seen) => {
+                (entry.state, entry.fee, entry.vsize, entry.note) = (seen.state, seen.fee, Some(seen.vsize), seen.problem);
+                self.observer.step(Step::OutputsChecked(batch.id.clone()));
+                if let Presence::Missing(why) = verify::keep_alive(self.wallet, &txid, &seen.raw_hex) {
+                    entry.note = Some(format!("not in the mempool ({why}); it is broadcast again until it is final"));
+                }
+                self.observer.step(Step::InMempool(batch.id.clone()));
+            }
+            Err(error) => entry.note = Some(format!("sent, and to be checked by the next sync: {error}")),
+        }
+        match entry.state {
+            BatchState::Sent => Ok(Outcome::Done),
+            _ => Ok(Outcome::Wait(entry.note.clone().unwrap_or_default())),
+        }
+    }
+
+    fn refused_or_doubt(
+        &mut self,
+        batch: &Batch,
+        error: &RpcError,
+        outputs: &[PlannedOutput],
+        report: &mut FlushReport,
+    ) -> Result<Outcome, PayoutError> {
+        let verdict = rules::classify(error);
+        if verdict == Verdict::Doubt {
+            return self.doubt(batch, &error.to_string(), report);
+        }
+        let (alone, now, reason) = (outputs.len() == 1, self.now, error.to_string());
+        let event = if alone && verdict.blames_the_payee() { Event::PayeeRefused } else { Event::Refused };
+        self.store.write(|tx| life::advance_batch(tx, batch, event, Some(&reason), now))?;
+        self.observer.step(Step::RefusalStored(batch.id.clone()));
+        tracing::warn!(batch = %batch.id, reason, "the daemon refused the batch for certain; nothing was sent");
+        if let Some(entry) = report.batches.last_mut() {
+            (entry.state, entry.note) = (BatchState::Ended, Some(reason.clone()));
+        }
+        if event == Event::PayeeRefused {
+            let ids = outputs.iter().flat_map(|output| output.payouts.iter().cloned());
+            report.rejected.extend(ids.map(|id| RejectedPayout { id, reason: reason.clone() }));
+            return Ok(Outcome::Done);
+        }
+        if verdict.calls_for_a_split() && !alone { Ok(Outcome::Split) } else { Ok(Outcome::Wait(reason)) }
+    }
+
+    fn doubt(&mut self, batch: &Batch, why: &str, report: &mut FlushReport) -> Result<Outcome, PayoutError> {
+        let now = self.now;
+        self.store.write(|tx| life::advance_batch(tx, batch, Event::AnswerLost, Some(why), now))?;
+        self.observer.step(Step::DoubtStored(batch.id.clone()));
+        let note = format!("batch {} may or may not have been sent ({why}); `bursar pay resolve` finds out", batch.id);
+        if let Some(entry) = report.batches.last_mut() {
+            (entry.state, entry.note) = (BatchState::InDoubt, Some(note.clone()));
+        }
+        Ok(Outcome::Wait(note))
+    }
+}
+
+fn look_at_gate(tx: &Tx<'_>, facts: &mut Facts) -> Result<(), PayoutError> {
+    facts.frozen = gate::frozen(tx)?.into_iter().map(|frozen| frozen.freeze.detail).collect();
+    facts.unresolved.clear();
+    for state in [BatchState::Sending, BatchState::InDoubt] {
+        facts.unresolved.extend(records::batches_in(tx, state)?.into_iter().map(|batch| batch.id));
+    }
+    Ok(())
+}
+
+/// What `sendmany` can use: never more than the trusted balance, and without coins that are locked.
+fn spendable(wallet: &dyn Wallet) -> Result<Amount, PayoutError> {
+    let coins = wallet.unspent()?.into_iter().filter(|coin| coin.spendable && coin.safe).map(|coin| coin.amount);
+    let unlocked = Amount::sum(coins).map_err(|error| damaged(&error))?;
+    Ok(unlocked.min(wallet.balances()?.trusted))
+}
+
+fn damaged(error: &dyn std::fmt::Display) -> PayoutError {
+    crate::store::StoreError::Damaged(error.to_string()).into()
+}
+
+fn payouts_of(tx: &Tx<'_>, outputs: &[PlannedOutput]) -> Result<Vec<super::Payout>, PayoutError> {
+    let ids = outputs.iter().flat_map(|output| &output.payouts);
+    ids.map(|id| records::payout(tx, id)?.ok_or_else(|| PayoutError::Unknown(id.clone()))).collect()
+}
+
+fn new_batch(
+    id: BatchId,
+    seq: u64,
+    mark: String,
+    tip: Tip,
+    wallet: WalletIdentity,
+    coin: &CoinSettings,
+    now: Timestamp,
+) -> Batch {
+    Batch {
+        id,
+        seq,
+        state: BatchState::Sending,
+        mark,
+        node: coin.daemon.rpc_connect.to_string(),
+        wallet: wallet.name,
+        fingerprint: wallet.fingerprint,
+        boot_id: boot_id(),
+        tip,
+        fee_rate_per_vb: coin.payouts.fee_rate_per_vb,
+        not_sent_count: 0,
+        created: now,
+        doubt_since: None,
+        doubt_reason: None,
+        fenced: None,
+        outcome: None,
+    }
+}

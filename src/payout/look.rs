@@ -1,0 +1,111 @@
+//! Looking for a batch's transactions in the wallet.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::batch::{self, Batch};
+use super::error::PayoutError;
+use super::rules::{self, Finding, Lookalike, Marked, Sightings};
+use super::{records, verify};
+use crate::coin::{Amount, BlockHash, OutPoint, Txid};
+use crate::config::CoinSettings;
+use crate::daemon::{Category, Entry, RpcError, Wallet, WalletIdentity};
+use crate::store::Store;
+
+/// Everything of the wallet that can be the batch's: from a final-depth ancestor of its tip that is on the active chain, or else
+/// from the beginning. A tip that the daemon lost or left would make the listing empty or partial without an error.
+pub(super) fn entries(wallet: &dyn Wallet, batch: &Batch, final_depth: u64) -> Result<Vec<Entry>, RpcError> {
+    let active = |block: &BlockHash| Ok(wallet.block_place(block)?.is_some_and(|place| place.active));
+    if active(&batch.tip.hash)? && batch.tip.height > final_depth {
+        let ancestor = wallet.block_hash(batch.tip.height - final_depth)?;
+        let entries = wallet.list_since(Some(&ancestor))?.entries;
+        if active(&ancestor)? {
+            return Ok(entries);
+        }
+    }
+    Ok(wallet.list_since(None)?.entries)
+}
+
+/// Transactions of ours that carry the batch's mark, compared whole. A receipt of one of them repeats the mark: it is the same txid.
+pub(super) fn marked(entries: &[Entry], batch: &Batch) -> Vec<Marked> {
+    let carries = |entry: &&Entry| entry.comment.as_deref() == Some(batch.mark.as_str());
+    let txids: BTreeSet<Txid> = entries.iter().filter(carries).map(|entry| entry.txid).collect();
+    let abandoned = |txid: Txid| entries.iter().any(|entry| entry.txid == txid && entry.abandoned);
+    txids.into_iter().map(|txid| Marked { txid, abandoned: abandoned(txid) }).collect()
+}
+
+/// One look, judged.
+pub(super) fn look(store: &mut Store, wallet: &dyn Wallet, coin: &CoinSettings, batch: &Batch) -> Result<Finding, PayoutError> {
+    let before = wallet.tip()?;
+    let entries = entries(wallet, batch, coin.final_depth)?;
+    let marked = marked(&entries, batch);
+    let exclusive = exclusive(wallet, &marked)?;
+    let lookalikes = if marked.is_empty() { lookalikes(store, wallet, batch, &entries)? } else { vec![] };
+    let other_wallet = other_wallet(batch, &wallet.identity()?);
+    let tip_height = wallet.tip()?.height.min(before.height);
+    let seen = Sightings { marked, exclusive, lookalikes, tip_height, batch_height: batch.tip.height, other_wallet };
+    Ok(rules::judge_look(&seen))
+}
+
+fn other_wallet(batch: &Batch, now: &WalletIdentity) -> Option<String> {
+    if now.name != batch.wallet {
+        return Some(format!("wallet '{}' answers where the batch is of wallet '{}'", now.name, batch.wallet));
+    }
+    let differs = now.fingerprint != batch.fingerprint;
+    differs.then(|| format!("wallet '{}' has another fingerprint than when the batch was made", now.name))
+}
+
+/// Whether all share an input with each other, so that at most one can confirm.
+fn exclusive(wallet: &dyn Wallet, marked: &[Marked]) -> Result<bool, RpcError> {
+    if marked.len() < 2 {
+        return Ok(true);
+    }
+    let mut inputs: Vec<BTreeSet<OutPoint>> = Vec::new();
+    for one in marked {
+        let raw_hex = verify::fetch(wallet, &one.txid)?.raw_hex;
+        inputs.push(wallet.decode(&raw_hex)?.inputs.into_iter().collect());
+    }
+    let pairs = inputs.iter().enumerate().flat_map(|(at, one)| inputs[at + 1..].iter().map(move |other| (one, other)));
+    Ok(pairs.into_iter().all(|(one, other)| !one.is_disjoint(other)))
+}
+
+/// Transactions of no batch that pay exactly what this one was to pay: a wallet can lose comments.
+fn lookalikes(store: &mut Store, wallet: &dyn Wallet, batch: &Batch, entries: &[Entry]) -> Result<Vec<Lookalike>, PayoutError> {
+    let asked = batch::asked(&store.read(|tx| records::outputs(tx, &batch.id))?);
+    let total = Amount::sum(asked.iter().map(|(_, amount)| *amount)).unwrap_or_default();
+    let mut found = Vec::new();
+    for (txid, sends) in unmarked_sends(entries) {
+        let paid = Amount::sum(sends.iter().map(|entry| entry.amount)).and_then(Amount::checked_neg);
+        if paid != Ok(total) || store.read(|tx| records::owner(tx, &txid))?.is_some() {
+            continue;
+        }
+        let decoded = wallet.decode(&verify::fetch(wallet, &txid)?.raw_hex)?;
+        if rules::compare_outputs(&asked, &decoded).is_err() {
+            continue;
+        }
+        let mut newer = true;
+        for entry in &sends {
+            newer &= is_newer(wallet, batch, entry)?;
+        }
+        found.push(Lookalike { txid, newer, abandoned: sends.iter().any(|entry| entry.abandoned) });
+    }
+    Ok(found)
+}
+
+/// What we paid without a mark of bursar's, by txid.
+fn unmarked_sends(entries: &[Entry]) -> BTreeMap<Txid, Vec<&Entry>> {
+    let mut sends: BTreeMap<Txid, Vec<&Entry>> = BTreeMap::new();
+    for entry in entries.iter().filter(|entry| entry.category == Category::Send) {
+        if !entry.comment.as_deref().unwrap_or("").starts_with("bursar:") {
+            sends.entry(entry.txid).or_default().push(entry);
+        }
+    }
+    sends
+}
+
+/// In a block above the batch's tip, or seen by the wallet after the batch was made.
+fn is_newer(wallet: &dyn Wallet, batch: &Batch, entry: &Entry) -> Result<bool, RpcError> {
+    match &entry.block {
+        Some(block) => Ok(wallet.block_place(block)?.is_some_and(|place| place.height > batch.tip.height)),
+        None => Ok(entry.time >= batch.created),
+    }
+}

@@ -1,0 +1,240 @@
+//! What a caller asks for: an id, an address, an amount; and what was made of it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::{BadAddress, BadAmount, PayoutError};
+use super::rules::{Event, State, next};
+use super::{life, records};
+use crate::coin::{Amount, AmountError, Timestamp, check_address};
+use crate::config::CoinSettings;
+use crate::daemon::Wallet;
+use crate::gate::{self, Cause};
+use crate::store::{Store, Tx};
+
+use super::batch::BatchId;
+
+/// Characters of an id at most: it stands in tables, logs and file names of callers.
+const MAX_ID_CHARS: usize = 128;
+
+/// The caller's own id of a payout, unique per coin.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PayoutId(String);
+
+impl PayoutId {
+    /// The caller's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for PayoutId {
+    type Err = PayoutError;
+    fn from_str(text: &str) -> Result<PayoutId, PayoutError> {
+        let problem = match text {
+            "" => "it is empty",
+            _ if text.chars().count() > MAX_ID_CHARS => "it has more than 128 characters",
+            _ if text.chars().any(char::is_control) => "it has control characters",
+            _ if text.trim() != text => "it begins or ends with a space",
+            _ => return Ok(PayoutId(text.to_owned())),
+        };
+        let shown = text.chars().take(40).filter(|c| !c.is_control()).collect();
+        Err(PayoutError::BadId { shown, problem })
+    }
+}
+
+impl TryFrom<String> for PayoutId {
+    type Error = PayoutError;
+    fn try_from(text: String) -> Result<PayoutId, PayoutError> {
+        text.parse()
+    }
+}
+
+impl From<PayoutId> for String {
+    fn from(id: PayoutId) -> String {
+        id.0
+    }
+}
+
+impl fmt::Display for PayoutId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a caller asks for, as text: it is checked here and nowhere else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// The caller's own id.
+    pub id: String,
+    /// To whom.
+    pub address: String,
+    /// How much, in whole coins, such as `1.25`.
+    pub amount: String,
+}
+
+/// A payout.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payout {
+    /// Its number in this store, in order of submission.
+    pub seq: i64,
+    /// The caller's own id.
+    pub id: PayoutId,
+    /// To whom.
+    pub address: String,
+    /// How much.
+    pub amount: Amount,
+    /// Where it stands.
+    pub state: State,
+    /// Why, where a person should know.
+    pub reason: Option<String>,
+    /// The batch that pays it, or may.
+    pub batch: Option<BatchId>,
+    /// How often it was proven unsent after doubt.
+    pub not_sent_count: u32,
+    /// When it was submitted.
+    pub submitted: Timestamp,
+}
+
+/// The answer to a submission.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Submitted {
+    /// The payout as it stands.
+    pub payout: Payout,
+    /// False when the same request had been submitted before: nothing was added.
+    pub new: bool,
+    /// Whether the daemon has accepted the address; if not, it is asked before sending.
+    pub address_checked: bool,
+}
+
+/// A request whose id and amount are sound.
+pub(super) struct Checked {
+    pub(super) id: PayoutId,
+    pub(super) address: String,
+    pub(super) amount: Amount,
+}
+
+impl Request {
+    /// Checks id and amount.
+    pub(super) fn check(&self, coin: &CoinSettings) -> Result<Checked, PayoutError> {
+        let id: PayoutId = self.id.parse()?;
+        match check_amount(&self.amount, coin) {
+            Ok(amount) => Ok(Checked { id, address: self.address.clone(), amount }),
+            Err(problem) => Err(PayoutError::BadAmount { id, problem }),
+        }
+    }
+}
+
+fn check_amount(text: &str, coin: &CoinSettings) -> Result<Amount, BadAmount> {
+    let decimals = coin.profile.decimals;
+    let amount = Amount::parse_payment(text, decimals)?;
+    if amount > coin.profile.max_money() {
+        return Err(AmountError::OutOfRange(text.to_owned()).into());
+    }
+    match coin.payouts.max_amount {
+        Some(limit) if amount > limit => {
+            Err(BadAmount::AboveLimit { amount: amount.to_decimal(decimals), limit: limit.to_decimal(decimals) })
+        }
+        _ => Ok(amount),
+    }
+}
+
+/// What the daemon says about an address.
+pub(super) enum DaemonsWord {
+    /// It can be paid to; its locking script in hex.
+    Script(String),
+    /// It cannot.
+    Bad(BadAddress),
+    /// The daemon gave no answer.
+    NoAnswer,
+}
+
+/// Asks the daemon about an address. Any failure to answer is no answer: the address is asked for again before sending.
+pub(super) fn ask_daemon(wallet: Option<&dyn Wallet>, address: &str) -> DaemonsWord {
+    match wallet.map(|wallet| wallet.address(address)) {
+        Some(Ok(facts)) if !facts.valid => DaemonsWord::Bad(BadAddress::Daemon(address.to_owned())),
+        Some(Ok(facts)) => match facts.script_hex {
+            Some(script) if !script.is_empty() => DaemonsWord::Script(script),
+            _ => DaemonsWord::Bad(BadAddress::NoScript(address.to_owned())),
+        },
+        Some(Err(error)) => {
+            tracing::info!(%error, "the daemon did not check an address; it is asked again before sending");
+            DaemonsWord::NoAnswer
+        }
+        None => DaemonsWord::NoAnswer,
+    }
+}
+
+/// The payout that is known under a request's id: the same, or a refusal when its content differs.
+pub(super) fn known(tx: &Tx<'_>, request: &Checked, coin: &CoinSettings) -> Result<Option<Payout>, PayoutError> {
+    let Some(payout) = records::payout(tx, &request.id)? else {
+        return Ok(None);
+    };
+    if payout.address == request.address && payout.amount == request.amount {
+        return Ok(Some(payout));
+    }
+    let existing = format!("{} to {}", payout.amount.to_decimal(coin.profile.decimals), payout.address);
+    Err(PayoutError::OtherContent { id: request.id.clone(), existing })
+}
+
+/// Refuses while the store may be older than the wallet.
+pub(super) fn must_be_of_this_time(tx: &Tx<'_>) -> Result<(), PayoutError> {
+    let went_back = gate::frozen(tx)?.into_iter().find(|frozen| frozen.freeze.cause == Cause::StoreWentBack);
+    went_back.map_or(Ok(()), |frozen| Err(PayoutError::StoreWentBack(frozen.freeze.detail)))
+}
+
+/// Queues a payout, or answers with the existing one when the same was submitted before. A refused request leaves no trace.
+pub fn submit(
+    store: &mut Store,
+    wallet: Option<&dyn Wallet>,
+    coin: &CoinSettings,
+    request: &Request,
+    now: Timestamp,
+) -> Result<Submitted, PayoutError> {
+    let request = request.check(coin)?;
+    store.write(|tx| {
+        must_be_of_this_time(tx)?;
+        if let Some(payout) = known(tx, &request, coin)? {
+            return Ok(Submitted { payout, new: false, address_checked: false });
+        }
+        let bad = |problem: BadAddress| PayoutError::BadAddress { id: request.id.clone(), problem };
+        check_address(&request.address, &coin.params).map_err(|problem| bad(problem.into()))?;
+        let address_checked = match ask_daemon(wallet, &request.address) {
+            DaemonsWord::Bad(problem) => return Err(bad(problem)),
+            DaemonsWord::Script(_) => true,
+            DaemonsWord::NoAnswer => false,
+        };
+        let payout = records::add_payout(tx, &request, State::Queued, None, now)?;
+        Ok(Submitted { payout, new: true, address_checked })
+    })
+}
+
+/// What a person may do with a payout that was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PersonsWord {
+    /// Keep it out of batches.
+    Hold,
+    /// Let a held one go on.
+    Release,
+    /// Withdraw it for good.
+    Cancel,
+}
+
+/// Holds, releases or cancels a payout. Only what is queued or held, that is, certainly not sent, can be; anything else is refused.
+pub fn decide(store: &mut Store, id: &PayoutId, word: PersonsWord, reason: &str, now: Timestamp) -> Result<Payout, PayoutError> {
+    let event = match word {
+        PersonsWord::Hold => Event::Hold,
+        PersonsWord::Release => Event::Release,
+        PersonsWord::Cancel => Event::Cancel,
+    };
+    store.write(|tx| {
+        let payout = records::payout(tx, id)?.ok_or_else(|| PayoutError::Unknown(id.clone()))?;
+        next(payout.state, event).map_err(|illegal| PayoutError::NotNow { id: id.clone(), illegal })?;
+        life::advance(tx, &payout, event, Some(reason), now)?;
+        records::payout(tx, id)?.ok_or_else(|| PayoutError::Unknown(id.clone()))
+    })
+}

@@ -1,0 +1,153 @@
+//! What was seen of a batch in doubt, and what it proves.
+
+use std::collections::BTreeMap;
+
+use crate::coin::{Amount, Txid};
+use crate::daemon::DecodedTx;
+
+/// A transaction of the wallet that carries the batch's mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marked {
+    /// Which.
+    pub txid: Txid,
+    /// Whether somebody abandoned it: it may confirm all the same.
+    pub abandoned: bool,
+}
+
+/// A transaction without a mark, of no other batch, that pays exactly what the batch was to pay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lookalike {
+    /// Which.
+    pub txid: Txid,
+    /// Whether it came after the batch.
+    pub newer: bool,
+    /// Whether somebody abandoned it.
+    pub abandoned: bool,
+}
+
+/// What one look at the wallet showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sightings {
+    /// By mark.
+    pub marked: Vec<Marked>,
+    /// Whether those by mark exclude each other: at most one of them can ever confirm.
+    pub exclusive: bool,
+    /// By outputs.
+    pub lookalikes: Vec<Lookalike>,
+    /// Height of the daemon's tip.
+    pub tip_height: u64,
+    /// Height of its tip when the batch was made.
+    pub batch_height: u64,
+    /// Why the wallet that was asked is not, or may not be, the batch's.
+    pub other_wallet: Option<String>,
+}
+
+/// What a look proves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// These transactions are the batch's.
+    Found(Vec<Txid>),
+    /// Something was found, and it is not clear what it is.
+    Unclear {
+        /// The transactions.
+        txids: Vec<Txid>,
+        /// What is not clear.
+        why: String,
+    },
+    /// The wallet does not know it. Proves nothing before the fence.
+    NotThere,
+    /// The look was not a look at the whole.
+    CannotTell(String),
+}
+
+/// Judges a look: by mark wins; by outputs only if newer and the only one; and an absence counts only in the right wallet at a tip
+/// that has regained the batch's height.
+pub fn judge_look(seen: &Sightings) -> Finding {
+    let unclear = |txids: Vec<Txid>, why: &str| Finding::Unclear { txids, why: why.to_owned() };
+    if !seen.marked.is_empty() {
+        let txids: Vec<Txid> = seen.marked.iter().map(|marked| marked.txid).collect();
+        if !seen.exclusive {
+            return unclear(txids, "several transactions carry its mark and more than one of them can confirm");
+        }
+        if seen.marked.iter().all(|marked| marked.abandoned) {
+            return unclear(txids, "its transaction was abandoned in the wallet, and may confirm all the same");
+        }
+        return Finding::Found(txids);
+    }
+    if let Some(why) = &seen.other_wallet {
+        return Finding::CannotTell(why.clone());
+    }
+    match seen.lookalikes.as_slice() {
+        [] if seen.tip_height < seen.batch_height => Finding::CannotTell(format!(
+            "the daemon's chain ends at height {}, below {} where it was when the batch was made",
+            seen.tip_height, seen.batch_height
+        )),
+        [] => Finding::NotThere,
+        [one] if one.newer && !one.abandoned => Finding::Found(vec![one.txid]),
+        several => unclear(
+            several.iter().map(|lookalike| lookalike.txid).collect(),
+            "no transaction carries its mark, and those that pay the same are abandoned, older than it, or several",
+        ),
+    }
+}
+
+/// What is known about whether the wallet could have forgotten a payment since the batch was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Continuity {
+    /// The wallet's fingerprint when the batch was made, and now.
+    pub fingerprints: (Option<String>, Option<String>),
+    /// Boot of the host when the batch was made, and now.
+    pub boots: (String, String),
+    /// How many transactions the ledger follows that the wallet has to know.
+    pub followed: usize,
+    /// Those of them that it does not list.
+    pub missing: Vec<Txid>,
+    /// Transactions of our batches that it lists without their mark.
+    pub unmarked: Vec<Txid>,
+    /// Signs of a repair, salvage, zap or full disk since then, each in words.
+    pub signs: Vec<String>,
+}
+
+/// Why it cannot be ruled out that the wallet forgot a payment; empty when it is continuous.
+pub fn breaks(facts: &Continuity) -> Vec<String> {
+    let mut found = facts.signs.clone();
+    let (then, now) = &facts.fingerprints;
+    if then != now {
+        found.push("the wallet is not the same (its fingerprint changed)".to_owned());
+    } else if now.is_none() && facts.followed == 0 {
+        found.push("nothing tells this wallet from another: no fingerprint, and no transaction that the ledger knows".to_owned());
+    }
+    let (then, now) = &facts.boots;
+    if then.is_empty() || then != now {
+        found.push("the host was restarted since: writes of the wallet may have been lost".to_owned());
+    }
+    if let Some(first) = facts.missing.first() {
+        found.push(format!("the wallet lost {} transactions that the ledger knows, such as {first}", facts.missing.len()));
+    }
+    if let Some(first) = facts.unmarked.first() {
+        found.push(format!("the wallet lost the comments of {} of our transactions, such as {first}", facts.unmarked.len()));
+    }
+    found
+}
+
+/// Whether a transaction pays exactly what was asked, to the unit: each script once, and besides at most one output, the change.
+///
+/// The error says what differs.
+pub fn compare_outputs(asked: &[(String, Amount)], sent: &DecodedTx) -> Result<(), String> {
+    let mut left: BTreeMap<&str, Amount> = asked.iter().map(|(script, amount)| (script.as_str(), *amount)).collect();
+    let mut others = 0;
+    for output in &sent.outputs {
+        match left.remove(output.script_hex.as_str()) {
+            Some(amount) if amount == output.amount => {}
+            Some(amount) => {
+                return Err(format!("output {} pays {:?} where {amount:?} were asked for", output.vout, output.amount));
+            }
+            None => others += 1,
+        }
+    }
+    match left.len() {
+        0 if others <= 1 => Ok(()),
+        0 => Err(format!("it has {others} outputs that nobody asked for; change would be one")),
+        missing => Err(format!("{missing} of {} outputs that were asked for are not in it", asked.len())),
+    }
+}

@@ -1,0 +1,231 @@
+//! From sent to final: follows every transaction of every batch, gives lost ones to the network again, and notices reorgs.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::batch::{self, Batch, BatchId, BatchState, Member};
+use super::error::PayoutError;
+use super::flow::synced;
+use super::rules::{self, Event, Standing};
+use super::verify::{self, Presence};
+use super::{life, look, records};
+use crate::coin::{OutPoint, Timestamp, Txid};
+use crate::config::CoinSettings;
+use crate::daemon::{RpcError, Wallet};
+use crate::ledger::{self, TxState};
+use crate::store::{Store, StoreError};
+
+/// Final batches deeper than this are no longer watched for reorgs: no chain we know has had one so deep.
+const WATCHED_BELOW_FINAL_BLOCKS: u64 = 1000;
+/// A transaction that the mempool does not want for so long needs a person.
+const LIMBO_ALARM_S: i64 = 3600;
+
+/// A batch that took a step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettledBatch {
+    /// Which.
+    pub id: BatchId,
+    /// Where it stood.
+    pub from: BatchState,
+    /// Where it stands.
+    pub to: BatchState,
+}
+
+/// What settling did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettleReport {
+    /// Batches that took a step.
+    pub settled: Vec<SettledBatch>,
+    /// Transactions that were given to the network again.
+    pub rebroadcast: Vec<Txid>,
+    /// Transactions that the network does not take, and why.
+    pub missing: Vec<(Txid, String)>,
+}
+
+/// Syncs the ledger, then brings every batch that has, or may have, a transaction in step with it.
+pub fn settle(store: &mut Store, wallet: &dyn Wallet, coin: &CoinSettings, now: Timestamp) -> Result<SettleReport, PayoutError> {
+    synced(store, wallet, coin, now)?;
+    let mut settler = Settler { store, wallet, coin, now, report: SettleReport::default() };
+    for batch in settler.watched()? {
+        let from = batch.state;
+        settler.settle_one(&batch)?;
+        let to = settler.store.read(|tx| records::batch(tx, &batch.id))?.state;
+        if to != from {
+            settler.report.settled.push(SettledBatch { id: batch.id, from, to });
+        }
+    }
+    Ok(settler.report)
+}
+
+struct Settler<'a> {
+    store: &'a mut Store,
+    wallet: &'a dyn Wallet,
+    coin: &'a CoinSettings,
+    now: Timestamp,
+    report: SettleReport,
+}
+
+impl Settler<'_> {
+    fn watched(&mut self) -> Result<Vec<Batch>, PayoutError> {
+        let reach = self.coin.final_depth + WATCHED_BELOW_FINAL_BLOCKS;
+        self.store.read(|tx| {
+            let lowest = ledger::synced_tip(tx)?.map_or(0, |tip| tip.height.saturating_sub(reach));
+            let mut found = Vec::new();
+            for state in [BatchState::Sent, BatchState::Confirmed, BatchState::Disputed, BatchState::Final] {
+                let batches = records::batches_in(tx, state)?.into_iter();
+                found.extend(batches.filter(|batch| state != BatchState::Final || batch.tip.height >= lowest));
+            }
+            Ok(found)
+        })
+    }
+
+    fn settle_one(&mut self, batch: &Batch) -> Result<(), PayoutError> {
+        self.inspect_new(batch)?;
+        let mut standing = self.standing(batch)?;
+        if !matches!(standing, Standing::Confirmed { .. } | Standing::Mempool) && self.find_more(batch)? {
+            self.inspect_new(batch)?;
+            standing = self.standing(batch)?;
+        }
+        if standing == Standing::Lost && self.revive(batch)? {
+            standing = Standing::Mempool;
+        }
+        let dead = standing == Standing::Lost && batch.state == BatchState::Disputed && self.proven_dead(batch)?;
+        let reason = format!("settled at {standing:?}");
+        for event in rules::settle_events(batch.state, standing, self.coin.final_depth) {
+            let reason = matches!(event, Event::Reorged | Event::Unprovable).then_some(reason.as_str());
+            self.store.write(|tx| life::advance_batch(tx, batch, event, reason, self.now))?;
+        }
+        if dead {
+            let reason = "a transaction that does not pay it spent its coins, at final depth; it is certainly unpaid";
+            self.store.write(|tx| life::advance_batch(tx, batch, Event::ProvenDead, Some(reason), self.now))?;
+        }
+        Ok(())
+    }
+
+    /// Fetches and compares what a flush or a look could not. What fails is tried again at the next sync.
+    fn inspect_new(&mut self, batch: &Batch) -> Result<(), PayoutError> {
+        let (members, outputs) =
+            self.store.read(|tx| Ok::<_, StoreError>((records::txids(tx, &batch.id)?, records::outputs(tx, &batch.id)?)))?;
+        for member in members.iter().filter(|member| member.matched.is_none()) {
+            let asked = batch::asked(&outputs);
+            match verify::inspect(self.store, self.wallet, batch, &asked, &member.txid, self.now) {
+                Ok(_) => {}
+                Err(PayoutError::Rpc(error)) => self.miss(batch, &member.txid, &error.to_string()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn members(&mut self, batch: &Batch) -> Result<Vec<Member>, PayoutError> {
+        Ok(self.store.read(|tx| records::txids(tx, &batch.id))?)
+    }
+
+    /// Where the batch's transactions stand; only those that pay what was asked can pay it.
+    fn standing(&mut self, batch: &Batch) -> Result<Standing, PayoutError> {
+        self.store.read(|tx| {
+            let tip = ledger::synced_tip(tx)?.map_or(0, |tip| tip.height);
+            let mut states = Vec::new();
+            for member in records::txids(tx, &batch.id)?.iter().filter(|member| member.matched == Some(true)) {
+                states.push(ledger::state_of(tx, &member.txid)?);
+            }
+            Ok(rules::standing(&states, tip))
+        })
+    }
+
+    /// A fee bump copies the mark to another txid, and a disputed batch may show up late.
+    fn find_more(&mut self, batch: &Batch) -> Result<bool, PayoutError> {
+        let entries = look::entries(self.wallet, batch, self.coin.final_depth)?;
+        let known: BTreeSet<Txid> = self.members(batch)?.into_iter().map(|member| member.txid).collect();
+        let new: Vec<Txid> =
+            look::marked(&entries, batch).iter().map(|marked| marked.txid).filter(|t| !known.contains(t)).collect();
+        let (more, now) = (!new.is_empty(), self.now);
+        self.store.write(|tx| new.iter().try_for_each(|txid| verify::adopt(tx, batch, txid, now)))?;
+        Ok(more)
+    }
+
+    /// Gives the same bytes to the network again. Never for a disputed batch: a person may have abandoned it.
+    fn revive(&mut self, batch: &Batch) -> Result<bool, PayoutError> {
+        if batch.state == BatchState::Disputed {
+            return Ok(false);
+        }
+        let mut alive = false;
+        for member in self.members(batch)?.iter().filter(|member| member.matched == Some(true)) {
+            let Some(raw_hex) = &member.raw_hex else { continue };
+            let known = self.wallet.transaction(&member.txid)?;
+            if known.is_some_and(|known| known.entries.iter().any(|entry| entry.abandoned || entry.confirmations < 0)) {
+                continue;
+            }
+            match verify::keep_alive(self.wallet, &member.txid, raw_hex) {
+                Presence::Mempool | Presence::Confirmed => {
+                    alive = true;
+                    self.report.rebroadcast.push(member.txid);
+                }
+                Presence::Missing(why) => {
+                    // Not taken now is not dead: a mempool may be full, or the node may not be synced.
+                    alive = true;
+                    self.miss(batch, &member.txid, &why);
+                }
+            }
+        }
+        Ok(alive)
+    }
+
+    fn miss(&mut self, batch: &Batch, txid: &Txid, why: &str) {
+        if self.now.0 - batch.created.0 > LIMBO_ALARM_S {
+            tracing::error!(batch = %batch.id, %txid, why, "a payment is not in the mempool for long; look at the fee and the daemon");
+        } else {
+            tracing::warn!(batch = %batch.id, %txid, why, "a payment is not in the mempool; it is given again at each sync");
+        }
+        self.report.missing.push((*txid, why.to_owned()));
+    }
+
+    /// Whether an input of each of the batch's transactions is spent, at final depth, by a transaction that does not pay it.
+    fn proven_dead(&mut self, batch: &Batch) -> Result<bool, PayoutError> {
+        let members = self.members(batch)?;
+        let mut inputs: Vec<BTreeSet<OutPoint>> = Vec::new();
+        for member in &members {
+            let Some(raw_hex) = &member.raw_hex else { return Ok(false) };
+            inputs.push(self.wallet.decode(raw_hex)?.inputs.into_iter().collect());
+        }
+        if inputs.is_empty() {
+            return Ok(false);
+        }
+        let spent = self.spent_by_others(batch, &members)?;
+        Ok(inputs.iter().all(|inputs| !inputs.is_disjoint(&spent)))
+    }
+
+    /// Outpoints that were spent at final depth, since the batch, by transactions that are not the batch's and do not pay it.
+    fn spent_by_others(&mut self, batch: &Batch, members: &[Member]) -> Result<BTreeSet<OutPoint>, PayoutError> {
+        let (followed, tip, outputs) = self.store.read(|tx| {
+            let tip = ledger::synced_tip(tx)?.map_or(0, |tip| tip.height);
+            Ok::<_, StoreError>((ledger::transactions(tx)?, tip, records::outputs(tx, &batch.id)?))
+        })?;
+        let asked = batch::asked(&outputs);
+        let lowest = batch.tip.height.saturating_sub(self.coin.final_depth);
+        let mut spent = BTreeSet::new();
+        for (txid, state) in followed {
+            let TxState::Confirmed { height, .. } = state else { continue };
+            let ours = members.iter().any(|member| member.txid == txid);
+            if ours || height < lowest || rules::depth(height, tip) < self.coin.final_depth {
+                continue;
+            }
+            let Some(known) = self.wallet.transaction(&txid)? else { continue };
+            let decoded = self.decode_if_readable(&known.raw_hex)?;
+            if let Some(decoded) = decoded.filter(|decoded| rules::compare_outputs(&asked, decoded).is_err()) {
+                spent.extend(decoded.inputs);
+            }
+        }
+        Ok(spent)
+    }
+
+    /// Some daemons cannot decode every transaction of their own chain; what cannot be read proves nothing.
+    fn decode_if_readable(&self, raw_hex: &str) -> Result<Option<crate::daemon::DecodedTx>, RpcError> {
+        match self.wallet.decode(raw_hex) {
+            Ok(decoded) => Ok(Some(decoded)),
+            Err(RpcError::Daemon { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! `kill -9` of bursar between any two steps of a batch and of its resolution, and of the daemon during `sendmany`, on real daemons.
+//! No payout may be lost and none paid twice: counted by the outputs on the chain.
+//!
+//! `BURSAR_TRIALS` says how many trials each test makes (20 unless set), spread over the generations.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+#[path = "payouts/bench.rs"]
+mod bench;
+mod support;
+
+use std::env;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bench::{Bench, payee, script_of};
+use bursar::coin::Timestamp;
+use bursar::config::Settings;
+use bursar::daemon::{RpcWallet, Wallet};
+use bursar::keeper::{Keeper, ProcessState};
+use bursar::payout::{self, BatchState, Observer, PersonsWord, State, Step};
+use bursar::store::Store;
+use rustix::process::{Pid, Signal, kill_process};
+use support::{Generation, World};
+
+/// What the child is to do, as `flush` or `resolve`.
+const ORDER: &str = "BURSAR_CRASH_ORDER";
+/// After which step, from 0, it kills itself.
+const AT_STEP: &str = "BURSAR_CRASH_AT_STEP";
+/// Its bursar.toml.
+const CONFIG: &str = "BURSAR_CRASH_CONFIG";
+
+/// Steps of a flush with one batch that goes well.
+const FLUSH_STEPS: usize = 8;
+/// Steps of a resolution that finds nothing.
+const RESOLVE_STEPS: usize = 5;
+/// Payouts of one trial with a killed bursar, and with a killed daemon, whose call has to take some time.
+const FEW: u32 = 5;
+const MANY: u32 = 300;
+
+fn trials() -> usize {
+    env::var("BURSAR_TRIALS").map_or(20, |text| text.parse().expect("BURSAR_TRIALS is a number"))
+}
+
+fn random_below(limit: u64) -> u64 {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).unwrap();
+    u64::from_le_bytes(bytes) % limit.max(1)
+}
+
+struct DieAt(usize);
+
+impl Observer for DieAt {
+    fn step(&mut self, _: Step) {
+        if self.0 == 0 {
+            kill_process(rustix::process::getpid(), Signal::KILL).unwrap();
+            // The signal comes before the system call returns, or a moment after.
+            thread::sleep(Duration::from_secs(60));
+        }
+        self.0 -= 1;
+    }
+}
+
+/// Not a test of its own: the process that the tests below start and that kills itself.
+#[test]
+fn child() {
+    let Ok(order) = env::var(ORDER) else { return };
+    let settings = Settings::load(Path::new(&env::var(CONFIG).unwrap())).unwrap();
+    let coin = &settings.coins["coin"];
+    let mut die = DieAt(env::var(AT_STEP).unwrap().parse().unwrap());
+    let mut store = Store::open(&coin.service_dir()).unwrap();
+    let now = Timestamp::now();
+    let connect = || RpcWallet::connect(coin).map(|wallet| Box::new(wallet) as Box<dyn Wallet>);
+    match order.as_str() {
+        "flush" => drop(payout::flush(&mut store, connect().unwrap().as_ref(), coin, &mut die, now).unwrap()),
+        _ => drop(payout::resolve(&mut store, &mut { connect }, &mut Keeper::new(coin), coin, false, &mut die, now).unwrap()),
+    }
+}
+
+/// Runs the child until it kills itself, is killed after `patience`, or ends because it had no such step.
+fn run_child(world: &World, order: &str, at_step: usize, patience: Option<Duration>) {
+    let mut child = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "child", "--nocapture"])
+        .env(ORDER, order)
+        .env(AT_STEP, at_step.to_string())
+        .env(CONFIG, &world.settings.file)
+        .stdout(Stdio::null())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .unwrap();
+    if let Some(patience) = patience {
+        thread::sleep(patience);
+        child.kill().unwrap();
+    }
+    let status = child.wait().unwrap();
+    let killed = std::os::unix::process::ExitStatusExt::signal(&status) == Some(9);
+    assert!(killed || status.success(), "{order} at step {at_step}: {status}");
+}
+
+/// One world of each generation, with the payouts that were asked of it.
+struct Arena {
+    bench: Option<Bench>,
+    first: u32,
+    asked: Vec<u32>,
+}
+
+impl Arena {
+    fn new(generation: Generation) -> Arena {
+        Arena { bench: Some(Bench::new(World::new(generation))), first: 0, asked: vec![] }
+    }
+
+    fn bench(&mut self) -> &mut Bench {
+        self.bench.as_mut().unwrap()
+    }
+
+    fn submit(&mut self, count: u32) {
+        for number in self.first..self.first + count {
+            self.bench.as_mut().unwrap().submit_unasked(&format!("p{number}"), &payee(number), &amount_of(number));
+            self.asked.push(number);
+        }
+        self.first += count;
+    }
+
+    /// Others open the store and the keeper's record meanwhile.
+    fn without_store(&mut self, work: impl FnOnce(&World)) {
+        let Bench { store, keeper, world, .. } = self.bench.take().unwrap();
+        drop((store, keeper));
+        work(&world);
+        let keeper = world.keeper();
+        self.bench = Some(Bench::open(world, keeper));
+    }
+
+    /// Whatever happened, an operator's ordinary steps bring every payout to its end.
+    fn bring_to_an_end(&mut self) {
+        let bench = self.bench();
+        let deadline = Instant::now() + Duration::from_secs(180);
+        while bench.count(State::Final) < bench_total(bench) {
+            assert!(Instant::now() < deadline, "{:?}", payout::totals(&mut bench.store));
+            bench.keeper.start(&[]).unwrap();
+            bench.resolve();
+            for held in bench.ids_in(State::Held) {
+                payout::decide(&mut bench.store, &held, PersonsWord::Release, "looked at", Timestamp::now()).unwrap();
+            }
+            bench.flush();
+            bench.world.mine(1);
+            bench.settle();
+        }
+    }
+
+    /// Each payout on the chain exactly once, with its amount.
+    fn count_on_the_chain(&mut self) {
+        let asked = std::mem::take(&mut self.asked);
+        let bench = self.bench();
+        let paid = bench.paid_on_chain();
+        for number in &asked {
+            let amount: i64 = i64::from(number % 7 + 1) * 100_000;
+            assert_eq!(paid.get(&script_of(*number)), Some(&vec![amount]), "{:?} payout p{number}", bench.world.generation);
+        }
+    }
+}
+
+fn amount_of(number: u32) -> String {
+    format!("0.00{}", number % 7 + 1)
+}
+
+fn bench_total(bench: &mut Bench) -> u64 {
+    payout::totals(&mut bench.store).unwrap().values().map(|(count, _)| count).sum()
+}
+
+fn arenas(trials: usize) -> Vec<Arena> {
+    Generation::ALL.into_iter().take(trials).map(Arena::new).collect()
+}
+
+#[test]
+fn bursar_killed_between_any_two_steps_loses_no_payout_and_pays_none_twice() {
+    let trials = trials();
+    let mut arenas = arenas(trials);
+    for trial in 0..trials {
+        let at = trial % arenas.len();
+        let arena = &mut arenas[at];
+        arena.submit(FEW);
+        // 9 and 3 share a factor: one further each round, so that every generation meets every step.
+        let step = (trial + trial / 9) % (FLUSH_STEPS + 1);
+        arena.without_store(|world| match step {
+            FLUSH_STEPS => run_child(world, "flush", usize::MAX, Some(Duration::from_millis(random_below(300)))),
+            step => run_child(world, "flush", step, None),
+        });
+        let unresolved = arena.bench().in_doubt();
+        if unresolved {
+            arena.without_store(|world| run_child(world, "resolve", trial % (RESOLVE_STEPS + 1), None));
+        }
+        arena.bring_to_an_end();
+        println!("trial {trial}: step {step}, in doubt: {unresolved}");
+    }
+    arenas.iter_mut().for_each(Arena::count_on_the_chain);
+}
+
+/// Kills the daemon some time after the call began.
+struct KillDaemon {
+    pid: Pid,
+    after: Duration,
+    done: Option<mpsc::Receiver<()>>,
+}
+
+impl Observer for KillDaemon {
+    fn step(&mut self, step: Step) {
+        if !matches!(step, Step::Calling(_)) || self.done.is_some() {
+            return;
+        }
+        let (tell, done) = mpsc::channel();
+        let (pid, after) = (self.pid, self.after);
+        self.done = Some(done);
+        thread::spawn(move || {
+            thread::sleep(after);
+            kill_process(pid, Signal::KILL).unwrap();
+            tell.send(()).unwrap();
+        });
+    }
+}
+
+#[derive(Default)]
+struct Stopwatch {
+    began: Option<Instant>,
+    took: Duration,
+}
+
+impl Observer for Stopwatch {
+    fn step(&mut self, step: Step) {
+        match (step, self.began) {
+            (Step::Calling(_), _) => self.began = Some(Instant::now()),
+            (Step::Answered(_), Some(began)) => self.took = began.elapsed(),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_daemon_killed_during_sendmany_loses_no_payout_and_pays_none_twice() {
+    let trials = trials();
+    let mut arenas = arenas(trials);
+    let mut usual = Vec::new();
+    for arena in &mut arenas {
+        arena.submit(MANY);
+        let (mut watch, wallet) = (Stopwatch::default(), arena.bench().world.wallet());
+        arena.bench().flush_with(&wallet, &mut watch).unwrap();
+        arena.bring_to_an_end();
+        usual.push(watch.took);
+    }
+    for trial in 0..trials {
+        let at = trial % arenas.len();
+        let arena = &mut arenas[at];
+        arena.submit(MANY);
+        let bench = arena.bench();
+        bench.flush_chain_to_disk();
+        let pid = bench.world.daemon_pid().and_then(|pid| Pid::from_raw(pid as i32)).unwrap();
+        // Anywhere in the call, or just after it.
+        let after = Duration::from_micros(random_below(usual[at].as_micros() as u64 * 13 / 10));
+        let wallet = bench.world.wallet();
+        let mut kill = KillDaemon { pid, after, done: None };
+        let report = bench.flush_with(&wallet, &mut kill).unwrap();
+        kill.done.unwrap().recv().unwrap();
+        let ended = || (!matches!(bench.keeper.state(), ProcessState::Running { .. })).then_some(());
+        support::wait_for(Duration::from_secs(10), "the killed daemon ends", ended);
+        let resolved = if report.batches[0].state == BatchState::InDoubt { Some(bench.resolve()) } else { None };
+        let found = resolved.map(|resolved| resolved.batches[0].resolution.clone());
+        println!("trial {trial}: killed after {after:?} of {:?}: {:?}, then {found:?}", usual[at], report.batches[0].state);
+        arena.bring_to_an_end();
+    }
+    arenas.iter_mut().for_each(Arena::count_on_the_chain);
+}
