@@ -1,8 +1,84 @@
-//! Verbs.
+//! Verbs: parse, place one order, print, exit code. No decisions.
 
+mod args;
+mod client;
+mod orders;
+mod print;
+mod setup;
+mod tables;
+
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-/// Runs the program.
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use self::args::{Cli, Verb};
+use self::orders::Request;
+use crate::config::Settings;
+use crate::service::{self, Failure, exit};
+
+/// Runs the program and decides its exit code.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::DONE });
+        }
+    };
+    log_to_stderr(matches!(cli.verb, Verb::Run));
+    let output = cli.global.output;
+    match run(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            print::failure(&failure, output);
+            ExitCode::from(failure.exit)
+        }
+    }
+}
+
+/// Logs go to stderr: everything worth knowing for the service, warnings for the rest; `RUST_LOG` overrides. The journal stamps lines itself.
+fn log_to_stderr(service: bool) {
+    let default = if service { "info" } else { "warn" };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    let builder = builder.with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
+    if std::env::var_os("JOURNAL_STREAM").is_some() { builder.without_time().init() } else { builder.init() }
+}
+
+fn run(cli: Cli) -> Result<u8, Failure> {
+    if let Verb::Init = cli.verb {
+        return setup::init(&cli.global.config, cli.global.output);
+    }
+    let settings = Settings::load(&cli.global.config)?;
+    let coin = settings.coin(cli.global.coin.as_deref())?;
+    let request = match cli.verb {
+        Verb::Render => return setup::render(coin, cli.global.output),
+        Verb::Run => {
+            service::run(client::open(&settings, coin)?)?;
+            return Ok(exit::DONE);
+        }
+        verb => Request::from_verb(verb)?,
+    };
+    if let Some(question) = &request.question {
+        confirm(question)?;
+    }
+    let answer = client::place(&settings, coin, &request.order)?;
+    print::answer(&answer, coin.profile.decimals, cli.global.output);
+    Ok(answer.exit_code())
+}
+
+/// Asks before what cannot be taken back; off a terminal only `--yes` will do.
+fn confirm(question: &str) -> Result<(), Failure> {
+    let declined = |message: &str| Err(Failure::new("not_confirmed", message, exit::USAGE));
+    if !io::stdin().is_terminal() {
+        return declined("this needs a yes, and there is no terminal to ask on: add --yes; nothing was done");
+    }
+    let mut answer = String::new();
+    let asked = write!(io::stderr(), "{question} [y/N] ").and_then(|()| io::stdin().read_line(&mut answer));
+    match asked {
+        Ok(_) if matches!(answer.trim(), "y" | "Y" | "yes") => Ok(()),
+        _ => declined("not confirmed; nothing was done"),
+    }
 }

@@ -1,1 +1,17 @@
-//! To be written.
+//! The long-running side of one coin.
+//!
+//! Everything that bursar does is an [`Order`], carried out by [`World::execute`] on one thread that owns the store. The CLI places orders on
+//! the control socket of the running service; when none runs, it opens the [`World`] itself. So there is one protocol and one way to do a thing.
+
+mod failure;
+mod http;
+mod metrics;
+mod order;
+mod run;
+mod schedule;
+mod world;
+
+pub use failure::{Failure, exit};
+pub use order::{Answer, AuditSummary, Order, StatusReport};
+pub use run::run;
+pub use world::World;

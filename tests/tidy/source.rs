@@ -53,7 +53,11 @@ fn walk(folder: &Path, prefix: &str, files: &mut Vec<Source>) {
         let name = entry.file_name().to_string_lossy().into_owned();
         let path = format!("{prefix}{name}");
         let kind = entry.file_type().expect("the file system tells folders from files");
-        if kind.is_dir() && !matches!(name.as_str(), ".git" | "target") {
+        // In a worktree of git, `.git` is a file.
+        if matches!(name.as_str(), ".git" | "target") {
+            continue;
+        }
+        if kind.is_dir() {
             walk(&entry.path(), &format!("{path}/"), files);
         } else if kind.is_file() {
             // What is not UTF-8 is not text; what has gone meanwhile (an editor's file) is not the project's.

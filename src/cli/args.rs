@@ -1,0 +1,244 @@
+//! The verbs and their arguments.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::coin::Txid;
+
+/// Keeps coin wallet daemons: configs, supervision, payouts that are never made twice, a ledger, audits, backups, repair.
+#[derive(Debug, Parser)]
+#[command(name = "bursar", version, max_term_width = 100)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+/// What every verb takes.
+#[derive(Debug, Args)]
+pub(super) struct Global {
+    /// The settings.
+    #[arg(long, global = true, value_name = "FILE", default_value = "/etc/bursar/bursar.toml")]
+    pub(super) config: PathBuf,
+    /// The coin instance; may be left out when the settings have just one.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(super) coin: Option<String>,
+    /// How results are printed.
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "human")]
+    pub(super) output: Output,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    /// Short tables.
+    Human,
+    /// One JSON object; amounts are integers of base units.
+    Json,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Write a commented bursar.toml; never overwrites one.
+    Init,
+    /// Write the daemon's hardened configuration.
+    Render,
+    /// Run the service of one coin: daemon, schedule, metrics.
+    Run,
+    /// One screen: daemon, tip, balances, queue, last audit, last backup.
+    Status,
+    /// Start, stop or look at the daemon process.
+    #[command(subcommand)]
+    Daemon(DaemonVerb),
+    /// Payouts.
+    #[command(subcommand)]
+    Pay(PayVerb),
+    /// The ledger.
+    #[command(subcommand)]
+    Ledger(LedgerVerb),
+    /// Ledger against wallet.
+    #[command(subcommand)]
+    Audit(AuditVerb),
+    /// Encrypted backups and their proof.
+    #[command(subcommand)]
+    Backup(BackupVerb),
+    /// The repair ladder for a damaged wallet.
+    #[command(subcommand)]
+    Repair(RepairVerb),
+}
+
+/// Orders to the daemon process.
+#[derive(Debug, Subcommand)]
+pub(super) enum DaemonVerb {
+    /// Start it and wait until it answers.
+    Start,
+    /// Stop it and wait for its exit; never kills.
+    Stop,
+    /// Stop and start it.
+    Restart,
+    /// What the process does.
+    Status,
+}
+
+/// Payouts.
+#[derive(Debug, Subcommand)]
+pub(super) enum PayVerb {
+    /// Queue one payout.
+    Submit {
+        /// Your own id of it; the same id never pays twice.
+        #[arg(long)]
+        id: String,
+        /// To whom.
+        #[arg(long)]
+        address: String,
+        /// How much, in coins, such as 1.25.
+        #[arg(long, allow_hyphen_values = true)]
+        amount: String,
+    },
+    /// Queue the payouts of a file: CSV with the header id,address,amount, or JSON lines (*.jsonl).
+    Import {
+        /// The file.
+        file: PathBuf,
+    },
+    /// List payouts, oldest first.
+    List {
+        /// Only those in this state, such as queued, sent, in_doubt.
+        #[arg(long)]
+        state: Option<String>,
+        /// At most so many.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// One payout with its history.
+    Show {
+        /// Your id of it.
+        id: String,
+    },
+    /// Cancel a payout that was never given to a daemon.
+    Cancel {
+        /// Your id of it.
+        id: String,
+        /// Say what would be done, and do nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Take a queued payout out of the queue for now.
+    Hold {
+        /// Your id of it.
+        id: String,
+    },
+    /// Put a held payout back into the queue.
+    Release {
+        /// Your id of it.
+        id: String,
+    },
+    /// Send what is queued, now.
+    Flush {
+        /// Print the plan, and send nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Find out what became of batches in doubt; restarts the daemon where only that gives certainty.
+    Resolve {
+        /// You restarted the attached daemon after the batch was sent.
+        #[arg(long)]
+        restarted: bool,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// The ledger.
+#[derive(Debug, Subcommand)]
+pub(super) enum LedgerVerb {
+    /// Adopt a wallet that is older than bursar.
+    Open {
+        /// Sum up everything to this height; the tip when left out.
+        #[arg(long, value_name = "HEIGHT")]
+        at: Option<u64>,
+    },
+    /// Bring the ledger in step with the wallet, and settle payouts.
+    Sync,
+    /// Balances of all accounts.
+    Balance,
+    /// Entries, oldest first.
+    Entries {
+        /// After this sequence number.
+        #[arg(long, default_value_t = 0)]
+        after: u64,
+        /// At most so many.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// Move an unexplained amount to an account, under your name.
+    Explain {
+        /// The transaction.
+        txid: Txid,
+        /// To which account: payout, fee, internal, opening, deposit.
+        #[arg(long = "as", value_name = "ACCOUNT")]
+        account: String,
+        /// Why; kept for the auditor.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Check every sum, hash and reference.
+    Verify,
+}
+
+/// Ledger against wallet.
+#[derive(Debug, Subcommand)]
+pub(super) enum AuditVerb {
+    /// Compare now: 0 agrees, 1 explained, 2 unexplained, 3 unknown.
+    Run,
+    /// The audits so far, newest first.
+    History {
+        /// At most so many.
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
+}
+
+/// Encrypted backups.
+#[derive(Debug, Subcommand)]
+pub(super) enum BackupVerb {
+    /// Make one in every configured directory.
+    Create,
+    /// List archives.
+    List,
+    /// Read an archive to its end and check everything in it.
+    Verify {
+        /// The archive; the newest when left out.
+        archive: Option<PathBuf>,
+    },
+    /// Restore an archive into a throwaway daemon and compare keys.
+    Drill {
+        /// The archive; the newest when left out.
+        archive: Option<PathBuf>,
+    },
+}
+
+/// Repair.
+#[derive(Debug, Subcommand)]
+pub(super) enum RepairVerb {
+    /// What a repair would do, and what it needs.
+    Plan,
+    /// Note pending, stop, copy the wallet, rescan, audit.
+    Run {
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// The repairs so far, newest first.
+    History {
+        /// At most so many.
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
+}

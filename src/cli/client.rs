@@ -1,0 +1,98 @@
+//! Places an order: with the running service through its control socket, or in this process when none runs.
+
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::config::{CoinSettings, Settings};
+use crate::daemon::{AnswerReader, HttpAnswer};
+use crate::service::{Answer, Failure, Order, World, exit};
+
+/// How long another command or a starting service may hold the store before we give up.
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+/// How often we look again.
+const LOCK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Carries out the order, wherever the store is open.
+///
+/// A service that is starting holds the store before it listens, and another command holds it for a moment: both are waited for.
+pub(super) fn place(settings: &Settings, coin: &CoinSettings, order: &Order) -> Result<Answer, Failure> {
+    let began = Instant::now();
+    loop {
+        if let Some(stream) = connect(coin)? {
+            return ask(stream, order);
+        }
+        match World::open(settings, coin) {
+            Ok(mut world) => return world.execute(order),
+            Err(failure) if failure.exit == exit::HELD && began.elapsed() < LOCK_PATIENCE => sleep(LOCK_INTERVAL),
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
+/// Opens the world for the service, which waits for a command that holds the store at this moment.
+pub(super) fn open(settings: &Settings, coin: &CoinSettings) -> Result<World, Failure> {
+    let began = Instant::now();
+    loop {
+        match World::open(settings, coin) {
+            Err(failure) if failure.exit == exit::HELD && began.elapsed() < LOCK_PATIENCE => sleep(LOCK_INTERVAL),
+            opened => return opened,
+        }
+    }
+}
+
+/// The running service; none: no socket, or one that a killed service left behind.
+fn connect(coin: &CoinSettings) -> Result<Option<UnixStream>, Failure> {
+    let socket = coin.control_socket();
+    match UnixStream::connect(&socket) {
+        Ok(stream) => Ok(Some(stream)),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => Ok(None),
+        Err(error) => {
+            let message = format!("{}: the control socket cannot be opened: {error}", socket.display());
+            Err(Failure::new("control_socket", message, exit::FAILED).next("run this as the coin's own user, or as root"))
+        }
+    }
+}
+
+/// Largest answer that is taken: a long list of payouts.
+const MAX_ANSWER_BYTES: u64 = 1 << 30;
+
+/// Posts one order and reads the whole answer.
+fn post(mut stream: UnixStream, body: &[u8]) -> anyhow::Result<HttpAnswer> {
+    let length = body.len();
+    let head = format!(
+        "POST /v1/orders HTTP/1.1\r\nHost: bursar\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(body)?;
+    let mut reader = AnswerReader::new(MAX_ANSWER_BYTES);
+    let mut bytes = vec![0; 64 << 10];
+    loop {
+        let count = stream.read(&mut bytes)?;
+        let (Some(read), true) = (bytes.get(..count), count > 0) else { break };
+        if reader.feed(read)? {
+            break;
+        }
+    }
+    Ok(reader.finish()?)
+}
+
+/// One HTTP exchange on the control socket. Orders may take as long as a rescan does, so there is no deadline; a service that dies
+/// closes the connection.
+fn ask(stream: UnixStream, order: &Order) -> Result<Answer, Failure> {
+    let broken = |why: String| {
+        let message = format!("the service did not answer: {why}; whether it carried out the order is unknown");
+        Failure::new("service_lost", message, exit::FAILED)
+            .next("look at `bursar status` and the service's log before you try again")
+    };
+    let body = serde_json::to_vec(order).map_err(|error| broken(error.to_string()))?;
+    let reply = post(stream, &body).map_err(|error| broken(error.to_string()))?;
+    if reply.status == 200 {
+        return serde_json::from_slice(&reply.body).map_err(|error| broken(error.to_string()));
+    }
+    match serde_json::from_slice::<Failure>(&reply.body) {
+        Ok(failure) => Err(failure),
+        Err(_) => Err(broken(format!("HTTP {}", reply.status))),
+    }
+}

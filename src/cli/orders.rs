@@ -1,0 +1,136 @@
+//! From verbs to orders.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use super::args::{AuditVerb, BackupVerb, DaemonVerb, LedgerVerb, PayVerb, RepairVerb, Verb};
+use crate::ledger::Account;
+use crate::payout::{Filter, Format, Request as Payout, State};
+use crate::service::{Failure, Order, exit};
+
+/// Largest payout file: about a million rows; it travels in one order.
+const MAX_IMPORT_BYTES: u64 = 64 << 20;
+
+/// An order, and what to ask the person first.
+pub(super) struct Request {
+    pub(super) order: Order,
+    pub(super) question: Option<String>,
+}
+
+impl From<Order> for Request {
+    fn from(order: Order) -> Request {
+        Request { order, question: None }
+    }
+}
+
+impl Request {
+    /// The order that a verb means.
+    pub(super) fn from_verb(verb: Verb) -> Result<Request, Failure> {
+        match verb {
+            Verb::Daemon(verb) => Ok(daemon(verb).into()),
+            Verb::Pay(verb) => pay(verb),
+            Verb::Ledger(verb) => ledger(verb).map(Request::from),
+            Verb::Audit(AuditVerb::Run) => Ok(Order::AuditRun.into()),
+            Verb::Audit(AuditVerb::History { limit }) => Ok(Order::AuditHistory { limit }.into()),
+            Verb::Backup(verb) => Ok(backup(verb)?.into()),
+            Verb::Repair(verb) => Ok(repair(verb)),
+            Verb::Status | Verb::Init | Verb::Render | Verb::Run => Ok(Order::Status.into()),
+        }
+    }
+
+    fn asking(order: Order, yes: bool, question: String) -> Request {
+        Request { order, question: (!yes).then_some(question) }
+    }
+}
+
+fn daemon(verb: DaemonVerb) -> Order {
+    match verb {
+        DaemonVerb::Start => Order::DaemonStart,
+        DaemonVerb::Stop => Order::DaemonStop,
+        DaemonVerb::Restart => Order::DaemonRestart,
+        DaemonVerb::Status => Order::DaemonStatus,
+    }
+}
+
+fn pay(verb: PayVerb) -> Result<Request, Failure> {
+    Ok(match verb {
+        PayVerb::Submit { id, address, amount } => Order::PaySubmit(Payout { id, address, amount }).into(),
+        PayVerb::Import { file } => import(&file)?.into(),
+        PayVerb::List { state, limit } => {
+            let state = state.map(|name| name.parse::<State>()).transpose();
+            let state = state.map_err(|error| Failure::new("usage", error, exit::USAGE))?;
+            Order::PayList(Filter { state, limit, after: None }).into()
+        }
+        PayVerb::Show { id } => Order::PayShow { id }.into(),
+        PayVerb::Cancel { id, dry_run, yes } => {
+            let question = format!("Cancel payout '{id}' for good?");
+            Request::asking(Order::PayCancel { id, dry_run }, yes || dry_run, question)
+        }
+        PayVerb::Hold { id } => Order::PayHold { id }.into(),
+        PayVerb::Release { id } => Order::PayRelease { id }.into(),
+        PayVerb::Flush { dry_run } => Order::PayFlush { dry_run }.into(),
+        PayVerb::Resolve { restarted, yes } => {
+            let question = "Resolve batches in doubt? A kept daemon may be restarted for it.".to_owned();
+            Request::asking(Order::PayResolve { restarted }, yes, question)
+        }
+    })
+}
+
+fn import(file: &Path) -> Result<Order, Failure> {
+    let unreadable =
+        |why: String| Failure::new("import_file", format!("{}: {why}; nothing was queued", file.display()), exit::FAILED);
+    let opened = File::open(file).map_err(|error| unreadable(error.to_string()))?;
+    let mut bytes = Vec::new();
+    opened.take(MAX_IMPORT_BYTES + 1).read_to_end(&mut bytes).map_err(|error| unreadable(error.to_string()))?;
+    if bytes.len() as u64 > MAX_IMPORT_BYTES {
+        return Err(unreadable(format!("larger than {} MiB", MAX_IMPORT_BYTES >> 20)).next("split the file"));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| unreadable(format!("not UTF-8 text: {error}")))?;
+    let json_lines = file.extension().is_some_and(|extension| extension == "jsonl" || extension == "ndjson");
+    Ok(Order::PayImport { format: if json_lines { Format::JsonLines } else { Format::Csv }, text })
+}
+
+fn ledger(verb: LedgerVerb) -> Result<Order, Failure> {
+    Ok(match verb {
+        LedgerVerb::Open { at } => Order::LedgerOpen { at },
+        LedgerVerb::Sync => Order::LedgerSync,
+        LedgerVerb::Balance => Order::LedgerBalance,
+        LedgerVerb::Entries { after, limit } => Order::LedgerEntries { after, limit },
+        LedgerVerb::Explain { txid, account, reason } => {
+            let account: Account = serde_json::from_value(account.clone().into())
+                .map_err(|_| Failure::new("usage", format!("'{account}' is not an account"), exit::USAGE))?;
+            Order::LedgerExplain { txid, account, reason, who: who() }
+        }
+        LedgerVerb::Verify => Order::LedgerVerify,
+    })
+}
+
+/// The person at the keyboard, for the record. `sudo` keeps the name of who called it.
+fn who() -> String {
+    ["SUDO_USER", "LOGNAME", "USER"].iter().find_map(|key| std::env::var(key).ok()).unwrap_or_else(|| "unknown".to_owned())
+}
+
+fn backup(verb: BackupVerb) -> Result<Order, Failure> {
+    let absolute = |archive: Option<std::path::PathBuf>| {
+        let absolute = archive.map(|path| std::path::absolute(&path)).transpose();
+        absolute.map_err(|error| Failure::new("usage", error, exit::USAGE))
+    };
+    Ok(match verb {
+        BackupVerb::Create => Order::BackupCreate,
+        BackupVerb::List => Order::BackupList,
+        BackupVerb::Verify { archive } => Order::BackupVerify { archive: absolute(archive)? },
+        BackupVerb::Drill { archive } => Order::BackupDrill { archive: absolute(archive)? },
+    })
+}
+
+fn repair(verb: RepairVerb) -> Request {
+    match verb {
+        RepairVerb::Plan => Order::RepairPlan.into(),
+        RepairVerb::History { limit } => Order::RepairHistory { limit }.into(),
+        RepairVerb::Run { yes } => {
+            let question = "Repair? Payouts freeze, the daemon stops, the wallet is copied and searched for again.";
+            Request::asking(Order::RepairRun, yes, question.to_owned())
+        }
+    }
+}

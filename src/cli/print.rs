@@ -1,0 +1,65 @@
+//! Results on stdout, errors on stderr or, for scripts, as JSON on stdout.
+
+use std::io::{self, Write};
+
+use serde_json::{Map, Value, json};
+
+use super::args::Output;
+use super::tables;
+use crate::service::{Answer, Failure};
+
+/// Version of the JSON that scripts rely on.
+const SCHEMA: u32 = 1;
+
+/// Prints one line to stdout. A reader that went away (`| head`) is not our error.
+fn line(text: &str) {
+    let _ = writeln!(io::stdout(), "{text}");
+}
+
+/// Prints what was done, where there is nothing more to tell.
+pub(super) fn done(text: &str, output: Output) {
+    match output {
+        Output::Human => line(text),
+        Output::Json => line(&json!({"schema": SCHEMA, "result": text}).to_string()),
+    }
+}
+
+/// Prints an answer.
+pub(super) fn answer(answer: &Answer, decimals: u8, output: Output) {
+    match output {
+        Output::Human => line(tables::answer(answer, decimals).trim_end()),
+        Output::Json => line(&to_json(answer, decimals).to_string()),
+    }
+}
+
+/// Prints a failure.
+pub(super) fn failure(failure: &Failure, output: Output) {
+    match output {
+        Output::Json => {
+            let error = json!({"code": failure.code, "message": failure.message, "next": failure.next});
+            line(&json!({"schema": SCHEMA, "error": error}).to_string());
+        }
+        Output::Human => {
+            let _ = writeln!(io::stderr(), "bursar: {}", failure.message);
+            if let Some(next) = &failure.next {
+                let _ = writeln!(io::stderr(), "  next: {next}");
+            }
+        }
+    }
+}
+
+/// One object: the answer's own fields, `schema`, and `decimals` for its amounts.
+fn to_json(answer: &Answer, decimals: u8) -> Value {
+    let content = match serde_json::to_value(answer) {
+        Ok(Value::Object(tagged)) => tagged.into_iter().next().map_or(Value::Null, |(_, content)| content),
+        Ok(other) => other,
+        Err(error) => json!({"unprintable": error.to_string()}),
+    };
+    let mut fields = match content {
+        Value::Object(fields) => fields,
+        other => Map::from_iter([("result".to_owned(), other)]),
+    };
+    fields.insert("schema".to_owned(), SCHEMA.into());
+    fields.entry("decimals").or_insert(decimals.into());
+    Value::Object(fields)
+}

@@ -1,0 +1,264 @@
+//! Answers as a person reads them: short tables and sentences.
+
+use comfy_table::{CellAlignment, Table, presets};
+
+use crate::audit;
+use crate::backup;
+use crate::coin::{Amount, Timestamp};
+use crate::keeper::ProcessState;
+use crate::ledger;
+use crate::payout;
+use crate::repair;
+use crate::service::{Answer, StatusReport};
+
+/// An answer as text.
+pub(super) fn answer(answer: &Answer, decimals: u8) -> String {
+    let page = Page { decimals };
+    match answer {
+        Answer::Status(status) => page.status(status),
+        Answer::Daemon(process) => process_words(process),
+        Answer::PaySubmit(submitted) => {
+            let known = if submitted.new { "queued" } else { "known already" };
+            format!("{known}: {}", page.payouts(std::slice::from_ref(&submitted.payout)))
+        }
+        Answer::PayImport(report) => page.import(report),
+        Answer::PayList { payouts } => page.payouts(payouts),
+        Answer::PayShow(detail) => page.payout(detail),
+        Answer::PayDecided(payout) => page.payouts(std::slice::from_ref(payout)),
+        Answer::PayPlan(plan) => plan.to_string(),
+        Answer::PayFlush(report) => page.flush(report),
+        Answer::PayResolve(report) => resolved(report),
+        Answer::LedgerSync(report) => {
+            format!("in step at height {}: {} posted, {} reversed", report.tip.height, report.posted, report.reversed)
+        }
+        Answer::LedgerBalance { balances } => page.balances(balances),
+        Answer::LedgerEntries { entries } => page.entries(entries),
+        Answer::LedgerExplain(explained) => {
+            format!("{} of {} now stands in {:?}", page.coins(explained.amount), explained.txid, explained.account)
+        }
+        Answer::LedgerVerify(report) => match &report.fault {
+            None => format!("whole: {} postings, {} events, head {}", report.postings, report.events, report.head),
+            Some(fault) => {
+                format!("NOT WHOLE at posting {}: {}", fault.seq.map_or_else(String::new, |seq| seq.to_string()), fault.words)
+            }
+        },
+        Answer::AuditRun(report) => page.audit(report),
+        Answer::AuditHistory { audits } => audits.iter().map(|report| page.audit_line(report)).collect(),
+        Answer::BackupCreate(report) => backup(report),
+        Answer::BackupList { archives } => archives.iter().map(archive_line).collect(),
+        Answer::BackupVerify(report) => {
+            format!("whole: {} ({} bytes, sha256 {})", report.file.display(), report.size_bytes, report.sha256)
+        }
+        Answer::BackupDrill(report) => drill(report),
+        Answer::RepairPlan(plan) => plan.to_string(),
+        Answer::RepairRun(report) => repaired(report),
+        Answer::RepairHistory { repairs } => repairs.iter().map(repair_line).collect(),
+    }
+}
+
+/// A table with a header, no frame.
+fn table<const COLUMNS: usize>(header: [&str; COLUMNS], numbers: &[usize], rows: Vec<[String; COLUMNS]>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header).add_rows(rows);
+    for &column in numbers {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.to_string()
+}
+
+fn process_words(process: &ProcessState) -> String {
+    match process {
+        ProcessState::Attached => "attached: somebody else runs it".to_owned(),
+        ProcessState::Stopped => "stopped".to_owned(),
+        ProcessState::Running { pid } => format!("running, pid {pid}"),
+        ProcessState::Exited { status, last_lines } => format!("ended without an order ({status}): {}", last_lines.join(" | ")),
+    }
+}
+
+/// What amounts and lists need to be shown.
+struct Page {
+    decimals: u8,
+}
+
+impl Page {
+    fn coins(&self, amount: Amount) -> String {
+        amount.to_decimal(self.decimals)
+    }
+
+    fn status(&self, status: &StatusReport) -> String {
+        let optional = |amount: Option<Amount>| amount.map_or_else(|| "not told".to_owned(), |amount| self.coins(amount));
+        let height = |tip: &Option<crate::daemon::Tip>| tip.map_or_else(|| "unknown".to_owned(), |tip| tip.height.to_string());
+        let mut rows = vec![
+            ["coin".to_owned(), format!("{} ({})", status.coin, status.chain)],
+            ["daemon".to_owned(), process_words(&status.process)],
+            ["tip".to_owned(), status.daemon_error.clone().unwrap_or_else(|| height(&status.tip))],
+            ["ledger".to_owned(), format!("in step at height {}", height(&status.ledger_tip))],
+        ];
+        if let Some(balances) = &status.balances {
+            rows.push(["trusted".to_owned(), self.coins(balances.trusted)]);
+            rows.push(["pending".to_owned(), optional(balances.pending)]);
+            rows.push(["immature".to_owned(), optional(balances.immature)]);
+        }
+        let counts = status.payouts.iter().map(|(state, count)| format!("{count} {state}"));
+        rows.push(["payouts".to_owned(), join_or(counts, "none")]);
+        let causes = status.frozen.iter().map(|frozen| format!("{:?}: {}", frozen.freeze.cause, frozen.freeze.detail));
+        rows.push(["frozen".to_owned(), join_or(causes, "no")]);
+        let audit = status.last_audit.as_ref().map(|audit| format!("{} at {}", verdict(audit.verdict), audit.time));
+        rows.push(["last audit".to_owned(), audit.unwrap_or_else(|| "never".to_owned())]);
+        rows.push(["last backup".to_owned(), time_or_never(status.last_backup)]);
+        rows.push(["last drill".to_owned(), time_or_never(status.last_drill_passed)]);
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING).add_rows(rows);
+        table.to_string()
+    }
+
+    fn payouts(&self, payouts: &[payout::Payout]) -> String {
+        let rows = payouts.iter().map(|payout| {
+            let reason = payout.reason.clone().unwrap_or_default();
+            [payout.id.to_string(), payout.state.to_string(), self.coins(payout.amount), payout.address.clone(), reason]
+        });
+        table(["id", "state", "amount", "address", "reason"], &[2], rows.collect())
+    }
+
+    fn payout(&self, detail: &payout::Detail) -> String {
+        let mut text = self.payouts(std::slice::from_ref(&detail.payout));
+        for line in &detail.history {
+            let reason = line.reason.as_deref().unwrap_or("");
+            text += &format!("\n  {} {} {reason}", line.at, line.to);
+        }
+        if let Some(batch) = &detail.batch {
+            text += &format!("\nbatch {} ({}), mark {}", batch.id, batch.state.name(), batch.mark);
+        }
+        for member in &detail.transactions {
+            text += &format!("\ntransaction {}", member.txid);
+        }
+        text
+    }
+
+    fn import(&self, report: &payout::ImportReport) -> String {
+        let mut text = format!("{} queued, {} known already, {} rejected", report.queued, report.existing, report.rejected);
+        for rejected in &report.rejected_rows {
+            text += &format!("\n  {}: {}", rejected.id, rejected.reason);
+        }
+        text
+    }
+
+    fn flush(&self, report: &payout::FlushReport) -> String {
+        let mut lines = Vec::new();
+        for batch in &report.batches {
+            let fee = batch.fee.map_or_else(|| "unknown".to_owned(), |fee| self.coins(fee));
+            let txid = batch.txid.map_or_else(String::new, |txid| format!(" {txid}"));
+            let (payouts, outputs, total) = (batch.payouts, batch.outputs, self.coins(batch.total));
+            lines.push(format!("{}{txid}: {payouts} payouts, {outputs} outputs, {total}, fee {fee}", batch.state.name()));
+            lines.extend(batch.note.clone());
+        }
+        lines.extend(report.rejected.iter().map(|rejected| format!("rejected {}: {}", rejected.id, rejected.reason)));
+        lines.extend(report.waiting.iter().map(|why| format!("waiting: {why}")));
+        lines.push(format!("{} queued", report.queued));
+        lines.join("\n")
+    }
+
+    fn audit(&self, report: &audit::Report) -> String {
+        let (ledger, wallet) = (&report.ledger, &report.wallet);
+        let mut text = self.audit_line(report);
+        text += &format!("  ledger {}, wallet {}", self.coins(ledger.balance), self.coins(wallet.trusted));
+        text += &format!(", its coins {} and {} locked\n", self.coins(wallet.unspent), self.coins(wallet.locked));
+        for suspect in &report.suspects {
+            text += &format!("  {}  {:?}: {}\n", suspect.txid, suspect.kind, suspect.words);
+        }
+        for remark in &report.remarks {
+            text += &format!("  {remark}\n");
+        }
+        text + if report.frozen { "payouts are frozen" } else { "payouts are open" }
+    }
+
+    fn audit_line(&self, report: &audit::Report) -> String {
+        let (verdict, height, difference) = (verdict(report.verdict), report.tip.height, self.coins(report.difference));
+        format!("{}  {verdict} at height {height}, difference {difference}, {} named\n", report.time, report.suspects.len())
+    }
+
+    fn balances(&self, balances: &[ledger::AccountBalance]) -> String {
+        let rows = balances.iter().map(|balance| [format!("{:?}", balance.account).to_lowercase(), self.coins(balance.amount)]);
+        table(["account", "balance"], &[1], rows.collect())
+    }
+
+    fn entries(&self, entries: &[ledger::Posting]) -> String {
+        let rows = entries.iter().map(|entry| {
+            let txid = entry.txid.map_or_else(String::new, |txid| txid.to_string());
+            let height = entry.block.map_or_else(|| "mempool".to_owned(), |block| block.height.to_string());
+            let account = format!("{:?}", entry.account).to_lowercase();
+            [entry.seq.to_string(), entry.time.to_string(), account, self.coins(entry.amount), height, txid]
+        });
+        table(["seq", "time", "account", "amount", "height", "txid"], &[0, 3], rows.collect())
+    }
+}
+
+fn join_or(items: impl Iterator<Item = String>, none: &str) -> String {
+    let items: Vec<String> = items.collect();
+    if items.is_empty() { none.to_owned() } else { items.join(", ") }
+}
+
+fn time_or_never(time: Option<Timestamp>) -> String {
+    time.map_or_else(|| "never".to_owned(), |time| time.to_string())
+}
+
+fn resolved(report: &payout::ResolveReport) -> String {
+    let lines = report.batches.iter().map(|batch| format!("{}: {:?} (in doubt: {})", batch.id, batch.resolution, batch.doubt));
+    let lines: Vec<String> = lines.collect();
+    if lines.is_empty() { "no batch is in doubt".to_owned() } else { lines.join("\n") }
+}
+
+fn backup(report: &backup::BackupReport) -> String {
+    let mut text = format!("{} ({} bytes)", report.archive, report.size_bytes);
+    for destination in &report.destinations {
+        let outcome = destination.error.as_deref().unwrap_or("written, synced, read back");
+        text += &format!("\n  {}: {outcome}", destination.directory.display());
+    }
+    text
+}
+
+fn archive_line(listed: &backup::Listed) -> String {
+    let places: Vec<String> = listed.found_in.iter().map(|place| place.display().to_string()).collect();
+    let places = if places.is_empty() { "found nowhere".to_owned() } else { places.join(", ") };
+    format!("{}  {places}\n", listed.archive)
+}
+
+fn drill(report: &backup::DrillReport) -> String {
+    let verdict = if report.passed { "passed" } else { "FAILED" };
+    let mut text = format!("{verdict}: {}", report.file.display());
+    for check in &report.checks {
+        text += &format!("\n  {} {}: {}", if check.passed { "ok " } else { "BAD" }, check.name, check.detail);
+    }
+    text
+}
+
+fn verdict(verdict: audit::Verdict) -> &'static str {
+    match verdict {
+        audit::Verdict::Agrees => "agrees",
+        audit::Verdict::Explained => "explained",
+        audit::Verdict::Unexplained => "UNEXPLAINED",
+    }
+}
+
+fn repaired(report: &repair::RepairReport) -> String {
+    let mut text =
+        if report.agrees { "repaired: ledger and wallet agree" } else { "NOT repaired: payouts stay frozen" }.to_owned();
+    for step in &report.repair.steps {
+        text += &format!("\n  {}: {}", step.step, step.detail);
+    }
+    if let Some(next) = &report.next {
+        text += &format!("\nnext: {next}");
+    }
+    text
+}
+
+fn repair_line(repair: &repair::RepairRecord) -> String {
+    let outcome = match repair.agrees {
+        None => "unfinished",
+        Some(true) => "agreed",
+        Some(false) => "did not agree",
+    };
+    format!("{}  {}  {outcome}  {}\n", repair.id, repair.started, repair.folder.display())
+}

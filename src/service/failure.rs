@@ -1,0 +1,168 @@
+//! A failed order in the words and numbers that people and scripts get: one place decides code, next step and exit code.
+
+use serde::{Deserialize, Serialize};
+
+use crate::audit::AuditError;
+use crate::backup::BackupError;
+use crate::config::ConfigError;
+use crate::daemon::RpcError;
+use crate::keeper::KeeperError;
+use crate::ledger::LedgerError;
+use crate::payout::PayoutError;
+use crate::repair::RepairError;
+use crate::store::StoreError;
+
+/// Exit codes of `bursar`, as the interface promises them.
+pub mod exit {
+    /// Done, or all well.
+    pub const DONE: u8 = 0;
+    /// Failed; a warning for `audit run`.
+    pub const FAILED: u8 = 1;
+    /// Bad usage; critical for `audit run`.
+    pub const USAGE: u8 = 2;
+    /// Partly done; unknown for `audit run`.
+    pub const PARTLY: u8 = 3;
+    /// Payouts are frozen.
+    pub const FROZEN: u8 = 10;
+    /// Another process holds the store.
+    pub const HELD: u8 = 11;
+    /// The wallet is locked.
+    pub const LOCKED: u8 = 12;
+    /// Try again later.
+    pub const LATER: u8 = 75;
+    /// Configuration error.
+    pub const CONFIG: u8 = 78;
+}
+
+/// A failed order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// A stable word for scripts, such as `store_held`.
+    pub code: String,
+    /// What was wrong, where, and what state things are in.
+    pub message: String,
+    /// What to do next, where we know it.
+    pub next: Option<String>,
+    /// The process exit code.
+    pub exit: u8,
+}
+
+impl Failure {
+    /// A failure with its code, message and exit code.
+    pub fn new(code: &str, message: impl ToString, exit: u8) -> Failure {
+        Failure { code: code.to_owned(), message: message.to_string(), next: None, exit }
+    }
+
+    /// The same with a next step.
+    pub fn next(self, step: &str) -> Failure {
+        Failure { next: Some(step.to_owned()), ..self }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Failure {
+        match error {
+            StoreError::Held(_) => Failure::new("store_held", error, exit::HELD)
+                .next("a running service takes orders on its control socket; wait for the other command, or stop it"),
+            StoreError::TooNew { .. } => Failure::new("store_too_new", error, exit::CONFIG),
+            StoreError::Io { .. } | StoreError::Sqlite(_) | StoreError::Damaged(_) => Failure::new("store", error, exit::FAILED),
+        }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Failure {
+        Failure::new("config", error, exit::CONFIG)
+    }
+}
+
+impl From<RpcError> for Failure {
+    fn from(error: RpcError) -> Failure {
+        if error.is_warming_up() {
+            return Failure::new("warming_up", error, exit::LATER).next("the daemon is starting: try again in a minute");
+        }
+        match &error {
+            RpcError::NotConnected { .. } => {
+                Failure::new("daemon_unreachable", error, exit::LATER).next("start it with `bursar run`, or see `bursar status`")
+            }
+            RpcError::Daemon { code: -13, .. } => Failure::new("wallet_locked", error, exit::LOCKED),
+            _ => Failure::new("daemon", error, exit::FAILED),
+        }
+    }
+}
+
+impl From<KeeperError> for Failure {
+    fn from(error: KeeperError) -> Failure {
+        match &error {
+            KeeperError::Attached(_) => Failure::new("attached", error, exit::FAILED),
+            KeeperError::NotReady { .. } => Failure::new("daemon_not_ready", error, exit::LATER),
+            _ => Failure::new("daemon_process", error, exit::FAILED),
+        }
+    }
+}
+
+impl From<AuditError> for Failure {
+    fn from(error: AuditError) -> Failure {
+        match error {
+            AuditError::Ledger(error) => error.into(),
+            AuditError::Rpc(error) => error.into(),
+            AuditError::Store(error) => error.into(),
+            AuditError::Restless(_) => Failure::new("chain_moving", error, exit::LATER),
+            AuditError::Sum(_) => Failure::new("audit", error, exit::FAILED),
+        }
+    }
+}
+
+impl From<BackupError> for Failure {
+    fn from(error: BackupError) -> Failure {
+        match error {
+            BackupError::Rpc(error) => error.into(),
+            BackupError::Store(error) => error.into(),
+            BackupError::Ledger(error) => error.into(),
+            BackupError::NotConfigured { .. } | BackupError::BadRecipient { .. } => {
+                Failure::new("backup_not_configured", error, exit::CONFIG)
+            }
+            _ => Failure::new("backup", error, exit::FAILED),
+        }
+    }
+}
+
+impl From<RepairError> for Failure {
+    fn from(error: RepairError) -> Failure {
+        match error {
+            RepairError::Rpc(error) => error.into(),
+            RepairError::Store(error) => error.into(),
+            RepairError::Audit(error) => error.into(),
+            RepairError::Keeper(error) => error.into(),
+            _ => Failure::new("repair", error, exit::FAILED),
+        }
+    }
+}
+
+impl From<LedgerError> for Failure {
+    fn from(error: LedgerError) -> Failure {
+        match error {
+            LedgerError::Rpc(error) => error.into(),
+            LedgerError::Store(error) => error.into(),
+            LedgerError::Restless(_) => Failure::new("chain_moving", error, exit::LATER),
+            LedgerError::NotOpened { .. } => Failure::new("ledger_not_open", error, exit::FAILED).next("`bursar ledger open`"),
+            LedgerError::OtherWallet(_) => Failure::new("other_wallet", error, exit::FROZEN)
+                .next("find out which wallet the daemon loaded; see `bursar status` and the daemon's folder"),
+            _ => Failure::new("ledger", error, exit::FAILED),
+        }
+    }
+}
+
+impl From<PayoutError> for Failure {
+    fn from(error: PayoutError) -> Failure {
+        match error {
+            PayoutError::Store(error) => error.into(),
+            PayoutError::Ledger(error) => error.into(),
+            PayoutError::Rpc(error) => error.into(),
+            PayoutError::Keeper(error) => error.into(),
+            PayoutError::Refused(crate::payout::rules::Refusal::Frozen(_)) => Failure::new("frozen", error, exit::FROZEN)
+                .next("`bursar status` says why; `bursar audit run` thaws when all is well"),
+            _ => Failure::new("payout", error, exit::FAILED),
+        }
+    }
+}

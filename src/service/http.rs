@@ -1,0 +1,96 @@
+//! The service's sockets: the control socket that takes orders, and the port with `/metrics` and `/healthz`.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::Sender;
+
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::task::JoinHandle;
+
+use super::metrics::Metrics;
+use super::run::{Job, place};
+use super::{Failure, Order, exit};
+use crate::config::CoinSettings;
+
+/// Largest order that the control socket takes: a payout file of the largest size that the CLI sends, in JSON.
+const MAX_ORDER_BYTES: usize = 160 << 20;
+
+/// Prometheus' text format.
+const METRICS_TYPE: &str = "text/plain; version=0.0.4";
+
+/// The open sockets.
+pub(super) struct Listeners {
+    tasks: Vec<JoinHandle<()>>,
+    socket: PathBuf,
+}
+
+impl Listeners {
+    /// Closes them and removes the control socket.
+    pub(super) fn close(self) {
+        for task in self.tasks {
+            task.abort();
+        }
+        let _ = fs::remove_file(self.socket);
+    }
+}
+
+/// Opens the control socket and, where configured, the HTTP port.
+pub(super) async fn listen(coin: &CoinSettings, jobs: Sender<Job>, metrics: Metrics) -> Result<Listeners, Failure> {
+    let socket = coin.control_socket();
+    let control = bind_control(&socket)?;
+    let orders = Router::new().route("/v1/orders", post(order)).layer(DefaultBodyLimit::max(MAX_ORDER_BYTES)).with_state(jobs);
+    let mut tasks = vec![tokio::spawn(async move {
+        let _ = axum::serve(control, orders).await;
+    })];
+    if let Some(address) = coin.http_listen {
+        let listener = TcpListener::bind(address).await.map_err(|error| {
+            Failure::new("http_listen", format!("http.listen: cannot listen on {address}: {error}"), exit::FAILED)
+                .next("another program has the port: choose another in http.listen")
+        })?;
+        let pages = Router::new().route("/metrics", get(show_metrics)).route("/healthz", get(health)).with_state(metrics);
+        tasks.push(tokio::spawn(async move {
+            let _ = axum::serve(listener, pages).await;
+        }));
+    }
+    Ok(Listeners { tasks, socket })
+}
+
+/// Binds the control socket. The store's lock, which we hold, proves that no other service of this coin runs, so what is left of an
+/// older one may go.
+fn bind_control(socket: &Path) -> Result<UnixListener, Failure> {
+    let failed = |error: std::io::Error| Failure::new("control_socket", format!("{}: {error}", socket.display()), exit::FAILED);
+    match fs::remove_file(socket) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(socket).map_err(failed)?;
+    fs::set_permissions(socket, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    Ok(listener)
+}
+
+async fn order(State(jobs): State<Sender<Job>>, Json(order): Json<Order>) -> Response {
+    match place(jobs, order).await {
+        Ok(answer) => Json(answer).into_response(),
+        Err(failure) => (StatusCode::CONFLICT, Json(failure)).into_response(),
+    }
+}
+
+async fn show_metrics(State(metrics): State<Metrics>) -> Response {
+    match metrics.encode() {
+        Ok(text) => ([(header::CONTENT_TYPE, METRICS_TYPE)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error).into_response(),
+    }
+}
+
+async fn health(State(metrics): State<Metrics>) -> Response {
+    match metrics.health() {
+        Ok(()) => "ok\n".into_response(),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
+    }
+}

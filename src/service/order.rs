@@ -1,0 +1,300 @@
+//! Everything that can be asked of one coin, and every answer: plain data, the same on the control socket and in the process.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::exit;
+use crate::audit;
+use crate::backup;
+use crate::coin::{Amount, Chain, Timestamp, Txid};
+use crate::daemon::{Balances, Tip};
+use crate::gate::InForce;
+use crate::keeper::ProcessState;
+use crate::ledger;
+use crate::payout;
+use crate::repair;
+
+/// An order to one coin's service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// One screen about everything.
+    Status,
+    /// What the daemon process does.
+    DaemonStatus,
+    /// Starts the daemon.
+    DaemonStart,
+    /// Stops the daemon and waits for its exit.
+    DaemonStop,
+    /// Stops and starts the daemon.
+    DaemonRestart,
+    /// Queues one payout.
+    PaySubmit(payout::Request),
+    /// Queues many payouts from a file's text.
+    PayImport {
+        /// What the text is.
+        format: payout::Format,
+        /// The file's bytes.
+        text: String,
+    },
+    /// Lists payouts.
+    PayList(payout::Filter),
+    /// One payout with its history.
+    PayShow {
+        /// The caller's id.
+        id: String,
+    },
+    /// Takes a queued payout out of the queue, for now.
+    PayHold {
+        /// The caller's id.
+        id: String,
+    },
+    /// Puts a held payout back into the queue.
+    PayRelease {
+        /// The caller's id.
+        id: String,
+    },
+    /// Cancels a payout that was never given to a daemon.
+    PayCancel {
+        /// The caller's id.
+        id: String,
+        /// Say what would be done, and do nothing.
+        dry_run: bool,
+    },
+    /// Sends what is queued.
+    PayFlush {
+        /// Print the plan, and do nothing.
+        dry_run: bool,
+    },
+    /// Finds out what became of batches in doubt.
+    PayResolve {
+        /// A person restarted an attached daemon since the batch was sent.
+        restarted: bool,
+    },
+    /// Adopts a wallet that is older than bursar.
+    LedgerOpen {
+        /// At which height; the tip when none.
+        at: Option<u64>,
+    },
+    /// Brings the ledger in step with the wallet and settles payouts.
+    LedgerSync,
+    /// Balances of all accounts.
+    LedgerBalance,
+    /// Entries, oldest first.
+    LedgerEntries {
+        /// After this sequence number.
+        after: u64,
+        /// At most so many.
+        limit: usize,
+    },
+    /// Moves an unexplained amount to an account, under a person's name.
+    LedgerExplain {
+        /// The transaction.
+        txid: Txid,
+        /// To which account.
+        account: ledger::Account,
+        /// Why.
+        reason: String,
+        /// Who says so.
+        who: String,
+    },
+    /// Checks every sum, hash and reference of the ledger.
+    LedgerVerify,
+    /// Compares ledger and wallet.
+    AuditRun,
+    /// The audits so far, newest first.
+    AuditHistory {
+        /// At most so many.
+        limit: usize,
+    },
+    /// Makes a backup.
+    BackupCreate,
+    /// Lists archives.
+    BackupList,
+    /// Reads an archive to its end and checks everything in it.
+    BackupVerify {
+        /// The archive; the newest when none.
+        archive: Option<PathBuf>,
+    },
+    /// Restores an archive into a throwaway daemon and compares.
+    BackupDrill {
+        /// The archive; the newest when none.
+        archive: Option<PathBuf>,
+    },
+    /// What a repair would do.
+    RepairPlan,
+    /// Walks the repair ladder.
+    RepairRun,
+    /// The repairs so far, newest first.
+    RepairHistory {
+        /// At most so many.
+        limit: usize,
+    },
+}
+
+impl Order {
+    /// The order's name, for logs and metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Order::Status => "status",
+            Order::DaemonStatus => "daemon_status",
+            Order::DaemonStart => "daemon_start",
+            Order::DaemonStop => "daemon_stop",
+            Order::DaemonRestart => "daemon_restart",
+            Order::PaySubmit(_) => "pay_submit",
+            Order::PayImport { .. } => "pay_import",
+            Order::PayList(_) => "pay_list",
+            Order::PayShow { .. } => "pay_show",
+            Order::PayHold { .. } => "pay_hold",
+            Order::PayRelease { .. } => "pay_release",
+            Order::PayCancel { .. } => "pay_cancel",
+            Order::PayFlush { .. } => "pay_flush",
+            Order::PayResolve { .. } => "pay_resolve",
+            Order::LedgerOpen { .. } => "ledger_open",
+            Order::LedgerSync => "ledger_sync",
+            Order::LedgerBalance => "ledger_balance",
+            Order::LedgerEntries { .. } => "ledger_entries",
+            Order::LedgerExplain { .. } => "ledger_explain",
+            Order::LedgerVerify => "ledger_verify",
+            Order::AuditRun => "audit_run",
+            Order::AuditHistory { .. } => "audit_history",
+            Order::BackupCreate => "backup_create",
+            Order::BackupList => "backup_list",
+            Order::BackupVerify { .. } => "backup_verify",
+            Order::BackupDrill { .. } => "backup_drill",
+            Order::RepairPlan => "repair_plan",
+            Order::RepairRun => "repair_run",
+            Order::RepairHistory { .. } => "repair_history",
+        }
+    }
+
+    /// Whether the order only looks.
+    pub fn only_looks(&self) -> bool {
+        use Order::*;
+        matches!(
+            self,
+            Status
+                | DaemonStatus
+                | PayList(_)
+                | PayShow { .. }
+                | LedgerBalance
+                | LedgerEntries { .. }
+                | LedgerVerify
+                | AuditHistory { .. }
+                | BackupList
+                | BackupVerify { .. }
+                | RepairPlan
+                | RepairHistory { .. }
+        )
+    }
+}
+
+/// What came of an order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "each variant is the answer to the order of the same name")]
+pub enum Answer {
+    Status(Box<StatusReport>),
+    Daemon(ProcessState),
+    PaySubmit(payout::Submitted),
+    PayImport(payout::ImportReport),
+    PayList {
+        payouts: Vec<payout::Payout>,
+    },
+    PayShow(Box<payout::Detail>),
+    /// A payout that was held, released or cancelled.
+    PayDecided(payout::Payout),
+    PayPlan(payout::Plan),
+    PayFlush(payout::FlushReport),
+    PayResolve(payout::ResolveReport),
+    LedgerSync(ledger::SyncReport),
+    LedgerBalance {
+        balances: Vec<ledger::AccountBalance>,
+    },
+    LedgerEntries {
+        entries: Vec<ledger::Posting>,
+    },
+    LedgerExplain(ledger::Explained),
+    LedgerVerify(ledger::VerifyReport),
+    AuditRun(audit::Report),
+    AuditHistory {
+        audits: Vec<audit::Report>,
+    },
+    BackupCreate(backup::BackupReport),
+    BackupList {
+        archives: Vec<backup::Listed>,
+    },
+    BackupVerify(backup::VerifyReport),
+    BackupDrill(backup::DrillReport),
+    RepairPlan(repair::Plan),
+    RepairRun(repair::RepairReport),
+    RepairHistory {
+        repairs: Vec<repair::RepairRecord>,
+    },
+}
+
+impl Answer {
+    /// The process exit code that says what came of it.
+    pub fn exit_code(&self) -> u8 {
+        let done_if = |good: bool, otherwise: u8| if good { exit::DONE } else { otherwise };
+        match self {
+            Answer::PayImport(report) => done_if(report.rejected == 0, exit::PARTLY),
+            Answer::BackupCreate(report) => done_if(report.complete, exit::PARTLY),
+            Answer::BackupDrill(report) => done_if(report.passed, exit::FAILED),
+            Answer::LedgerVerify(report) => done_if(report.fault.is_none(), exit::FAILED),
+            Answer::AuditRun(report) => match report.verdict {
+                audit::Verdict::Agrees => exit::DONE,
+                audit::Verdict::Explained => exit::FAILED,
+                audit::Verdict::Unexplained => exit::USAGE,
+            },
+            Answer::RepairRun(report) => done_if(report.agrees, exit::PARTLY),
+            _ => exit::DONE,
+        }
+    }
+}
+
+/// The last audit, in short.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AuditSummary {
+    /// When.
+    pub time: Timestamp,
+    /// What it came to.
+    pub verdict: audit::Verdict,
+    /// Ledger minus wallet.
+    pub difference: Amount,
+    /// How many transactions it named.
+    pub suspects: usize,
+}
+
+/// One screen about one coin.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StatusReport {
+    /// The instance.
+    pub coin: String,
+    /// Which chain.
+    pub chain: Chain,
+    /// Decimals of one coin; all amounts are integers of base units.
+    pub decimals: u8,
+    /// The daemon process.
+    pub process: ProcessState,
+    /// Why the daemon cannot be asked; none when it can.
+    pub daemon_error: Option<String>,
+    /// The daemon's tip.
+    pub tip: Option<Tip>,
+    /// What the wallet holds.
+    pub balances: Option<Balances>,
+    /// The tip at which the ledger stands.
+    pub ledger_tip: Option<Tip>,
+    /// Payouts by state.
+    pub payouts: BTreeMap<payout::State, u64>,
+    /// Why payouts are frozen; empty when they are not.
+    pub frozen: Vec<InForce>,
+    /// The last audit.
+    pub last_audit: Option<AuditSummary>,
+    /// When the last backup was made.
+    pub last_backup: Option<Timestamp>,
+    /// When a drill last passed.
+    pub last_drill_passed: Option<Timestamp>,
+}

@@ -1,0 +1,252 @@
+//! Each order, carried out by its capability.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use tracing::{info, warn};
+
+use super::World;
+use crate::audit;
+use crate::backup;
+use crate::coin::Timestamp;
+use crate::config::CoinSettings;
+use crate::daemon::{RpcError, RpcWallet, Wallet};
+use crate::ledger;
+use crate::payout::{self, BatchState, Observer, PayoutId, PersonsWord, Step};
+use crate::repair;
+use crate::service::{Answer, Failure, Order, exit};
+use crate::store::Store;
+
+/// Tells the log where a batch is.
+struct Narrator;
+
+impl Observer for Narrator {
+    fn step(&mut self, step: Step) {
+        info!(?step, "payout");
+    }
+}
+
+/// A new connection to the coin's wallet, loaded.
+fn connect(coin: &CoinSettings) -> Result<RpcWallet, RpcError> {
+    let wallet = RpcWallet::connect(coin)?;
+    wallet.ensure_loaded()?;
+    Ok(wallet)
+}
+
+/// The same for a capability that connects by itself, after each restart of the daemon.
+fn connect_boxed(coin: &CoinSettings) -> Result<Box<dyn Wallet>, RpcError> {
+    Ok(Box::new(connect(coin)?))
+}
+
+impl World {
+    /// Carries out one order.
+    pub fn execute(&mut self, order: &Order) -> Result<Answer, Failure> {
+        let answer = self.dispatch(order);
+        if let Err(failure) = &answer
+            && failure.exit == exit::LATER
+        {
+            // A daemon that went away may come back as another version: it is probed again.
+            self.wallet = None;
+        }
+        answer
+    }
+
+    fn dispatch(&mut self, order: &Order) -> Result<Answer, Failure> {
+        match order {
+            Order::Status => Ok(Answer::Status(Box::new(self.status()?))),
+            Order::DaemonStatus => Ok(Answer::Daemon(self.process())),
+            Order::DaemonStart => self.start().map(|()| Answer::Daemon(self.process())),
+            Order::DaemonStop => self.stop().map(|()| Answer::Daemon(self.process())),
+            Order::DaemonRestart => self.stop().and_then(|()| self.start()).map(|()| Answer::Daemon(self.process())),
+            Order::PaySubmit(request) => self.submit(request),
+            Order::PayImport { format, text } => self.import(*format, text),
+            Order::PayList(filter) => Ok(Answer::PayList { payouts: payout::list(&mut self.store, filter)? }),
+            Order::PayShow { id } => Ok(Answer::PayShow(Box::new(payout::show(&mut self.store, &id.parse()?)?))),
+            Order::PayHold { id } => self.decide(id, PersonsWord::Hold),
+            Order::PayRelease { id } => self.decide(id, PersonsWord::Release),
+            Order::PayCancel { id, dry_run } => self.cancel(id, *dry_run),
+            Order::PayFlush { dry_run: true } => Ok(Answer::PayPlan(self.with_wallet(payout::preview)?)),
+            Order::PayFlush { dry_run: false } => self.flush(),
+            Order::PayResolve { restarted } => self.resolve(*restarted),
+            Order::LedgerOpen { .. }
+            | Order::LedgerSync
+            | Order::LedgerBalance
+            | Order::LedgerEntries { .. }
+            | Order::LedgerExplain { .. }
+            | Order::LedgerVerify => self.ledger(order),
+            Order::AuditRun => Ok(Answer::AuditRun(self.with_wallet(audit::run)?)),
+            Order::AuditHistory { limit } => Ok(Answer::AuditHistory { audits: self.read(|tx| audit::history(tx, *limit))? }),
+            Order::BackupCreate => self.back_up(),
+            Order::BackupList => Ok(Answer::BackupList { archives: backup::list(&mut self.store, &self.coin)? }),
+            Order::BackupVerify { archive } => self.verify_backup(archive.as_deref()),
+            Order::BackupDrill { archive } => self.drill(archive.as_deref()),
+            Order::RepairPlan => Ok(Answer::RepairPlan(repair::plan(&mut self.store, &mut self.keeper, &self.coin)?)),
+            Order::RepairRun => self.repair(),
+            Order::RepairHistory { limit } => Ok(Answer::RepairHistory { repairs: self.read(|tx| repair::history(tx, *limit))? }),
+        }
+    }
+
+    /// Runs a capability on store and wallet, connecting to the wallet first.
+    pub(super) fn with_wallet<T, E>(
+        &mut self,
+        work: impl FnOnce(&mut Store, &dyn Wallet, &CoinSettings, Timestamp) -> Result<T, E>,
+    ) -> Result<T, Failure>
+    where
+        Failure: From<E>,
+    {
+        let wallet = match self.wallet.take() {
+            Some(wallet) => wallet,
+            None => connect(&self.coin)?,
+        };
+        let wallet = self.wallet.insert(wallet);
+        Ok(work(&mut self.store, wallet, &self.coin, Timestamp::now())?)
+    }
+
+    fn submit(&mut self, request: &payout::Request) -> Result<Answer, Failure> {
+        let now = Timestamp::now();
+        self.connect_if_possible();
+        let wallet = self.wallet.as_ref().map(|wallet| wallet as &dyn Wallet);
+        let submitted = payout::submit(&mut self.store, wallet, &self.coin, request, now)?;
+        Ok(Answer::PaySubmit(submitted))
+    }
+
+    fn import(&mut self, format: payout::Format, text: &str) -> Result<Answer, Failure> {
+        let now = Timestamp::now();
+        self.connect_if_possible();
+        let wallet = self.wallet.as_ref().map(|wallet| wallet as &dyn Wallet);
+        let report = payout::import(&mut self.store, wallet, &self.coin, &mut text.as_bytes(), format, now)?;
+        Ok(Answer::PayImport(report))
+    }
+
+    /// Payouts can be queued while the daemon is away: their addresses are then asked about before sending.
+    fn connect_if_possible(&mut self) {
+        if self.wallet.is_none() {
+            self.wallet = connect(&self.coin).ok();
+        }
+    }
+
+    fn decide(&mut self, id: &str, word: PersonsWord) -> Result<Answer, Failure> {
+        let id: PayoutId = id.parse()?;
+        let payout = payout::decide(&mut self.store, &id, word, "by order of a person", Timestamp::now())?;
+        Ok(Answer::PayDecided(payout))
+    }
+
+    fn cancel(&mut self, id: &str, dry_run: bool) -> Result<Answer, Failure> {
+        if !dry_run {
+            return self.decide(id, PersonsWord::Cancel);
+        }
+        let payout = payout::show(&mut self.store, &id.parse()?)?.payout;
+        payout::rules::next(payout.state, payout::rules::Event::Cancel)
+            .map_err(|illegal| Failure::new("payout", format!("payout {id}: {illegal}"), exit::FAILED))?;
+        Ok(Answer::PayDecided(payout))
+    }
+
+    fn flush(&mut self) -> Result<Answer, Failure> {
+        let report = self.with_wallet(|store, wallet, coin, now| payout::flush(store, wallet, coin, &mut Narrator, now))?;
+        Ok(Answer::PayFlush(report))
+    }
+
+    fn resolve(&mut self, restarted: bool) -> Result<Answer, Failure> {
+        let coin = self.coin.clone();
+        let mut connect = || connect_boxed(&coin);
+        let now = Timestamp::now();
+        let keeper = &mut self.keeper;
+        let resolved = payout::resolve(&mut self.store, &mut connect, keeper, &coin, restarted, &mut Narrator, now);
+        // The daemon may have been restarted, whatever the outcome.
+        self.wallet = None;
+        Ok(Answer::PayResolve(resolved?))
+    }
+
+    fn ledger(&mut self, order: &Order) -> Result<Answer, Failure> {
+        Ok(match order {
+            Order::LedgerOpen { at } => {
+                Answer::LedgerSync(self.with_wallet(|store, wallet, coin, now| ledger::open(store, wallet, coin, *at, now))?)
+            }
+            Order::LedgerSync => self.sync()?,
+            Order::LedgerBalance => Answer::LedgerBalance { balances: self.read(ledger::balances)? },
+            Order::LedgerEntries { after, limit } => {
+                Answer::LedgerEntries { entries: self.read(|tx| ledger::entries(tx, *after, *limit))? }
+            }
+            Order::LedgerExplain { txid, account, reason, who } => {
+                let explained = ledger::explain(&mut self.store, txid, *account, reason, who, Timestamp::now());
+                Answer::LedgerExplain(explained?)
+            }
+            _ => Answer::LedgerVerify(self.read(ledger::verify)?),
+        })
+    }
+
+    /// Sync, settle, and find out about batches in doubt: what keeps payouts moving without a person.
+    fn sync(&mut self) -> Result<Answer, Failure> {
+        let report = self.with_wallet(ledger::sync)?;
+        let settled = self.with_wallet(payout::settle)?;
+        for (txid, problem) in &settled.missing {
+            warn!(%txid, problem, "a payment of ours is not in the mempool");
+        }
+        if self.in_doubt()? {
+            self.resolve(false)?;
+        }
+        Ok(Answer::LedgerSync(report))
+    }
+
+    fn in_doubt(&mut self) -> Result<bool, Failure> {
+        let doubtful = [BatchState::Sending, BatchState::InDoubt];
+        let batches = doubtful.map(|state| payout::batches(&mut self.store, state));
+        let batches = batches.into_iter().collect::<Result<Vec<_>, _>>()?;
+        Ok(batches.iter().any(|batches| !batches.is_empty()))
+    }
+
+    fn back_up(&mut self) -> Result<Answer, Failure> {
+        let file = self.settings_file.clone();
+        let report = self.with_wallet(|store, wallet, coin, now| backup::create(store, wallet, coin, &file, now))?;
+        Ok(Answer::BackupCreate(report))
+    }
+
+    /// The archive asked for, or the newest; and the identity file that opens it.
+    fn archive(&mut self, asked: Option<&Path>) -> Result<(PathBuf, PathBuf), Failure> {
+        let identity = self.coin.backup.identity_file.clone().ok_or_else(|| {
+            let message = "backup.identity_file is not set: this machine cannot open its own backups";
+            Failure::new("no_identity", message, exit::CONFIG)
+                .next("set it, or verify and drill on the machine that has the identity")
+        })?;
+        if let Some(asked) = asked {
+            return Ok((asked.to_owned(), identity));
+        }
+        let archives = backup::list(&mut self.store, &self.coin)?;
+        let newest = archives.iter().filter_map(|listed| Some(listed.found_in.first()?.join(&listed.archive))).next_back();
+        let none = || {
+            Failure::new("no_archive", "there is no archive in any backup directory", exit::FAILED).next("`bursar backup create`")
+        };
+        Ok((newest.ok_or_else(none)?, identity))
+    }
+
+    fn verify_backup(&mut self, asked: Option<&Path>) -> Result<Answer, Failure> {
+        let (archive, identity) = self.archive(asked)?;
+        Ok(Answer::BackupVerify(backup::verify(&self.coin, &archive, &identity)?))
+    }
+
+    fn drill(&mut self, asked: Option<&Path>) -> Result<Answer, Failure> {
+        let (archive, identity) = self.archive(asked)?;
+        let report = backup::drill(&mut self.store, &self.coin, &archive, &identity, Timestamp::now())?;
+        Ok(Answer::BackupDrill(report))
+    }
+
+    fn repair(&mut self) -> Result<Answer, Failure> {
+        let coin = self.coin.clone();
+        self.wallet = None;
+        let mut narrate = |progress: &repair::Progress| {
+            info!(step = %progress.step, moment = ?progress.moment, detail = progress.detail, "repair");
+            ControlFlow::Continue(())
+        };
+        let report = repair::run(&mut self.store, &mut self.keeper, &coin, &mut narrate, Timestamp::now())?;
+        Ok(Answer::RepairRun(report))
+    }
+
+    /// Reads the store.
+    pub(super) fn read<T, E>(&mut self, work: impl FnOnce(&crate::store::Tx<'_>) -> Result<T, E>) -> Result<T, Failure>
+    where
+        E: From<crate::store::StoreError>,
+        Failure: From<E>,
+    {
+        Ok(self.store.read(work)?)
+    }
+}
