@@ -86,7 +86,7 @@ pub(super) fn read(archive: &Path, identities: &Identities, keep: &[&str], folde
     match failed.get() {
         // What tar or zstd made of it does not matter. Whole archives are whole chunks.
         Some(io::ErrorKind::UnexpectedEof) => Err(ArchiveError::CutShort { at_byte: length }),
-        Some(_) if payload % ENCRYPTED_CHUNK_BYTES != 0 => Err(ArchiveError::CutShort { at_byte: length }),
+        Some(_) if !payload.is_multiple_of(ENCRYPTED_CHUNK_BYTES) => Err(ArchiveError::CutShort { at_byte: length }),
         Some(_) => Err(ArchiveError::Altered { at_byte: position.get() }),
         None => result,
     }

@@ -173,7 +173,7 @@ impl Metrics {
         let height = |tip: &Option<crate::daemon::Tip>| tip.map_or(0, |tip| tip.height.cast_signed());
         series.tip_height.set(height(&status.tip));
         series.ledger_height.set(height(&status.ledger_tip));
-        series.frozen.set(status.frozen.len().cast_signed() as i64);
+        series.frozen.set(status.frozen.len() as i64);
         if let Some(balances) = &status.balances {
             let buckets = [("trusted", Some(balances.trusted)), ("pending", balances.pending), ("immature", balances.immature)];
             for (bucket, amount) in buckets {
@@ -188,7 +188,7 @@ impl Metrics {
         if let Some(audit) = &status.last_audit {
             series.audit_last.set(audit.time.0);
             series.audit_discrepancy.set(audit.difference.base_units());
-            series.audit_suspects.set(audit.suspects.cast_signed() as i64);
+            series.audit_suspects.set(audit.suspects as i64);
             if audit.verdict == crate::audit::Verdict::Agrees {
                 series.audit_last_agreed.set(audit.time.0);
             }
