@@ -197,6 +197,17 @@ pub(super) enum LedgerVerb {
 pub(super) enum AuditVerb {
     /// Compare now: 0 agrees, 1 explained, 2 unexplained, 3 unknown.
     Run,
+    /// Lift a freeze by your word. It binds to exactly what was found: another finding freezes again.
+    Thaw {
+        /// The number of the freeze, from `bursar status`.
+        id: i64,
+        /// Why; kept for the auditor.
+        #[arg(long)]
+        reason: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
     /// The audits so far, newest first.
     History {
         /// At most so many.

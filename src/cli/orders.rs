@@ -32,6 +32,10 @@ impl Request {
             Verb::Pay(verb) => pay(verb),
             Verb::Ledger(verb) => ledger(verb).map(Request::from),
             Verb::Audit(AuditVerb::Run) => Ok(Order::AuditRun.into()),
+            Verb::Audit(AuditVerb::Thaw { id, reason, yes }) => {
+                let question = format!("Lift freeze {id}? Payouts may go out again although its cause is not proven gone.");
+                Ok(Request::asking(Order::AuditThaw { id, reason, who: who() }, yes, question))
+            }
             Verb::Audit(AuditVerb::History { limit }) => Ok(Order::AuditHistory { limit }.into()),
             Verb::Backup(verb) => Ok(backup(verb)?.into()),
             Verb::Repair(verb) => Ok(repair(verb)),

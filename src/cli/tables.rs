@@ -43,6 +43,7 @@ pub(super) fn answer(answer: &Answer, decimals: u8) -> String {
             }
         },
         Answer::AuditRun(report) => page.audit(report),
+        Answer::AuditThaw(thawed) => format!("freeze {} is lifted: {}", thawed.id, thawed.freeze.detail),
         Answer::AuditHistory { audits } => audits.iter().map(|report| page.audit_line(report)).collect(),
         Answer::BackupCreate(report) => backup(report),
         Answer::BackupList { archives } => archives.iter().map(archive_line).collect(),
@@ -103,7 +104,7 @@ impl Page {
         }
         let counts = status.payouts.iter().map(|(state, count)| format!("{count} {state}"));
         rows.push(["payouts".to_owned(), join_or(counts, "none")]);
-        let causes = status.frozen.iter().map(|frozen| format!("{:?}: {}", frozen.freeze.cause, frozen.freeze.detail));
+        let causes = status.frozen.iter().map(|frozen| format!("({}) {}", frozen.id, frozen.freeze.detail));
         rows.push(["frozen".to_owned(), join_or(causes, "no")]);
         let audit = status.last_audit.as_ref().map(|audit| format!("{} at {}", verdict(audit.verdict), audit.time));
         rows.push(["last audit".to_owned(), audit.unwrap_or_else(|| "never".to_owned())]);

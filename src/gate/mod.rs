@@ -22,13 +22,11 @@ pub enum Cause {
     StoreWentBack,
     /// The wallet is not the one that the ledger follows.
     Wallet,
-    /// Staking is on, or could not be proven off.
-    Staking,
     /// A transaction of ours does not pay what was asked, or pays more than once. Only a person thaws it.
     Payment,
 }
 
-/// What an audit that agrees is proof against.
+/// What an audit that agrees is proof against. Each is a state, told anew by each finding; the others are events, which add up.
 const THAWED_BY_AGREEMENT: [Cause; 2] = [Cause::Audit, Cause::Repair];
 
 /// One reason why payouts are frozen.
@@ -44,6 +42,13 @@ pub struct Freeze {
     pub amount: Option<Amount>,
 }
 
+impl Freeze {
+    /// Whether another audit found exactly this: the same transactions and the same amount, in whatever words.
+    fn is_same_finding(&self, other: &Freeze) -> bool {
+        self.cause == other.cause && self.txids == other.txids && self.amount == other.amount
+    }
+}
+
 /// A freeze that is in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InForce {
@@ -55,13 +60,30 @@ pub struct InForce {
     pub since: Timestamp,
 }
 
-/// Freezes payouts. A freeze of the same cause that is in force is replaced by the newer account of it.
+/// Freezes payouts, unless for exactly this finding they are frozen already or a person's override is in force.
 pub fn freeze(tx: &Tx<'_>, freeze: &Freeze, now: Timestamp) -> Result<(), StoreError> {
-    if records::in_force(tx)?.iter().any(|old| old.freeze == *freeze) {
+    let known = records::in_force(tx)?.iter().any(|old| old.freeze == *freeze)
+        || records::overridden(tx)?.iter().any(|old| old.freeze.is_same_finding(freeze));
+    if known {
         return Ok(());
     }
-    records::thaw(tx, freeze.cause, "bursar", "replaced by a newer finding", now)?;
+    if THAWED_BY_AGREEMENT.contains(&freeze.cause) {
+        records::thaw(tx, freeze.cause, "bursar", "replaced by a newer finding", now)?;
+        records::end_overrides(tx, freeze.cause)?;
+    }
     records::insert(tx, freeze, now)
+}
+
+/// A person's word against one freeze. It binds to exactly these transactions and this amount: what an audit finds again in the same way does
+/// not freeze again, until an audit agrees or finds something else. The other causes freeze again as soon as they are seen again.
+///
+/// None when no freeze of that number is in force.
+pub fn override_by(tx: &Tx<'_>, id: i64, who: &str, reason: &str, now: Timestamp) -> Result<Option<InForce>, StoreError> {
+    let found = records::in_force(tx)?.into_iter().find(|frozen| frozen.id == id);
+    if let Some(frozen) = &found {
+        records::override_by(tx, id, frozen.freeze.cause == Cause::Audit, who, reason, now)?;
+    }
+    Ok(found)
 }
 
 /// The freezes in force; payouts are open when there are none.
@@ -71,11 +93,14 @@ pub fn frozen(tx: &Tx<'_>) -> Result<Vec<InForce>, StoreError> {
 
 /// An audit agreed: what waits for that thaws. Returns how many freezes did.
 pub fn audit_agreed(tx: &Tx<'_>, now: Timestamp) -> Result<usize, StoreError> {
-    let thawed = THAWED_BY_AGREEMENT.iter().map(|cause| records::thaw(tx, *cause, "audit", "ledger and wallet agree", now));
+    let thawed = THAWED_BY_AGREEMENT.iter().map(|cause| {
+        records::end_overrides(tx, *cause)?;
+        records::thaw(tx, *cause, "audit", "ledger and wallet agree", now)
+    });
     thawed.sum()
 }
 
-/// The cause is gone by proof other than an audit (such as staking seen to be off).
+/// The cause is gone by proof other than an audit (such as the right wallet answering again).
 pub fn cleared(tx: &Tx<'_>, cause: Cause, proof: &str, now: Timestamp) -> Result<usize, StoreError> {
     records::thaw(tx, cause, "bursar", proof, now)
 }
@@ -105,6 +130,36 @@ mod tests {
         assert_eq!(in_force[0].freeze, finding(2));
         assert_eq!(store.write(|tx| audit_agreed(tx, Timestamp(4))).unwrap(), 1);
         assert_eq!(store.read(frozen).unwrap(), vec![]);
+    }
+
+    #[test]
+    fn an_override_binds_to_its_finding_and_ends_with_agreement() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(dir.path()).unwrap();
+        let frozen_by = |store: &mut Store, amount| {
+            store.write(|tx| freeze(tx, &finding(amount), Timestamp(1))).unwrap();
+            store.read(frozen).unwrap()
+        };
+        let id = frozen_by(&mut store, 1)[0].id;
+        let word = |store: &mut Store, id| store.write(|tx| override_by(tx, id, "ada", "known", Timestamp(2))).unwrap();
+        assert!(word(&mut store, id).is_some());
+        assert_eq!(word(&mut store, id), None);
+        assert_eq!(frozen_by(&mut store, 1), vec![], "the same finding");
+        assert_eq!(frozen_by(&mut store, 2).len(), 1, "another finding");
+        assert_eq!(frozen_by(&mut store, 1).len(), 1, "another finding ended the override");
+        let id = store.read(frozen).unwrap()[0].id;
+        assert!(word(&mut store, id).is_some());
+        store.write(|tx| audit_agreed(tx, Timestamp(3))).unwrap();
+        assert_eq!(frozen_by(&mut store, 1).len(), 1, "agreement ended the override");
+    }
+
+    #[test]
+    fn two_bad_payments_are_two_freezes() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(dir.path()).unwrap();
+        let payment = |amount| Freeze { cause: Cause::Payment, ..finding(amount) };
+        store.write(|tx| [1, 2].into_iter().try_for_each(|amount| freeze(tx, &payment(amount), Timestamp(1)))).unwrap();
+        assert_eq!(store.read(frozen).unwrap().len(), 2);
     }
 
     #[test]

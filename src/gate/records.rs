@@ -29,9 +29,31 @@ pub(super) fn thaw(tx: &Tx<'_>, cause: Cause, by: &str, reason: &str, now: Times
     )?)
 }
 
+/// A person's thaw of one freeze; `lasting`: against the same finding again, too.
+pub(super) fn override_by(tx: &Tx<'_>, id: i64, lasting: bool, who: &str, why: &str, now: Timestamp) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE freezes SET thawed_s = ?1, thawed_by = ?2, thaw_reason = ?3, overridden = ?4 WHERE id = ?5",
+        params![now.0, who, why, lasting, id],
+    )?;
+    Ok(())
+}
+
+pub(super) fn end_overrides(tx: &Tx<'_>, cause: Cause) -> Result<(), StoreError> {
+    tx.execute("UPDATE freezes SET overridden = 0 WHERE cause = ?1 AND overridden = 1", [cause_text(cause)?])?;
+    Ok(())
+}
+
 pub(super) fn in_force(tx: &Tx<'_>) -> Result<Vec<InForce>, StoreError> {
-    let mut statement =
-        tx.prepare_cached("SELECT id, cause, detail, txids, amount, since_s FROM freezes WHERE thawed_s IS NULL ORDER BY id")?;
+    select(tx, "SELECT id, cause, detail, txids, amount, since_s FROM freezes WHERE thawed_s IS NULL ORDER BY id")
+}
+
+/// Thawed by a person's override that still stands.
+pub(super) fn overridden(tx: &Tx<'_>) -> Result<Vec<InForce>, StoreError> {
+    select(tx, "SELECT id, cause, detail, txids, amount, since_s FROM freezes WHERE overridden = 1 ORDER BY id")
+}
+
+fn select(tx: &Tx<'_>, sql: &str) -> Result<Vec<InForce>, StoreError> {
+    let mut statement = tx.prepare_cached(sql)?;
     let mut rows = statement.query([])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {

@@ -109,6 +109,15 @@ pub enum Order {
         /// At most so many.
         limit: usize,
     },
+    /// Lifts one freeze by a person's word.
+    AuditThaw {
+        /// The number of the freeze.
+        id: i64,
+        /// Why.
+        reason: String,
+        /// Who says so.
+        who: String,
+    },
     /// Makes a backup.
     BackupCreate,
     /// Lists archives.
@@ -160,6 +169,7 @@ impl Order {
             Order::LedgerVerify => "ledger_verify",
             Order::AuditRun => "audit_run",
             Order::AuditHistory { .. } => "audit_history",
+            Order::AuditThaw { .. } => "audit_thaw",
             Order::BackupCreate => "backup_create",
             Order::BackupList => "backup_list",
             Order::BackupVerify { .. } => "backup_verify",
@@ -222,6 +232,7 @@ pub enum Answer {
     AuditHistory {
         audits: Vec<audit::Report>,
     },
+    AuditThaw(InForce),
     BackupCreate(backup::BackupReport),
     BackupList {
         archives: Vec<backup::Listed>,

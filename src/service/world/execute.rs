@@ -11,6 +11,7 @@ use crate::backup;
 use crate::coin::Timestamp;
 use crate::config::CoinSettings;
 use crate::daemon::{RpcError, RpcWallet, Wallet};
+use crate::gate;
 use crate::ledger;
 use crate::payout::{self, BatchState, Observer, PayoutId, PersonsWord, Step};
 use crate::repair;
@@ -76,6 +77,7 @@ impl World {
             | Order::LedgerVerify => self.ledger(order),
             Order::AuditRun => Ok(Answer::AuditRun(self.with_wallet(audit::run)?)),
             Order::AuditHistory { limit } => Ok(Answer::AuditHistory { audits: self.read(|tx| audit::history(tx, *limit))? }),
+            Order::AuditThaw { id, reason, who } => self.thaw(*id, reason, who),
             Order::BackupCreate => self.back_up(),
             Order::BackupList => Ok(Answer::BackupList { archives: backup::list(&mut self.store, &self.coin)? }),
             Order::BackupVerify { archive } => self.verify_backup(archive.as_deref()),
@@ -193,6 +195,12 @@ impl World {
         let batches = doubtful.map(|state| payout::batches(&mut self.store, state));
         let batches = batches.into_iter().collect::<Result<Vec<_>, _>>()?;
         Ok(batches.iter().any(|batches| !batches.is_empty()))
+    }
+
+    fn thaw(&mut self, id: i64, reason: &str, who: &str) -> Result<Answer, Failure> {
+        let thawed = self.store.write(|tx| gate::override_by(tx, id, who, reason, Timestamp::now()))?;
+        let none = || Failure::new("no_such_freeze", format!("no freeze {id} is in force; nothing was changed"), exit::FAILED);
+        thawed.map(Answer::AuditThaw).ok_or_else(|| none().next("`bursar status` lists the freezes with their numbers"))
     }
 
     fn back_up(&mut self) -> Result<Answer, Failure> {
