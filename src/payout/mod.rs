@@ -15,6 +15,7 @@ mod batch;
 mod continuity;
 mod error;
 mod flow;
+mod gather;
 mod import;
 mod life;
 mod look;

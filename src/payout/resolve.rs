@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::batch::{self, Batch, BatchId, BatchState};
 use super::error::PayoutError;
-use super::flow::synced;
+use super::gather::synced;
 use super::observe::{Observer, Step};
 use super::rules::{self, Event, Finding, NOT_SENT_LIMIT};
 use super::{continuity, life, look, records, verify};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::batch::{self, Batch, BatchId, BatchState, Member};
 use super::error::PayoutError;
-use super::flow::synced;
+use super::gather::synced;
 use super::rules::{self, Event, Standing};
 use super::verify::{self, Presence};
 use super::{life, look, records};
