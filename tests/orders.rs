@@ -117,12 +117,8 @@ fn resolutions() -> payout::ResolveReport {
 }
 
 fn a_plan() -> payout::Plan {
-    let output = payout::rules::PlannedOutput {
-        address: "a".to_owned(),
-        script_hex: "76".to_owned(),
-        amount: MOST,
-        payouts: vec![id()],
-    };
+    let output =
+        payout::rules::PlannedOutput { address: "a".to_owned(), script_hex: "76".to_owned(), amount: MOST, payouts: vec![id()] };
     let left_over = Some(payout::rules::LeftOver::Funds);
     payout::Plan { outputs: vec![output], payouts: 1, total: MOST, left_over, planned_at: TIME, decimals: 8 }
 }
@@ -207,8 +203,7 @@ fn a_backup() -> backup::BackupReport {
 
 fn a_manifest() -> backup::Manifest {
     let member = backup::Member { name: "wallet.dat".to_owned(), size_bytes: u64::MAX, sha256: "0".repeat(64) };
-    let wallet =
-        WalletIdentity { name: "w".to_owned(), fingerprint: None, tx_count: u64::MAX, keypool: 1, encrypted: true };
+    let wallet = WalletIdentity { name: "w".to_owned(), fingerprint: None, tx_count: u64::MAX, keypool: 1, encrypted: true };
     backup::Manifest {
         schema: 1,
         bursar_version: "0".to_owned(),
@@ -257,8 +252,7 @@ fn a_repair() -> repair::RepairRecord {
 fn a_status() -> StatusReport {
     let freeze = Freeze { cause: Cause::StoreWentBack, detail: "d".to_owned(), txids: vec![txid()], amount: Some(LEAST) };
     let balances = Balances { trusted: MOST, pending: None, immature: Some(MOST), source: BalanceSource::Getinfo };
-    let last_audit =
-        AuditSummary { time: TIME, verdict: audit::Verdict::Explained, difference: LEAST, suspects: usize::MAX };
+    let last_audit = AuditSummary { time: TIME, verdict: audit::Verdict::Explained, difference: LEAST, suspects: usize::MAX };
     StatusReport {
         coin: "ltc".to_owned(),
         chain: Chain::Main,
@@ -303,6 +297,7 @@ fn every_other_answer_is_read_as_it_was_written() {
     back(&Answer::LedgerExplain(explained));
     back(&Answer::LedgerVerify(a_verification()));
     back(&Answer::AuditRun(an_audit()));
+    back(&Answer::AuditThaw(a_status().frozen.remove(0)));
     back(&Answer::AuditHistory { audits: vec![an_audit()] });
     back(&Answer::BackupCreate(a_backup()));
     let listed = backup::Listed {
@@ -333,8 +328,7 @@ fn every_order_is_read_as_it_was_written() {
     let archive = || Some(PathBuf::from("/b/a"));
     let request = payout::Request { id: id(), address: "a".to_owned(), amount: "0.00000001".to_owned() };
     let filter = payout::Filter { state: Some(State::Held), after: Some(self::id()), limit: usize::MAX };
-    let explain =
-        Order::LedgerExplain { txid: txid(), account: Account::Internal, reason: "r".to_owned(), who: "w".to_owned() };
+    let explain = Order::LedgerExplain { txid: txid(), account: Account::Internal, reason: "r".to_owned(), who: "w".to_owned() };
     let orders = [
         Order::Status,
         Order::DaemonStatus,
@@ -358,6 +352,7 @@ fn every_order_is_read_as_it_was_written() {
         Order::LedgerVerify,
         Order::AuditRun,
         Order::AuditHistory { limit: usize::MAX },
+        Order::AuditThaw { id: i64::MAX, reason: "r".to_owned(), who: "w".to_owned() },
         Order::BackupCreate,
         Order::BackupList,
         Order::BackupVerify { archive: archive() },
@@ -369,6 +364,35 @@ fn every_order_is_read_as_it_was_written() {
     for order in orders {
         back(&order);
     }
+}
+
+#[test]
+fn the_exit_code_says_what_became_of_payouts() {
+    let flush = |change: fn(&mut payout::FlushReport)| {
+        let mut report = a_flush();
+        report.batches[0].state = BatchState::Sent;
+        (report.rejected, report.waiting) = (vec![], None);
+        change(&mut report);
+        Answer::PayFlush(report).exit_code()
+    };
+    assert_eq!(flush(|_| {}), exit::DONE);
+    assert_eq!(flush(|report| report.waiting = Some("funds".to_owned())), exit::PARTLY);
+    assert_eq!(flush(|report| report.batches[0].state = BatchState::InDoubt), exit::PARTLY);
+    assert_eq!(flush(|report| report.batches[0].state = BatchState::Disputed), exit::PARTLY);
+    assert_eq!(flush(|report| report.rejected = a_flush().rejected), exit::PARTLY);
+    let codes = resolutions()
+        .batches
+        .into_iter()
+        .map(|batch| Answer::PayResolve(payout::ResolveReport { batches: vec![batch] }).exit_code());
+    assert_eq!(codes.collect::<Vec<_>>(), [exit::DONE, exit::DONE, exit::PARTLY, exit::PARTLY, exit::PARTLY]);
+    assert_eq!(Answer::PayResolve(payout::ResolveReport::default()).exit_code(), exit::DONE);
+}
+
+#[test]
+fn an_audit_without_a_verdict_is_unknown_and_no_warning() {
+    let unreachable = || Failure::new("daemon_unreachable", "m", exit::LATER);
+    assert_eq!(Order::AuditRun.exit_code_of(&unreachable()), exit::PARTLY);
+    assert_eq!(Order::LedgerSync.exit_code_of(&unreachable()), exit::LATER);
 }
 
 #[test]
