@@ -52,6 +52,25 @@ fn a_damaged_wallet_leads_to_the_repair_ladder() {
 }
 
 #[test]
+fn a_failed_salvage_that_no_keeper_saw_is_found_by_the_next() {
+    let world = World::new(Generation::Litecoin018);
+    let mut keeper = world.start_daemon();
+    keeper.stop().unwrap();
+    keeper.start(&[]).unwrap();
+    world.kill_daemon();
+    drop(keeper);
+    // What a start leaves behind whose keeper died before the daemon did.
+    fs::write(world.coin().daemon_dir().join("keeper-output.log"), "Error: wallet.dat corrupt, salvage failed\n").unwrap();
+    for _ in 0..2 {
+        let refused = world.keeper().start(&[]);
+        assert!(matches!(&refused, Err(KeeperError::SuspectWallet { line }) if line.contains("salvage failed")), "{refused:?}");
+    }
+    let mut keeper = world.keeper();
+    keeper.trust_wallet().unwrap();
+    keeper.start(&[]).unwrap();
+}
+
+#[test]
 fn damaged_chain_data_is_told_apart_from_a_damaged_wallet() {
     for generation in Generation::ALL {
         let world = World::new(generation);

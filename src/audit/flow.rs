@@ -66,10 +66,10 @@ fn wrong(report: &Report) -> Vec<Txid> {
 
 fn freeze(report: &Report) -> Freeze {
     let txids = wrong(report);
+    // Without time or height: the same finding has the same words, and a person's override binds to them.
     let mut detail = format!(
-        "ledger and wallet differ by {} base units at height {}; {} transactions are named",
+        "ledger and wallet differ by {} base units; {} transactions are named",
         report.difference.base_units(),
-        report.tip.height,
         txids.len()
     );
     for remark in &report.remarks {

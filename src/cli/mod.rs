@@ -64,7 +64,8 @@ fn run(cli: Cli) -> Result<u8, Failure> {
     if let Some(question) = &request.question {
         confirm(question)?;
     }
-    let answer = client::place(&settings, coin, &request.order)?;
+    let answer = client::place(&settings, coin, &request.order);
+    let answer = answer.map_err(|failure| Failure { exit: request.order.exit_code_of(&failure), ..failure })?;
     print::answer(&answer, coin.profile.decimals, cli.global.output);
     Ok(answer.exit_code())
 }

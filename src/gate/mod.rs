@@ -42,13 +42,6 @@ pub struct Freeze {
     pub amount: Option<Amount>,
 }
 
-impl Freeze {
-    /// Whether another audit found exactly this: the same transactions and the same amount, in whatever words.
-    fn is_same_finding(&self, other: &Freeze) -> bool {
-        self.cause == other.cause && self.txids == other.txids && self.amount == other.amount
-    }
-}
-
 /// A freeze that is in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InForce {
@@ -62,8 +55,8 @@ pub struct InForce {
 
 /// Freezes payouts, unless for exactly this finding they are frozen already or a person's override is in force.
 pub fn freeze(tx: &Tx<'_>, freeze: &Freeze, now: Timestamp) -> Result<(), StoreError> {
-    let known = records::in_force(tx)?.iter().any(|old| old.freeze == *freeze)
-        || records::overridden(tx)?.iter().any(|old| old.freeze.is_same_finding(freeze));
+    // Words included: a finding can have neither a transaction nor an amount, and then only they tell it from another.
+    let known = records::in_force(tx)?.into_iter().chain(records::overridden(tx)?).any(|old| old.freeze == *freeze);
     if known {
         return Ok(());
     }
@@ -74,7 +67,7 @@ pub fn freeze(tx: &Tx<'_>, freeze: &Freeze, now: Timestamp) -> Result<(), StoreE
     records::insert(tx, freeze, now)
 }
 
-/// A person's word against one freeze. It binds to exactly these transactions and this amount: what an audit finds again in the same way does
+/// A person's word against one freeze. It binds to exactly these transactions, this amount and these words: what an audit finds again in the same way does
 /// not freeze again, until an audit agrees or finds something else. The other causes freeze again as soon as they are seen again.
 ///
 /// None when no freeze of that number is in force.
@@ -89,6 +82,11 @@ pub fn override_by(tx: &Tx<'_>, id: i64, who: &str, reason: &str, now: Timestamp
 /// The freezes in force; payouts are open when there are none.
 pub fn frozen(tx: &Tx<'_>) -> Result<Vec<InForce>, StoreError> {
     records::in_force(tx)
+}
+
+/// The freezes that were in force at some time since then, thawed or not, oldest first.
+pub fn frozen_since(tx: &Tx<'_>, then: Timestamp) -> Result<Vec<InForce>, StoreError> {
+    records::in_force_since(tx, then)
 }
 
 /// An audit agreed: what waits for that thaws. Returns how many freezes did.
@@ -151,6 +149,32 @@ mod tests {
         assert!(word(&mut store, id).is_some());
         store.write(|tx| audit_agreed(tx, Timestamp(3))).unwrap();
         assert_eq!(frozen_by(&mut store, 1).len(), 1, "agreement ended the override");
+    }
+
+    #[test]
+    fn a_freeze_that_thawed_since_is_remembered() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(dir.path()).unwrap();
+        store.write(|tx| freeze(tx, &finding(1), Timestamp(10))).unwrap();
+        store.write(|tx| audit_agreed(tx, Timestamp(20))).unwrap();
+        let since = |store: &mut Store, then| store.read(|tx| frozen_since(tx, Timestamp(then))).unwrap().len();
+        assert_eq!((since(&mut store, 5), since(&mut store, 20), since(&mut store, 21)), (1, 1, 0));
+        store.write(|tx| freeze(tx, &finding(2), Timestamp(30))).unwrap();
+        assert_eq!(since(&mut store, 100), 1, "still in force");
+    }
+
+    #[test]
+    fn an_override_of_one_remark_is_none_of_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(dir.path()).unwrap();
+        let remark = |words: &str| Freeze { detail: words.to_owned(), ..finding(0) };
+        store.write(|tx| freeze(tx, &remark("immature coins differ"), Timestamp(1))).unwrap();
+        let id = store.read(frozen).unwrap()[0].id;
+        store.write(|tx| override_by(tx, id, "ada", "known", Timestamp(2))).unwrap();
+        store.write(|tx| freeze(tx, &remark("immature coins differ"), Timestamp(3))).unwrap();
+        assert_eq!(store.read(frozen).unwrap(), vec![]);
+        store.write(|tx| freeze(tx, &remark("the wallet contradicts itself"), Timestamp(4))).unwrap();
+        assert_eq!(store.read(frozen).unwrap().len(), 1);
     }
 
     #[test]

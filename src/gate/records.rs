@@ -44,17 +44,23 @@ pub(super) fn end_overrides(tx: &Tx<'_>, cause: Cause) -> Result<(), StoreError>
 }
 
 pub(super) fn in_force(tx: &Tx<'_>) -> Result<Vec<InForce>, StoreError> {
-    select(tx, "SELECT id, cause, detail, txids, amount, since_s FROM freezes WHERE thawed_s IS NULL ORDER BY id")
+    select(tx, "thawed_s IS NULL", [])
+}
+
+/// Thawed at or after `then`, or not at all.
+pub(super) fn in_force_since(tx: &Tx<'_>, then: Timestamp) -> Result<Vec<InForce>, StoreError> {
+    select(tx, "thawed_s IS NULL OR thawed_s >= ?1", [then.0])
 }
 
 /// Thawed by a person's override that still stands.
 pub(super) fn overridden(tx: &Tx<'_>) -> Result<Vec<InForce>, StoreError> {
-    select(tx, "SELECT id, cause, detail, txids, amount, since_s FROM freezes WHERE overridden = 1 ORDER BY id")
+    select(tx, "overridden = 1", [])
 }
 
-fn select(tx: &Tx<'_>, sql: &str) -> Result<Vec<InForce>, StoreError> {
-    let mut statement = tx.prepare_cached(sql)?;
-    let mut rows = statement.query([])?;
+fn select(tx: &Tx<'_>, condition: &str, values: impl rusqlite::Params) -> Result<Vec<InForce>, StoreError> {
+    let sql = format!("SELECT id, cause, detail, txids, amount, since_s FROM freezes WHERE {condition} ORDER BY id");
+    let mut statement = tx.prepare_cached(&sql)?;
+    let mut rows = statement.query(values)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let unreadable = |error: serde_json::Error| StoreError::Damaged(format!("table freezes: {error}"));

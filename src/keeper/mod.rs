@@ -144,13 +144,16 @@ impl Keeper {
         self.coin.daemon.mode == DaemonMode::Keep
     }
 
-    /// Writes conf and fresh credentials as the next start would, for a person to look at. A running daemon keeps those that it has.
+    /// Writes conf and fresh credentials as the next start would, for a person to look at. A running daemon keeps those that it has: it
+    /// would refuse all others, so nothing is written while one runs or is being started.
     pub fn render(&mut self) -> Result<std::path::PathBuf, KeeperError> {
         self.refuse_attached("configure")?;
+        let _turn = self.take_turn()?;
         if let ProcessState::Running { pid } = self.state() {
             let reason = format!("it runs (pid {pid}) with the conf that it has; the next start renders anew");
             return Err(self.not_started("not rendered", reason));
         }
+        start::refuse_folder_in_use(&self.coin)?;
         self.write_conf_and_credentials()?;
         Ok(self.coin.conf_file())
     }
@@ -213,8 +216,11 @@ impl Keeper {
     /// Allows starts again after [`KeeperError::SuspectWallet`]: the wallet folder was copied, and the file repaired or restored.
     pub fn trust_wallet(&mut self) -> Result<(), KeeperError> {
         self.refuse_attached("start")?;
+        let running = matches!(self.state(), ProcessState::Running { .. });
         let record = Record::read(&self.coin);
-        if record.suspect_wallet.is_some() { Record { suspect_wallet: None, ..record }.write(&self.coin) } else { Ok(()) }
+        // The last words of a process that ended are settled with this.
+        let trusted = Record { process: record.process.clone().filter(|_| running), suspect_wallet: None };
+        if trusted == record { Ok(()) } else { trusted.write(&self.coin) }
     }
 
     fn refuse_attached(&self, order: &'static str) -> Result<(), KeeperError> {

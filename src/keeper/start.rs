@@ -42,15 +42,14 @@ impl Keeper {
         if let Some(argument) = rules::reserved_argument(extra) {
             return Err(self.not_started("not tried", format!("{argument} is the keeper's to set")));
         }
-        files::make_private_dir(&self.coin.daemon_dir())?;
-        let Some(_turn) = files::take_turn(&self.coin)? else {
-            return Err(
-                self.not_started("not tried", "another bursar process is starting it at this moment; try again".to_owned())
-            );
-        };
+        let _turn = self.take_turn()?;
         let record = Record::read(&self.coin);
         if let Some(line) = record.suspect_wallet {
             return Err(KeeperError::SuspectWallet { line });
+        }
+        // Nobody stopped the last process: what it said at its end may not have been read by anybody.
+        if record.process.is_some() {
+            self.suspect_after(&self.output.last_lines())?;
         }
         refuse_folder_in_use(&self.coin)?;
         self.refuse_taken_port()?;
@@ -61,6 +60,13 @@ impl Keeper {
         self.process = Some(process);
         self.ended = None;
         recorded
+    }
+
+    /// The turn to write conf and credentials and to start: two keepers never do it at the same moment.
+    pub(super) fn take_turn(&self) -> Result<fs::File, KeeperError> {
+        files::make_private_dir(&self.coin.daemon_dir())?;
+        let busy = || self.not_started("not tried", "another bursar process is starting it at this moment; try again".to_owned());
+        files::take_turn(&self.coin)?.ok_or_else(busy)
     }
 
     /// Daemons up to 0.21 keep running without RPC when its port is taken, so the port is tried first.
@@ -170,11 +176,18 @@ impl Keeper {
         let last_lines = self.output.last_lines();
         self.process = None;
         self.ended = Some(status.clone());
-        if let Some(line) = rules::swapped_wallet(&last_lines) {
-            let record = Record { suspect_wallet: Some(line.to_owned()), ..Record::read(&self.coin) };
-            record.write(&self.coin)?;
+        // The plain words of this end stand for themselves; the next start is refused.
+        match self.suspect_after(&last_lines) {
+            Ok(()) | Err(KeeperError::SuspectWallet { .. }) => Err(self.not_started(&status, rules::reason(&last_lines))),
+            Err(error) => Err(error),
         }
-        Err(self.not_started(&status, rules::reason(&last_lines)))
+    }
+
+    /// Refuses this and all further starts when the daemon's last words say that it may have swapped the wallet for a partial one.
+    fn suspect_after(&self, last_lines: &[String]) -> Result<(), KeeperError> {
+        let Some(line) = rules::swapped_wallet(last_lines) else { return Ok(()) };
+        Record { suspect_wallet: Some(line.to_owned()), ..Record::read(&self.coin) }.write(&self.coin)?;
+        Err(KeeperError::SuspectWallet { line: line.to_owned() })
     }
 }
 

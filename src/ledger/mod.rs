@@ -54,6 +54,17 @@ pub enum LedgerError {
     /// The chain moved under every reading.
     #[error("the chain moved during each of {0} readings; nothing was posted, the next sync goes on")]
     Restless(u32),
+    /// The daemon lost blocks: its chain ends below the ledger's tip, which it does not know.
+    #[error(
+        "the daemon's chain ends at height {height}; it does not know the block at height {stood} where the ledger stands, so it lost \
+         blocks: nothing was posted, and nothing is until it has regained them"
+    )]
+    LostBlocks {
+        /// Height of the daemon's tip.
+        height: u64,
+        /// Height of the ledger's.
+        stood: u64,
+    },
     /// Another wallet than before answers.
     #[error("the wallet is not the one that this ledger follows ({0}); nothing was posted and payouts are frozen")]
     OtherWallet(String),
@@ -281,6 +292,9 @@ pub struct Fault {
 }
 
 /// Brings the ledger in step with the wallet, in one store transaction. Idempotent.
+///
+/// A daemon that lost blocks (killed before they were on disk, its chain made anew) shows a wallet that lost money, and agrees with
+/// itself. That is no reorg: nothing is posted before the height is regained.
 ///
 /// The first one begins the ledger, if the wallet has made no payment but claimed ones; otherwise [`LedgerError::NotOpened`].
 pub fn sync(store: &mut Store, wallet: &dyn Wallet, coin: &CoinSettings, now: Timestamp) -> Result<SyncReport, LedgerError> {

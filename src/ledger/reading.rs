@@ -57,6 +57,7 @@ pub(super) struct Reading {
 pub(super) fn take(store: &mut Store, wallet: &dyn Wallet, final_depth: u64, since: Since) -> Result<Reading, LedgerError> {
     for _ in 0..READINGS {
         let tip = wallet.tip()?;
+        refuse_lost_blocks(store, wallet, tip)?;
         let mut chain = Chain { wallet, places: HashMap::new() };
         let reading = read_at(store, &mut chain, tip, final_depth, since)?;
         if let Some(reading) = reading
@@ -66,6 +67,18 @@ pub(super) fn take(store: &mut Store, wallet: &dyn Wallet, final_depth: u64, sin
         }
     }
     Err(LedgerError::Restless(READINGS))
+}
+
+/// A block leaves the active chain by a reorg, and then the daemon still knows it, or another one stands at its height. A shorter chain
+/// that never heard of our tip proves nothing.
+fn refuse_lost_blocks(store: &mut Store, wallet: &dyn Wallet, tip: Tip) -> Result<(), LedgerError> {
+    let stood = store.read(records::wallet)?.and_then(|followed| followed.tip);
+    match stood {
+        Some(stood) if tip.height < stood.height && wallet.block_place(&stood.hash)?.is_none() => {
+            Err(LedgerError::LostBlocks { height: tip.height, stood: stood.height })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Blocks asked for in this reading.

@@ -50,7 +50,7 @@ pub(super) fn observe(
     let carries = |(txid, mark): &(Txid, String)| listed.get(txid).is_some_and(|comments| comments.contains(mark));
     let unmarked = witnesses.iter().filter(|witness| !carries(witness)).map(|(txid, _)| *txid).collect();
     let mut signs = signs_on_disk(coin, batch.created);
-    signs.extend(signs_in_store(store)?);
+    signs.extend(signs_in_store(store, batch.created)?);
     signs.extend(batch.doubt_reason.as_deref().and_then(write_error));
     Ok(Continuity {
         fingerprints: (batch.fingerprint.clone(), wallet.identity()?.fingerprint),
@@ -71,9 +71,10 @@ fn listing(wallet: &dyn Wallet) -> Result<BTreeMap<Txid, BTreeSet<String>>, Payo
     Ok(listed)
 }
 
-/// A repair that no audit has confirmed since, or a wallet that was seen to be another one.
-fn signs_in_store(store: &mut Store) -> Result<Vec<String>, PayoutError> {
-    let frozen = store.read(gate::frozen)?.into_iter();
+/// A repair since the batch, or a wallet that was seen to be another one. That an audit agreed afterwards says nothing here: the ledger
+/// never saw the payment in doubt, so it does not miss it.
+fn signs_in_store(store: &mut Store, since: Timestamp) -> Result<Vec<String>, PayoutError> {
+    let frozen = store.read(|tx| gate::frozen_since(tx, since))?.into_iter();
     let telling = frozen.filter(|frozen| matches!(frozen.freeze.cause, Cause::Repair | Cause::Wallet | Cause::StoreWentBack));
     Ok(telling.map(|frozen| frozen.freeze.detail).collect())
 }
@@ -106,14 +107,25 @@ fn signs_in_log(log: &Path, since: Timestamp) -> std::io::Result<Vec<String>> {
     let mut reader = BufReader::new(file);
     let mut line = Vec::new();
     let mut found = Vec::new();
+    let (mut first, mut last) = (None, None);
     while reader.read_until(b'\n', &mut line)? > 0 {
         let text = String::from_utf8_lossy(&line);
         let time: String = text.chars().take(19).collect::<String>().replacen(' ', "T", 1);
         let telling = SIGNS_IN_LOG.iter().any(|sign| text.contains(sign));
-        if telling && (time >= since || !time.starts_with("20")) {
+        let dated = time.starts_with("20");
+        if telling && (time >= since || !dated) {
             found.push(format!("the daemon's log says: {}", text.trim()));
         }
+        if dated {
+            first.get_or_insert_with(|| time.clone());
+            last = Some(time);
+        }
         line.clear();
+    }
+    // A start shortens a long log, and rotation or another folder takes it away: what is not in it may have happened all the same.
+    let covers = |first: String, last: String| first <= since && since <= last;
+    if !first.zip(last).is_some_and(|(first, last)| covers(first, last)) {
+        found.push(format!("the daemon's log {} does not reach from before the batch until now", log.display()));
     }
     Ok(found)
 }
@@ -132,4 +144,34 @@ fn salvage_leftovers(coin: &CoinSettings, since: Timestamp) -> Vec<String> {
 fn changed(data: &fs::Metadata) -> std::io::Result<SystemTime> {
     use std::os::unix::fs::MetadataExt;
     Ok(UNIX_EPOCH + Duration::from_secs(u64::try_from(data.ctime()).unwrap_or(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signs(lines: &str) -> Vec<String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), lines).unwrap();
+        // 2026-01-15T08:00:00Z
+        signs_in_log(file.path(), Timestamp(1_768_464_000)).unwrap()
+    }
+
+    #[test]
+    fn a_log_counts_only_if_it_reaches_from_before_the_batch_until_now() {
+        let (before, after) = ("2026-01-15T07:59:59Z init\n", "2026-01-15T08:00:01Z init\n");
+        assert_eq!(signs(&format!("\n\n{before}{after}")), [] as [String; 0]);
+        assert_eq!(signs("2026-01-15 07:59:59 init\n2026-01-15 08:00:00 init\n"), [] as [String; 0], "before 0.17");
+        for partial in ["", before, after, "undated\n"] {
+            let found = signs(partial);
+            assert!(found.len() == 1 && found[0].contains("does not reach"), "{partial}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_sign_counts_from_the_second_of_the_batch() {
+        let (before, sign) = ("2026-01-15T07:59:58Z init\n", "Error: Disk space is low!\n");
+        let of = |time: &str| signs(&format!("{before}2026-01-15T{time}Z {sign}2026-01-15T08:00:01Z init\n")).len();
+        assert_eq!((of("07:59:59"), of("08:00:00")), (0, 1));
+    }
 }

@@ -82,6 +82,8 @@ impl Settler<'_> {
 
     fn settle_one(&mut self, batch: &Batch) -> Result<(), PayoutError> {
         self.inspect_new(batch)?;
+        // What was inspected may have made it disputed.
+        let batch = &self.store.read(|tx| records::batch(tx, &batch.id))?;
         let mut standing = self.standing(batch)?;
         if !matches!(standing, Standing::Confirmed { .. } | Standing::Mempool) && self.find_more(batch)? {
             self.inspect_new(batch)?;
@@ -213,7 +215,7 @@ impl Settler<'_> {
             }
             let Some(known) = self.wallet.transaction(&txid)? else { continue };
             let decoded = self.decode_if_readable(&known.raw_hex)?;
-            if let Some(decoded) = decoded.filter(|decoded| rules::compare_outputs(&asked, decoded).is_err()) {
+            if let Some(decoded) = decoded.filter(|decoded| rules::pays_nobody_of(&asked, decoded)) {
                 spent.extend(decoded.inputs);
             }
         }

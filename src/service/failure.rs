@@ -145,6 +145,8 @@ impl From<LedgerError> for Failure {
             LedgerError::Rpc(error) => error.into(),
             LedgerError::Store(error) => error.into(),
             LedgerError::Restless(_) => Failure::new("chain_moving", error, exit::LATER),
+            LedgerError::LostBlocks { .. } => Failure::new("blocks_lost", error, exit::LATER)
+                .next("wait until the daemon has the blocks again; payouts stay queued"),
             LedgerError::NotOpened { .. } => Failure::new("ledger_not_open", error, exit::FAILED).next("`bursar ledger open`"),
             LedgerError::OtherWallet(_) => Failure::new("other_wallet", error, exit::FROZEN)
                 .next("find out which wallet the daemon loaded; see `bursar status` and the daemon's folder"),

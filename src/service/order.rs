@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::exit;
+use super::{Failure, exit};
 use crate::audit;
 use crate::backup;
 use crate::coin::{Amount, Chain, Timestamp, Txid};
@@ -180,6 +180,11 @@ impl Order {
         }
     }
 
+    /// The process exit code of its failure. Monitoring reads those of an audit: what failed to come to a verdict is unknown, not a warning.
+    pub fn exit_code_of(&self, failure: &Failure) -> u8 {
+        if matches!(self, Order::AuditRun) { exit::PARTLY } else { failure.exit }
+    }
+
     /// Whether the order only looks.
     pub fn only_looks(&self) -> bool {
         use Order::*;
@@ -252,6 +257,19 @@ impl Answer {
         let done_if = |good: bool, otherwise: u8| if good { exit::DONE } else { otherwise };
         match self {
             Answer::PayImport(report) => done_if(report.rejected == 0, exit::PARTLY),
+            Answer::PayFlush(report) => {
+                let in_order = |batch: &payout::BatchReport| {
+                    !matches!(batch.state, payout::BatchState::InDoubt | payout::BatchState::Disputed)
+                };
+                let whole = report.waiting.is_none() && report.rejected.is_empty() && report.batches.iter().all(in_order);
+                done_if(whole, exit::PARTLY)
+            }
+            Answer::PayResolve(report) => {
+                let known = |batch: &payout::ResolvedBatch| {
+                    matches!(batch.resolution, payout::Resolution::Sent { .. } | payout::Resolution::NotSent { .. })
+                };
+                done_if(report.batches.iter().all(known), exit::PARTLY)
+            }
             Answer::BackupCreate(report) => done_if(report.complete, exit::PARTLY),
             Answer::BackupDrill(report) => done_if(report.passed, exit::FAILED),
             Answer::LedgerVerify(report) => done_if(report.fault.is_none(), exit::FAILED),

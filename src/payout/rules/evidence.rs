@@ -1,6 +1,6 @@
 //! What was seen of a batch in doubt, and what it proves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::coin::{Amount, Txid};
 use crate::daemon::DecodedTx;
@@ -49,7 +49,7 @@ pub enum Finding {
     Found(Vec<Txid>),
     /// Something was found, and it is not clear what it is.
     Unclear {
-        /// The transactions.
+        /// Those that carry its mark.
         txids: Vec<Txid>,
         /// What is not clear.
         why: String,
@@ -84,9 +84,13 @@ pub fn judge_look(seen: &Sightings) -> Finding {
         )),
         [] => Finding::NotThere,
         [one] if one.newer && !one.abandoned => Finding::Found(vec![one.txid]),
+        // Not the batch's: as its own they would pay it when they confirm, though somebody made them for another reason.
         several => unclear(
-            several.iter().map(|lookalike| lookalike.txid).collect(),
-            "no transaction carries its mark, and those that pay the same are abandoned, older than it, or several",
+            vec![],
+            &format!(
+                "no transaction carries its mark, and those that pay the same are abandoned, older than it, or several: {}",
+                several.iter().map(|lookalike| lookalike.txid.to_string()).collect::<Vec<_>>().join(", ")
+            ),
         ),
     }
 }
@@ -128,6 +132,12 @@ pub fn breaks(facts: &Continuity) -> Vec<String> {
         found.push(format!("the wallet lost the comments of {} of our transactions, such as {first}", facts.unmarked.len()));
     }
     found
+}
+
+/// Whether a transaction pays none of the scripts: only then does it prove, by what it spends, that nobody of them was paid.
+pub fn pays_nobody_of(asked: &[(String, Amount)], sent: &DecodedTx) -> bool {
+    let scripts: BTreeSet<&str> = asked.iter().map(|(script, _)| script.as_str()).collect();
+    !sent.outputs.iter().any(|output| scripts.contains(output.script_hex.as_str()))
 }
 
 /// Whether a transaction pays exactly what was asked, to the unit: each script once, and besides at most one output, the change.

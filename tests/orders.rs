@@ -1,0 +1,404 @@
+//! Every order and every answer survives the control socket: written as JSON and read back, each says the same, to the unit.
+//!
+//! With `arbitrary_precision` a number that goes through a buffer on its way (an internally tagged, flattened or untagged type) can be
+//! written and not be read: only a read-back shows it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use bursar::audit;
+use bursar::backup::{self, Destination};
+use bursar::coin::{Amount, BlockHash, Chain, Timestamp, Txid};
+use bursar::daemon::{BalanceSource, Balances, Tip, WalletIdentity};
+use bursar::gate::{Cause, Freeze, InForce};
+use bursar::keeper::ProcessState;
+use bursar::ledger::{self, Account, Kind};
+use bursar::payout::{self, BatchState, Resolution, State};
+use bursar::repair;
+use bursar::service::{Answer, AuditSummary, Failure, Order, StatusReport, exit};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// The largest amount: more digits than a float keeps.
+const MOST: Amount = Amount::from_base_units(i64::MAX);
+const LEAST: Amount = Amount::from_base_units(i64::MIN + 1);
+const TIME: Timestamp = Timestamp(1_800_000_000);
+
+fn txid() -> Txid {
+    Txid::from_bytes([0xab; 32])
+}
+
+fn tip() -> Tip {
+    Tip { height: u64::MAX, hash: BlockHash::from_bytes([1; 32]) }
+}
+
+fn back<T: Serialize + DeserializeOwned>(value: &T) {
+    let written = serde_json::to_string(value).unwrap();
+    let read: T = serde_json::from_str(&written).unwrap_or_else(|error| panic!("{error}: {written}"));
+    assert_eq!(serde_json::to_string(&read).unwrap(), written);
+}
+
+fn id() -> payout::PayoutId {
+    "caller's \"own\" é".parse().unwrap()
+}
+
+fn batch_id() -> payout::BatchId {
+    payout::BatchId::from_bytes([7; 16])
+}
+
+fn a_payout() -> payout::Payout {
+    payout::Payout {
+        seq: i64::MAX,
+        id: id(),
+        address: "addr".to_owned(),
+        amount: MOST,
+        state: State::InDoubt,
+        reason: Some("why".to_owned()),
+        batch: Some(batch_id()),
+        not_sent_count: u32::MAX,
+        submitted: TIME,
+    }
+}
+
+fn a_batch() -> payout::Batch {
+    payout::Batch {
+        id: batch_id(),
+        seq: u64::MAX,
+        state: BatchState::Disputed,
+        mark: "bursar:s:1:b".to_owned(),
+        node: "127.0.0.1:1".to_owned(),
+        wallet: String::new(),
+        fingerprint: Some("f".to_owned()),
+        boot_id: "boot".to_owned(),
+        tip: tip(),
+        fee_rate_per_vb: Some(u64::MAX),
+        not_sent_count: 2,
+        created: TIME,
+        doubt_since: Some(TIME),
+        doubt_reason: Some("lost".to_owned()),
+        fenced: Some(TIME),
+        outcome: None,
+    }
+}
+
+fn a_detail() -> payout::Detail {
+    let line = payout::HistoryLine { at: TIME, from: None, to: State::Queued, reason: None, batch: Some(batch_id()) };
+    let member = payout::Member { txid: txid(), raw_hex: None, matched: Some(false) };
+    payout::Detail { payout: a_payout(), history: vec![line], batch: Some(a_batch()), transactions: vec![member] }
+}
+
+fn a_flush() -> payout::FlushReport {
+    let batch = payout::BatchReport {
+        id: batch_id(),
+        state: BatchState::InDoubt,
+        txid: Some(txid()),
+        payouts: usize::MAX,
+        outputs: 1,
+        total: MOST,
+        fee: Some(LEAST),
+        vsize: Some(u64::MAX),
+        note: Some("n".to_owned()),
+    };
+    let rejected = payout::RejectedPayout { id: id(), reason: "dust".to_owned() };
+    payout::FlushReport { batches: vec![batch], rejected: vec![rejected], waiting: Some("w".to_owned()), queued: u64::MAX }
+}
+
+fn resolutions() -> payout::ResolveReport {
+    let all = [
+        Resolution::Sent { txids: vec![txid()] },
+        Resolution::NotSent { times: u32::MAX },
+        Resolution::Held,
+        Resolution::Disputed { reasons: vec!["r".to_owned()] },
+        Resolution::Waiting { waits_for: "w".to_owned() },
+    ];
+    let batch = |resolution| payout::ResolvedBatch { id: batch_id(), doubt: "d".to_owned(), resolution };
+    payout::ResolveReport { batches: all.into_iter().map(batch).collect() }
+}
+
+fn a_plan() -> payout::Plan {
+    let output =
+        payout::rules::PlannedOutput { address: "a".to_owned(), script_hex: "76".to_owned(), amount: MOST, payouts: vec![id()] };
+    let left_over = Some(payout::rules::LeftOver::Funds);
+    payout::Plan { outputs: vec![output], payouts: 1, total: MOST, left_over, planned_at: TIME, decimals: 8 }
+}
+
+fn a_posting() -> ledger::Posting {
+    ledger::Posting {
+        seq: u64::MAX,
+        event: 1,
+        time: TIME,
+        wallet: "w".to_owned(),
+        account: Account::Unexplained,
+        txid: Some(txid()),
+        vout: Some(u32::MAX),
+        category: Some("send".to_owned()),
+        block: Some(tip()),
+        amount: LEAST,
+        kind: Kind::Reversal,
+        reverses: Some(u64::MAX),
+        note: None,
+        previous: "0".repeat(64),
+        hash: "1".repeat(64),
+    }
+}
+
+fn a_sync() -> ledger::SyncReport {
+    let marks = vec!["bursar:s:2:b".to_owned()];
+    ledger::SyncReport {
+        tip: tip(),
+        posted: u64::MAX,
+        reversed: 1,
+        unknown_marks: marks,
+        limbo: vec![txid()],
+        uncredited: vec![txid()],
+    }
+}
+
+fn a_verification() -> ledger::VerifyReport {
+    let fault = ledger::Fault { seq: Some(u64::MAX), words: "changed".to_owned() };
+    ledger::VerifyReport { postings: u64::MAX, events: 1, head: "0".repeat(64), fault: Some(fault) }
+}
+
+fn an_audit() -> audit::Report {
+    let suspect = audit::Suspect {
+        txid: txid(),
+        kind: audit::SuspectKind::FoundLate,
+        ledger: Some(MOST),
+        wallet: None,
+        words: "w".to_owned(),
+    };
+    audit::Report {
+        verdict: audit::Verdict::Unexplained,
+        time: TIME,
+        tip: tip(),
+        ledger: audit::LedgerSide { balance: MOST, unconfirmed: LEAST, immature: MOST, pending: LEAST },
+        wallet: audit::WalletSide {
+            trusted: MOST,
+            immature: Some(LEAST),
+            pending: None,
+            unspent: MOST,
+            locked: MOST,
+            source: BalanceSource::Getwalletinfo,
+        },
+        difference: LEAST,
+        residue: MOST,
+        suspects: vec![suspect],
+        remarks: vec!["r".to_owned()],
+        frozen: true,
+    }
+}
+
+fn a_backup() -> backup::BackupReport {
+    let destination = Destination { directory: PathBuf::from("/b"), error: Some("full".to_owned()) };
+    backup::BackupReport {
+        archive: "a.bursar.age".to_owned(),
+        created: TIME,
+        sha256: "0".repeat(64),
+        size_bytes: u64::MAX,
+        destinations: vec![destination],
+        complete: false,
+    }
+}
+
+fn a_manifest() -> backup::Manifest {
+    let member = backup::Member { name: "wallet.dat".to_owned(), size_bytes: u64::MAX, sha256: "0".repeat(64) };
+    let wallet = WalletIdentity { name: "w".to_owned(), fingerprint: None, tx_count: u64::MAX, keypool: 1, encrypted: true };
+    backup::Manifest {
+        schema: 1,
+        bursar_version: "0".to_owned(),
+        instance: "ltc".to_owned(),
+        coin: "litecoin".to_owned(),
+        chain: Chain::Regtest,
+        created: TIME,
+        wallet,
+        wallet_format: backup::WalletFormat::Bdb,
+        tip: tip(),
+        addresses: vec![backup::OwnAddress { address: "a".to_owned(), is_mine: true }],
+        store_id: "s".to_owned(),
+        ledger: a_verification(),
+        members: vec![member],
+    }
+}
+
+fn a_drill() -> backup::DrillReport {
+    let check = backup::Check { name: "n".to_owned(), passed: true, detail: "d".to_owned() };
+    backup::DrillReport {
+        file: PathBuf::from("/b/a"),
+        sha256: "0".repeat(64),
+        started: TIME,
+        archive_created: TIME,
+        checks: vec![check],
+        passed: true,
+    }
+}
+
+fn a_repair() -> repair::RepairRecord {
+    let step = repair::StepRecord { step: repair::Step::Rescan, begun: TIME, done: Some(TIME), detail: "d".to_owned() };
+    let pending = repair::PendingRecord { txid: txid(), raw_hex: "00".to_owned(), own: true, fate: None };
+    repair::RepairRecord {
+        id: i64::MAX,
+        started: TIME,
+        folder: PathBuf::from("/r"),
+        fingerprint: Some("f".to_owned()),
+        tip_height: Some(u64::MAX),
+        finished: None,
+        agrees: Some(true),
+        steps: vec![step],
+        pending: vec![pending],
+    }
+}
+
+fn a_status() -> StatusReport {
+    let freeze = Freeze { cause: Cause::StoreWentBack, detail: "d".to_owned(), txids: vec![txid()], amount: Some(LEAST) };
+    let balances = Balances { trusted: MOST, pending: None, immature: Some(MOST), source: BalanceSource::Getinfo };
+    let last_audit = AuditSummary { time: TIME, verdict: audit::Verdict::Explained, difference: LEAST, suspects: usize::MAX };
+    StatusReport {
+        coin: "ltc".to_owned(),
+        chain: Chain::Main,
+        decimals: 8,
+        process: ProcessState::Exited { status: "exit code 1".to_owned(), last_lines: vec!["l".to_owned()] },
+        daemon_error: None,
+        tip: Some(tip()),
+        balances: Some(balances),
+        ledger_tip: Some(tip()),
+        payouts: State::ALL.map(|state| (state, u64::MAX)).into_iter().collect::<BTreeMap<_, _>>(),
+        frozen: vec![InForce { id: i64::MAX, freeze, since: TIME }],
+        last_audit: Some(last_audit),
+        last_backup: Some(TIME),
+        last_drill_passed: None,
+    }
+}
+
+#[test]
+fn every_answer_about_payouts_is_read_as_it_was_written() {
+    back(&Answer::PaySubmit(payout::Submitted { payout: a_payout(), new: true, address_checked: false }));
+    let rejected_rows = vec![payout::RejectedPayout { id: id(), reason: "r".to_owned() }];
+    let report = payout::ImportReport { queued: u64::MAX, existing: 1, rejected: 2, rejected_rows, unchecked: 3 };
+    back(&Answer::PayImport(report));
+    back(&Answer::PayList { payouts: vec![a_payout()] });
+    back(&Answer::PayShow(Box::new(a_detail())));
+    back(&Answer::PayDecided(a_payout()));
+    back(&Answer::PayPlan(a_plan()));
+    back(&Answer::PayFlush(a_flush()));
+    back(&Answer::PayResolve(resolutions()));
+}
+
+#[test]
+fn every_other_answer_is_read_as_it_was_written() {
+    back(&Answer::Status(Box::new(a_status())));
+    for state in [ProcessState::Attached, ProcessState::Stopped, ProcessState::Running { pid: u32::MAX }] {
+        back(&Answer::Daemon(state));
+    }
+    back(&Answer::LedgerSync(a_sync()));
+    back(&Answer::LedgerBalance { balances: vec![ledger::AccountBalance { account: Account::Wallet, amount: LEAST }] });
+    back(&Answer::LedgerEntries { entries: vec![a_posting()] });
+    let explained = ledger::Explained { txid: txid(), account: Account::Fee, amount: MOST, event: u64::MAX };
+    back(&Answer::LedgerExplain(explained));
+    back(&Answer::LedgerVerify(a_verification()));
+    back(&Answer::AuditRun(an_audit()));
+    back(&Answer::AuditThaw(a_status().frozen.remove(0)));
+    back(&Answer::AuditHistory { audits: vec![an_audit()] });
+    back(&Answer::BackupCreate(a_backup()));
+    let listed = backup::Listed {
+        archive: "a".to_owned(),
+        record: Some(a_backup()),
+        found_in: vec![PathBuf::from("/b")],
+        size_bytes: Some(u64::MAX),
+    };
+    back(&Answer::BackupList { archives: vec![listed] });
+    let verified = backup::VerifyReport {
+        file: PathBuf::from("/b/a"),
+        sha256: "0".repeat(64),
+        size_bytes: u64::MAX,
+        manifest: a_manifest(),
+    };
+    back(&Answer::BackupVerify(verified));
+    back(&Answer::BackupDrill(a_drill()));
+    let step = repair::PlannedStep { step: repair::Step::Copy, text: "t".to_owned() };
+    back(&Answer::RepairPlan(repair::Plan { resumes: Some(i64::MAX), steps: vec![step] }));
+    back(&Answer::RepairRun(repair::RepairReport { repair: a_repair(), audit: an_audit(), agrees: false, next: None }));
+    back(&Answer::RepairHistory { repairs: vec![a_repair()] });
+    back(&Failure::new("code", "message", exit::CONFIG).next("step"));
+}
+
+#[test]
+fn every_order_is_read_as_it_was_written() {
+    let id = || "id".to_owned();
+    let archive = || Some(PathBuf::from("/b/a"));
+    let request = payout::Request { id: id(), address: "a".to_owned(), amount: "0.00000001".to_owned() };
+    let filter = payout::Filter { state: Some(State::Held), after: Some(self::id()), limit: usize::MAX };
+    let explain = Order::LedgerExplain { txid: txid(), account: Account::Internal, reason: "r".to_owned(), who: "w".to_owned() };
+    let orders = [
+        Order::Status,
+        Order::DaemonStatus,
+        Order::DaemonStart,
+        Order::DaemonStop,
+        Order::DaemonRestart,
+        Order::PaySubmit(request),
+        Order::PayImport { format: payout::Format::JsonLines, text: "{\"amount\": 1.10}\n".to_owned() },
+        Order::PayList(filter),
+        Order::PayShow { id: id() },
+        Order::PayHold { id: id() },
+        Order::PayRelease { id: id() },
+        Order::PayCancel { id: id(), dry_run: true },
+        Order::PayFlush { dry_run: false },
+        Order::PayResolve { restarted: true },
+        Order::LedgerOpen { at: Some(u64::MAX) },
+        Order::LedgerSync,
+        Order::LedgerBalance,
+        Order::LedgerEntries { after: u64::MAX, limit: usize::MAX },
+        explain,
+        Order::LedgerVerify,
+        Order::AuditRun,
+        Order::AuditHistory { limit: usize::MAX },
+        Order::AuditThaw { id: i64::MAX, reason: "r".to_owned(), who: "w".to_owned() },
+        Order::BackupCreate,
+        Order::BackupList,
+        Order::BackupVerify { archive: archive() },
+        Order::BackupDrill { archive: None },
+        Order::RepairPlan,
+        Order::RepairRun,
+        Order::RepairHistory { limit: 1 },
+    ];
+    for order in orders {
+        back(&order);
+    }
+}
+
+#[test]
+fn the_exit_code_says_what_became_of_payouts() {
+    let flush = |change: fn(&mut payout::FlushReport)| {
+        let mut report = a_flush();
+        report.batches[0].state = BatchState::Sent;
+        (report.rejected, report.waiting) = (vec![], None);
+        change(&mut report);
+        Answer::PayFlush(report).exit_code()
+    };
+    assert_eq!(flush(|_| {}), exit::DONE);
+    assert_eq!(flush(|report| report.waiting = Some("funds".to_owned())), exit::PARTLY);
+    assert_eq!(flush(|report| report.batches[0].state = BatchState::InDoubt), exit::PARTLY);
+    assert_eq!(flush(|report| report.batches[0].state = BatchState::Disputed), exit::PARTLY);
+    assert_eq!(flush(|report| report.rejected = a_flush().rejected), exit::PARTLY);
+    let codes = resolutions()
+        .batches
+        .into_iter()
+        .map(|batch| Answer::PayResolve(payout::ResolveReport { batches: vec![batch] }).exit_code());
+    assert_eq!(codes.collect::<Vec<_>>(), [exit::DONE, exit::DONE, exit::PARTLY, exit::PARTLY, exit::PARTLY]);
+    assert_eq!(Answer::PayResolve(payout::ResolveReport::default()).exit_code(), exit::DONE);
+}
+
+#[test]
+fn an_audit_without_a_verdict_is_unknown_and_no_warning() {
+    let unreachable = || Failure::new("daemon_unreachable", "m", exit::LATER);
+    assert_eq!(Order::AuditRun.exit_code_of(&unreachable()), exit::PARTLY);
+    assert_eq!(Order::LedgerSync.exit_code_of(&unreachable()), exit::LATER);
+}
+
+#[test]
+fn where_a_transaction_stands_is_read_as_it_was_written() {
+    let block = BlockHash::from_bytes([2; 32]);
+    back(&ledger::TxState::Dead);
+    back(&ledger::TxState::Confirmed { height: u64::MAX, block });
+    back(&ledger::TxState::Immature { height: 7, block });
+}
