@@ -9,6 +9,7 @@
 mod generation;
 mod proxy;
 mod rpc;
+mod service;
 mod standin;
 mod world;
 
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 pub use generation::Generation;
 pub use proxy::{Call, Fault, FaultProxy};
 pub use rpc::{Refused, call};
+pub use service::{PATIENCE, Process, Service};
 pub use standin::getinfo_standin;
 pub use world::{BURN_ADDRESS, World};
 

@@ -312,11 +312,11 @@ impl Drop for World {
     }
 }
 
-fn raw_pid(pid: u32) -> Pid {
+pub(super) fn raw_pid(pid: u32) -> Pid {
     i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a pid")
 }
 
-fn has_ended(process: &OwnedFd, patience: Duration) -> bool {
+pub(super) fn has_ended(process: &OwnedFd, patience: Duration) -> bool {
     let Ok(patience) = Timespec::try_from(patience) else { return false };
     poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&patience)).is_ok_and(|ready| ready > 0)
 }
@@ -372,7 +372,14 @@ fn coin_table(dir: &Path, generation: Generation, rpc_port: u16, connect: Option
          [backup]
          recipients = ['{recipient}']
          identity_file = '{dir}/identity.txt'
-         directories = ['{dir}/backup-one', '{dir}/backup-two']",
+         directories = ['{dir}/backup-one', '{dir}/backup-two']
+         [schedule] # nothing runs by itself in a test that does not ask for it
+         sync = '{never}'
+         flush = '{never}'
+         audit = '{never}'
+         backup = '{never}'
+         drill = '{never}'",
+        never = "0 0 0 29 2 *",
         profile = generation.profile(),
         program = generation.program().display(),
         dir = dir.display(),

@@ -241,11 +241,8 @@ impl World {
     fn repair(&mut self) -> Result<Answer, Failure> {
         let coin = self.coin.clone();
         self.wallet = None;
-        let mut narrate = |progress: &repair::Progress| {
-            info!(step = %progress.step, moment = ?progress.moment, detail = progress.detail, "repair");
-            ControlFlow::Continue(())
-        };
-        let report = repair::run(&mut self.store, &mut self.keeper, &coin, &mut narrate, Timestamp::now())?;
+        let mut go_on = |_: &repair::Progress| ControlFlow::Continue(());
+        let report = repair::run(&mut self.store, &mut self.keeper, &coin, &mut go_on, Timestamp::now())?;
         Ok(Answer::RepairRun(report))
     }
 
