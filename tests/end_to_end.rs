@@ -77,8 +77,7 @@ struct Payee {
 fn payees(world: &World) -> BTreeMap<String, Payee> {
     let shared: Vec<String> = (0..SHARED_PAYEES).map(|_| world.outside_address()).collect();
     let payee = |number: usize| {
-        let mut address =
-            if number < SHARING { shared[number % SHARED_PAYEES].clone() } else { world.outside_address() };
+        let mut address = if number < SHARING { shared[number % SHARED_PAYEES].clone() } else { world.outside_address() };
         let id = format!("order-{number}");
         if id == BAD {
             let last = if address.ends_with('q') { 'p' } else { 'q' };

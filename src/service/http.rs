@@ -1,6 +1,7 @@
 //! The service's sockets: the control socket that takes orders, and the port with `/metrics` and `/healthz`.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
@@ -40,25 +41,36 @@ impl Listeners {
     }
 }
 
-/// Opens the control socket and, where configured, the HTTP port.
+/// Opens the HTTP port, where configured, and the control socket: in that order, because only the port may be somebody else's.
 pub(super) async fn listen(coin: &CoinSettings, jobs: Sender<Job>, metrics: Metrics) -> Result<Listeners, Failure> {
+    let mut tasks = Vec::new();
+    if let Some(address) = coin.http_listen {
+        let listener = bind_http(address).await?;
+        let pages = Router::new().route("/metrics", get(show_metrics)).route("/healthz", get(health)).with_state(metrics);
+        tasks.push(serve(async move { axum::serve(listener, pages).await }));
+    }
     let socket = coin.control_socket();
     let control = bind_control(&socket)?;
     let orders = Router::new().route("/v1/orders", post(order)).layer(DefaultBodyLimit::max(MAX_ORDER_BYTES)).with_state(jobs);
-    let mut tasks = vec![tokio::spawn(async move {
-        let _ = axum::serve(control, orders).await;
-    })];
-    if let Some(address) = coin.http_listen {
-        let listener = TcpListener::bind(address).await.map_err(|error| {
-            Failure::new("http_listen", format!("http.listen: cannot listen on {address}: {error}"), exit::FAILED)
-                .next("another program has the port: choose another in http.listen")
-        })?;
-        let pages = Router::new().route("/metrics", get(show_metrics)).route("/healthz", get(health)).with_state(metrics);
-        tasks.push(tokio::spawn(async move {
-            let _ = axum::serve(listener, pages).await;
-        }));
-    }
+    tasks.push(serve(async move { axum::serve(control, orders).await }));
     Ok(Listeners { tasks, socket })
+}
+
+fn serve(server: impl Future<Output = std::io::Result<()>> + Send + 'static) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let _ = server.await;
+    })
+}
+
+async fn bind_http(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Failure::new(
+            "http_listen",
+            format!("http.listen: cannot listen on {address}: {error}; nothing was started"),
+            exit::FAILED,
+        )
+        .next("if another program has the port, choose another in http.listen")
+    })
 }
 
 /// Binds the control socket. The store's lock, which we hold, proves that no other service of this coin runs, so what is left of an

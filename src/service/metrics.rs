@@ -139,6 +139,11 @@ impl Metrics {
         Ok(())
     }
 
+    /// Whether the daemon answers now.
+    pub(super) fn daemon_answers(&self, answers: bool) {
+        self.series.daemon_up.set(i64::from(answers));
+    }
+
     /// A daemon that ended without an order is started again.
     pub(super) fn daemon_restarted(&self) {
         self.series.daemon_restarts.inc();
@@ -169,7 +174,6 @@ impl Metrics {
 
     fn show(&self, status: &StatusReport) {
         let series = &self.series;
-        series.daemon_up.set(i64::from(status.daemon_error.is_none()));
         let height = |tip: &Option<crate::daemon::Tip>| tip.map_or(0, |tip| tip.height.cast_signed());
         series.tip_height.set(height(&status.tip));
         series.ledger_height.set(height(&status.ledger_tip));

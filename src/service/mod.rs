@@ -7,6 +7,7 @@ mod failure;
 mod http;
 mod metrics;
 mod order;
+mod pulse;
 mod run;
 mod schedule;
 mod world;

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use super::metrics::Metrics;
-use super::{Answer, Failure, Order, World, exit, http, schedule};
+use super::{Answer, Failure, Order, World, exit, http, pulse, schedule};
 use crate::keeper::ProcessState;
 
 /// How often an idle service looks after its daemon.
@@ -49,7 +49,7 @@ async fn serve(world: World) -> Result<(), Failure> {
     let mut scheduler = schedule::start(&coin.schedule, jobs.clone()).await?;
     let (ended, mut end) = oneshot::channel();
     let worker = thread::spawn(move || {
-        let outcome = Worker { world, queue, metrics, restart: None }.work();
+        let outcome = Worker { world, queue, metrics, restarts: Restarts::default() }.work();
         let _ = ended.send(());
         outcome
     });
@@ -70,10 +70,26 @@ async fn serve(world: World) -> Result<(), Failure> {
     }
 }
 
-/// When a crashed daemon is started again.
-struct Restart {
-    due: Instant,
+/// When a daemon that ended unasked is started again: the pause doubles, until one has run for longer than the longest.
+#[derive(Default)]
+struct Restarts {
+    /// The next one; none: none is planned.
+    due: Option<Instant>,
     pause: Duration,
+    last: Option<Instant>,
+}
+
+impl Restarts {
+    fn plan(&mut self, now: Instant) {
+        let was_long_ago = self.last.is_none_or(|last| now.duration_since(last) > LONGEST_PAUSE);
+        self.pause = if was_long_ago { FIRST_PAUSE } else { (self.pause * 2).min(LONGEST_PAUSE) };
+        self.due = Some(now + self.pause);
+    }
+
+    fn tried(&mut self, now: Instant) {
+        self.due = None;
+        self.last = Some(now);
+    }
 }
 
 /// The one thread that owns the store and the daemon.
@@ -81,11 +97,12 @@ struct Worker {
     world: World,
     queue: Receiver<Job>,
     metrics: Metrics,
-    restart: Option<Restart>,
+    restarts: Restarts,
 }
 
 impl Worker {
     fn work(mut self) -> Result<(), Failure> {
+        let pulse = pulse::start(self.world.coin(), self.metrics.clone());
         self.world.start()?;
         self.carry_out(&Order::LedgerSync);
         loop {
@@ -104,6 +121,8 @@ impl Worker {
             }
             self.watch();
         }
+        // Whoever comes too late is told at once: the daemon may take minutes to stop.
+        drop((self.queue, pulse));
         self.world.stop()
     }
 
@@ -116,28 +135,34 @@ impl Worker {
         self.metrics.observe(order, &answer, &mut self.world);
     }
 
-    /// Starts a daemon that ended without an order, after a pause that doubles with each failure.
+    /// Starts a daemon that ended without an order, after a pause.
     fn watch(&mut self) {
         let ProcessState::Exited { status, last_lines } = self.world.process() else {
+            self.restarts.due = None;
             return;
         };
-        let restart = self.restart.get_or_insert_with(|| {
-            error!(status, ?last_lines, "the daemon ended without an order");
-            Restart { due: Instant::now() + FIRST_PAUSE, pause: FIRST_PAUSE }
-        });
-        if Instant::now() < restart.due {
-            return;
-        }
-        self.metrics.daemon_restarted();
-        match self.world.start() {
-            Ok(()) => {
-                self.restart = None;
-                self.carry_out(&Order::LedgerSync);
+        let now = Instant::now();
+        match self.restarts.due {
+            None => {
+                error!(status, ?last_lines, "the daemon ended without an order");
+                self.restarts.plan(now);
             }
+            Some(due) if due <= now => self.restart(),
+            Some(_) => {}
+        }
+    }
+
+    fn restart(&mut self) {
+        self.metrics.daemon_restarted();
+        let started = self.world.start();
+        let now = Instant::now();
+        self.restarts.tried(now);
+        match started {
+            Ok(()) => self.carry_out(&Order::LedgerSync),
             Err(failure) => {
-                restart.pause = (restart.pause * 2).min(LONGEST_PAUSE);
-                restart.due = Instant::now() + restart.pause;
-                error!(code = failure.code, pause_s = restart.pause.as_secs(), "the daemon did not start: {}", failure.message);
+                self.restarts.plan(now);
+                let pause_s = self.restarts.pause.as_secs();
+                error!(code = failure.code, pause_s, "the daemon did not start: {}", failure.message);
             }
         }
     }
@@ -149,4 +174,28 @@ pub(super) async fn place(jobs: Sender<Job>, order: Order) -> Result<Answer, Fai
     let (reply, answer) = oneshot::channel();
     jobs.send(Job::Placed(order, reply)).map_err(|_| stopping())?;
     answer.await.map_err(|_| stopping())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_daemon_that_keeps_crashing_is_started_ever_more_rarely() {
+        let mut restarts = Restarts::default();
+        let mut now = Instant::now();
+        let mut pauses = Vec::new();
+        for _ in 0..11 {
+            restarts.plan(now);
+            assert_eq!(restarts.due, Some(now + restarts.pause));
+            pauses.push(restarts.pause.as_secs());
+            now += restarts.pause;
+            restarts.tried(now);
+            assert_eq!(restarts.due, None);
+        }
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+        now += LONGEST_PAUSE + Duration::from_secs(1);
+        restarts.plan(now);
+        assert_eq!(restarts.pause, FIRST_PAUSE, "it ran for long");
+    }
 }

@@ -11,8 +11,8 @@ use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde_json::Value;
 
 use super::rpc;
-use super::world::{World, has_ended, raw_pid};
 use super::wait_for;
+use super::world::{World, has_ended, raw_pid};
 
 /// A service starts or ends within this, its daemon included.
 pub const PATIENCE: Duration = Duration::from_secs(90);

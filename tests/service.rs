@@ -1,0 +1,272 @@
+//! `bursar run`: what it serves, what it takes orders from, what it does by itself, and how it ends.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use bursar::store::{Store, StoreError};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use support::{Fault, Generation, PATIENCE, Service, World, free_port, wait_for};
+
+/// Every metric that is promised, without the labels.
+const METRICS: &[&str] = &[
+    "bursar_audit_discrepancy_base_units",
+    "bursar_audit_last_agreed_timestamp_seconds",
+    "bursar_audit_last_run_timestamp_seconds",
+    "bursar_audit_suspect_transactions",
+    "bursar_backup_last_success_timestamp_seconds",
+    "bursar_build_info",
+    "bursar_daemon_restarts_total",
+    "bursar_daemon_up",
+    "bursar_ledger_fees_coins",
+    "bursar_ledger_height",
+    "bursar_ledger_last_sync_timestamp_seconds",
+    "bursar_orders_failed_total",
+    "bursar_payouts",
+    "bursar_payouts_frozen",
+    "bursar_restore_drill_last_success_timestamp_seconds",
+    "bursar_tip_height",
+    "bursar_wallet_balance_coins",
+];
+
+fn world_with_http(generation: Generation, changes: &[(&str, &str)]) -> World {
+    let listen = format!("\"127.0.0.1:{}\"", free_port());
+    World::with(generation, &[&[("http.listen", listen.as_str())], changes].concat())
+}
+
+fn healthz(service: &Service<'_>, expected: u16) {
+    wait_for(PATIENCE, &format!("/healthz answers {expected}"), || (service.get("/healthz").0 == expected).then_some(()));
+}
+
+/// The value of a metric that has one series.
+fn metric(service: &Service<'_>, name: &str) -> String {
+    let (status, page) = service.get("/metrics");
+    assert_eq!(status, 200, "{page}");
+    let of_name = |line: &&str| line.starts_with(name) && line[name.len()..].starts_with('{');
+    let mut lines = page.lines().filter(of_name);
+    let value = lines.next().and_then(|line| line.rsplit_once(' ')).unwrap_or_else(|| panic!("no {name} in:\n{page}"));
+    assert_eq!(lines.next(), None, "{name} has one series");
+    value.1.to_owned()
+}
+
+fn fund(world: &World) {
+    world.fund(&["2", "3.5"]);
+    world.done(&["ledger", "sync"]);
+}
+
+fn submit(world: &World, id: &str) {
+    world.done(&["pay", "submit", "--id", id, "--address", &world.outside_address(), "--amount", "0.25"]);
+}
+
+fn state_of(world: &World, id: &str) -> Value {
+    world.done(&["pay", "show", id])["payout"]["state"].clone()
+}
+
+#[test]
+fn metrics_are_what_prometheus_wants_and_what_we_promise() {
+    let world = world_with_http(Generation::Litecoin021, &[]);
+    let service = Service::start(&world);
+    fund(&world);
+    submit(&world, "one");
+    world.done(&["pay", "flush"]);
+    world.order(&["ledger", "explain", &"0".repeat(64), "--as", "fee", "--reason", "an order that fails"]);
+    world.done(&["audit", "run"]);
+    healthz(&service, 200);
+    let (_, page) = service.get("/metrics");
+    check_by_promtool(&page);
+
+    let series = || page.lines().filter(|line| !line.starts_with('#'));
+    let names: BTreeSet<&str> = series().map(|line| line.split('{').next().unwrap()).collect();
+    assert_eq!(names, METRICS.iter().copied().collect());
+    for line in series() {
+        assert!(line.contains("coin=\"coin\"") && line.contains("network=\"regtest\""), "{line}");
+        let longest = line.split(|c: char| !c.is_ascii_alphanumeric()).map(str::len).max();
+        assert!(longest < Some(26), "an address or a txid is no label: {line}");
+    }
+    let balance = world.rpc("getbalance", json!([])).to_string();
+    let trusted = series().find(|line| line.contains("bucket=\"trusted\"")).unwrap().rsplit_once(' ').unwrap().1;
+    assert_eq!(trusted.parse::<f64>().unwrap(), balance.parse::<f64>().unwrap());
+    assert_eq!(metric(&service, "bursar_audit_discrepancy_base_units"), "0");
+    assert_eq!(metric(&service, "bursar_orders_failed_total"), "1");
+    assert_eq!(metric(&service, "bursar_tip_height"), world.node_rpc("getblockcount", json!([])).to_string());
+}
+
+fn check_by_promtool(page: &str) {
+    let promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut promtool = promtool.expect("promtool is missing: apt-get install prometheus, or run scripts/test");
+    promtool.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    let words = [output.stdout, output.stderr].concat();
+    let words = String::from_utf8_lossy(&words);
+    assert!(output.status.success() && words.is_empty(), "promtool says: {words}\n{page}");
+}
+
+#[test]
+fn health_follows_the_daemon() {
+    let world = world_with_http(Generation::Litecoin021, &[]);
+    let service = Service::start(&world);
+    healthz(&service, 200);
+    assert_eq!(metric(&service, "bursar_daemon_up"), "1");
+
+    let daemon = world.daemon_process();
+    daemon.signal(Signal::STOP);
+    healthz(&service, 503);
+    assert_eq!(metric(&service, "bursar_daemon_up"), "0");
+    daemon.signal(Signal::CONT);
+    healthz(&service, 200);
+
+    world.done(&["daemon", "stop"]);
+    assert!(daemon.has_ended());
+    healthz(&service, 503);
+    let (refusal, code) = world.order(&["pay", "flush"]);
+    assert_eq!((code, &refusal["error"]["code"]), (75, &json!("daemon_unreachable")), "{refusal}");
+    world.done(&["daemon", "start"]);
+    healthz(&service, 200);
+    assert_eq!(metric(&service, "bursar_daemon_restarts_total"), "0", "what is ordered is no restart");
+}
+
+#[test]
+fn a_daemon_that_was_killed_is_started_again() {
+    for generation in Generation::ALL {
+        let world = world_with_http(generation, &[]);
+        let service = Service::start(&world);
+        fund(&world);
+        // A daemon that is killed forgets the blocks that it had only in memory; here, nobody would bring them back.
+        world.done(&["daemon", "restart"]);
+        let first = world.daemon_pid();
+        world.kill_daemon();
+        wait_for(PATIENCE, "another daemon runs", || world.daemon_pid().filter(|pid| Some(*pid) != first));
+        healthz(&service, 200);
+        assert_eq!(metric(&service, "bursar_daemon_restarts_total"), "1", "{generation:?}");
+        submit(&world, "one");
+        let report = world.done(&["pay", "flush"]);
+        assert_eq!(report["batches"][0]["state"], "sent", "{generation:?}: {report}");
+        assert_eq!(service.stop().code(), Some(0));
+    }
+}
+
+#[test]
+fn orders_go_through_the_service_while_it_runs() {
+    let world = World::new(Generation::Litecoin021);
+    let service = Service::start(&world);
+    let socket = world.coin().control_socket();
+    assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(matches!(Store::open(&world.coin().service_dir()), Err(StoreError::Held(_))));
+    submit(&world, "through the socket");
+    assert_eq!(state_of(&world, "through the socket"), "queued");
+
+    let hidden = socket.with_extension("hidden");
+    fs::rename(&socket, &hidden).unwrap();
+    let (refusal, code) = world.order(&["pay", "hold", "through the socket"]);
+    assert_eq!((code, &refusal["error"]["code"]), (11, &json!("store_held")), "{refusal}");
+    fs::rename(&hidden, &socket).unwrap();
+    assert_eq!(state_of(&world, "through the socket"), "queued");
+
+    assert_eq!(service.stop().code(), Some(0));
+    assert!(!socket.exists());
+    assert_eq!(state_of(&world, "through the socket"), "queued", "without a service, the command opens the store itself");
+}
+
+#[test]
+fn a_second_service_of_one_coin_is_refused() {
+    let world = World::new(Generation::Litecoin021);
+    let service = Service::start(&world);
+    let mut second = Service::spawn(&world);
+    assert_eq!(second.ended().code(), Some(11), "{}", second.log());
+    assert!(second.log().contains("another bursar process holds this store"), "{}", second.log());
+    world.done(&["ledger", "sync"]);
+    assert_eq!(service.stop().code(), Some(0));
+}
+
+#[test]
+fn a_service_that_was_killed_leaves_nothing_that_hinders_the_next() {
+    let world = World::new(Generation::Litecoin021);
+    let mut killed = Service::start(&world);
+    let daemon = world.daemon_process();
+    submit(&world, "one");
+    killed.signal(Signal::KILL);
+    killed.ended();
+    assert!(world.coin().control_socket().exists(), "what is left of it");
+    assert_eq!(state_of(&world, "one"), "queued");
+    let service = Service::start(&world);
+    assert!(!daemon.has_ended(), "the next one takes over the daemon that runs");
+    assert_eq!(state_of(&world, "one"), "queued");
+    assert_eq!(service.stop().code(), Some(0));
+    assert!(daemon.has_ended());
+}
+
+#[test]
+fn sigterm_finishes_the_order_that_is_under_way() {
+    let world = World::behind_proxy(Generation::Litecoin021);
+    let service = Service::start(&world);
+    fund(&world);
+    submit(&world, "one");
+    let daemon = world.daemon_process();
+    let proxy = world.proxy.as_ref().unwrap();
+    proxy.once("sendmany", Fault::DelayReply(Duration::from_secs(3)));
+    let flush = placed(&world, &["pay", "flush"]);
+    wait_for(PATIENCE, "the daemon is told to send", || (proxy.forwarded("sendmany") == 1).then_some(()));
+    assert_eq!(service.stop().code(), Some(0));
+    assert!(daemon.has_ended());
+    let flushed = flush.wait_with_output().unwrap();
+    let report: Value = serde_json::from_slice(&flushed.stdout).unwrap();
+    assert_eq!((flushed.status.code(), &report["batches"][0]["state"]), (Some(0), &json!("sent")), "{report}");
+    assert_eq!(state_of(&world, "one"), "sent");
+}
+
+fn placed(world: &World, args: &[&str]) -> Child {
+    let mut command = world.bursar_command(&[&["--output", "json"], args].concat());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+#[test]
+fn a_taken_http_port_is_told_before_a_daemon_is_started() {
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = holder.local_addr().unwrap().to_string();
+    let world = World::with(Generation::Litecoin021, &[("http.listen", &format!("\"{address}\""))]);
+    let (refusal, code) = world.order(&["run"]);
+    assert_eq!((code, &refusal["error"]["code"]), (1, &json!("http_listen")), "{refusal}");
+    let message = refusal["error"]["message"].as_str().unwrap();
+    assert!(message.contains("http.listen") && message.contains(&address), "{message}");
+    assert_eq!(world.daemon_pid(), None);
+    assert!(!world.coin().chain_dir().exists(), "no daemon was ever started");
+    assert!(!world.coin().control_socket().exists(), "no socket is left behind");
+}
+
+#[test]
+fn the_schedule_syncs_pays_audits_and_backs_up_by_itself() {
+    let each_second = "\"* * * * * *\"";
+    let jobs = ["schedule.sync", "schedule.flush", "schedule.audit", "schedule.backup", "schedule.drill"];
+    let world = World::with(Generation::Litecoin021, &jobs.map(|job| (job, each_second)));
+    world.make_backup_places();
+    let service = Service::start(&world);
+    world.fund(&["2", "3.5"]);
+    submit(&world, "one");
+    wait_for(PATIENCE, "the flush", || (state_of(&world, "one") == "sent").then_some(()));
+    world.mine(world.coin().final_depth);
+    wait_for(PATIENCE, "the sync", || (state_of(&world, "one") == "final").then_some(()));
+    let height = world.node_rpc("getblockcount", json!([]));
+    wait_for(PATIENCE, "an audit of the present", || {
+        let audits = world.done(&["audit", "history"]);
+        let newest = &audits["audits"][0];
+        (newest["verdict"] == "agrees" && newest["tip"]["height"] == height).then_some(())
+    });
+    wait_for(PATIENCE, "backup and drill", || {
+        let status = world.done(&["status"]);
+        (!status["last_backup"].is_null() && !status["last_drill_passed"].is_null()).then_some(())
+    });
+    assert_eq!(service.stop().code(), Some(0));
+}
