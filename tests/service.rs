@@ -211,7 +211,7 @@ fn a_service_that_was_killed_leaves_nothing_that_hinders_the_next() {
 #[test]
 fn sigterm_finishes_the_order_that_is_under_way() {
     let world = World::behind_proxy(Generation::Litecoin021);
-    let service = Service::start(&world);
+    let mut service = Service::start(&world);
     fund(&world);
     submit(&world, "one");
     let daemon = world.daemon_process();
@@ -219,7 +219,11 @@ fn sigterm_finishes_the_order_that_is_under_way() {
     proxy.once("sendmany", Fault::DelayReply(Duration::from_secs(3)));
     let flush = placed(&world, &["pay", "flush"]);
     wait_for(PATIENCE, "the daemon is told to send", || (proxy.forwarded("sendmany") == 1).then_some(()));
-    assert_eq!(service.stop().code(), Some(0));
+    service.signal(Signal::TERM);
+    wait_for(PATIENCE, "the service takes note", || service.log().contains("SIGTERM").then_some(()));
+    let (refusal, code) = world.order(&["pay", "hold", "one"]);
+    assert_eq!((code, &refusal["error"]["code"]), (75, &json!("stopping")), "what comes later is refused: {refusal}");
+    assert_eq!(service.ended().code(), Some(0));
     assert!(daemon.has_ended());
     let flushed = flush.wait_with_output().unwrap();
     let report: Value = serde_json::from_slice(&flushed.stdout).unwrap();
@@ -230,6 +234,41 @@ fn sigterm_finishes_the_order_that_is_under_way() {
 fn placed(world: &World, args: &[&str]) -> Child {
     let mut command = world.bursar_command(&[&["--output", "json"], args].concat());
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+#[test]
+fn an_attached_daemon_is_served_but_never_started_nor_stopped() {
+    let kept = World::new(Generation::Litecoin021);
+    let mut keeper = kept.start_daemon();
+    let daemon = kept.daemon_process();
+    let world = world_with_http(
+        Generation::Litecoin021,
+        &[
+            ("daemon.mode", "\"attach\""),
+            ("daemon.rpc_connect", &format!("\"{}\"", kept.coin().daemon.rpc_connect)),
+            ("daemon.rpc_credentials_file", &format!("\"{}\"", kept.coin().credentials_file().display())),
+        ],
+    );
+    let service = Service::start(&world);
+    kept.fund(&["2"]);
+    world.done(&["pay", "submit", "--id", "one", "--address", &kept.outside_address(), "--amount", "0.25"]);
+    assert_eq!(world.done(&["pay", "flush"])["batches"][0]["state"], "sent");
+    world.done(&["audit", "run"]);
+    healthz(&service, 200);
+    for order in ["start", "stop", "restart"] {
+        let (refusal, code) = world.order(&["daemon", order]);
+        assert_eq!((code, &refusal["error"]["code"]), (1, &json!("attached")), "{refusal}");
+    }
+    assert!(!daemon.has_ended());
+
+    keeper.stop().unwrap();
+    healthz(&service, 503);
+    keeper.start(&[]).unwrap();
+    healthz(&service, 200);
+    world.done(&["ledger", "sync"]);
+    let restarted = kept.daemon_process();
+    assert_eq!(service.stop().code(), Some(0));
+    assert!(!restarted.has_ended());
 }
 
 #[test]

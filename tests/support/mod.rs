@@ -5,6 +5,7 @@
 //! a deadline, and a world stops exactly the daemon that it started.
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "each test uses another part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![allow(clippy::print_stderr, reason = "a failed test shows what the service said")]
 
 mod generation;
 mod proxy;

@@ -12,6 +12,7 @@ use crate::coin::Timestamp;
 use crate::config::CoinSettings;
 use crate::daemon::{RpcError, RpcWallet, Wallet};
 use crate::gate;
+use crate::keeper::KeeperError;
 use crate::ledger;
 use crate::payout::{self, BatchState, Observer, PayoutId, PersonsWord, Step};
 use crate::repair;
@@ -56,9 +57,9 @@ impl World {
         match order {
             Order::Status => Ok(Answer::Status(Box::new(self.status()?))),
             Order::DaemonStatus => Ok(Answer::Daemon(self.process())),
-            Order::DaemonStart => self.start().map(|()| Answer::Daemon(self.process())),
-            Order::DaemonStop => self.stop().map(|()| Answer::Daemon(self.process())),
-            Order::DaemonRestart => self.stop().and_then(|()| self.start()).map(|()| Answer::Daemon(self.process())),
+            Order::DaemonStart => self.daemon("start", World::start),
+            Order::DaemonStop => self.daemon("stop", World::stop),
+            Order::DaemonRestart => self.daemon("restart", |world| world.stop().and_then(|()| world.start())),
             Order::PaySubmit(request) => self.submit(request),
             Order::PayImport { format, text } => self.import(*format, text),
             Order::PayList(filter) => Ok(Answer::PayList { payouts: payout::list(&mut self.store, filter)? }),
@@ -86,6 +87,19 @@ impl World {
             Order::RepairRun => self.repair(),
             Order::RepairHistory { limit } => Ok(Answer::RepairHistory { repairs: self.read(|tx| repair::history(tx, *limit))? }),
         }
+    }
+
+    /// An order to the daemon process: refused when it is somebody else's, so that nobody believes it was carried out.
+    fn daemon(
+        &mut self,
+        name: &'static str,
+        carry_out: impl FnOnce(&mut World) -> Result<(), Failure>,
+    ) -> Result<Answer, Failure> {
+        if !self.keeper.is_kept() {
+            return Err(KeeperError::Attached(name).into());
+        }
+        carry_out(self)?;
+        Ok(Answer::Daemon(self.process()))
     }
 
     /// Runs a capability on store and wallet, connecting to the wallet first.
