@@ -181,6 +181,42 @@ fn orders_go_through_the_service_while_it_runs() {
 }
 
 #[test]
+fn a_dry_run_says_what_a_flush_would_do() {
+    let world = World::new(Generation::Litecoin021);
+    let _service = Service::start(&world);
+    let idle = world.done(&["pay", "flush", "--dry-run"]);
+    assert_eq!((&idle["queued"], &idle["waiting"]), (&json!(0), &Value::Null), "{idle}");
+    assert_eq!(world.done(&["pay", "flush"]), idle);
+    submit(&world, "one");
+    let poor = world.done(&["pay", "flush", "--dry-run"]);
+    assert!(poor["waiting"].as_str().unwrap().contains("the wallet can spend 0.00000000"), "{poor}");
+    assert_eq!(world.done(&["pay", "flush"]), poor);
+    fund(&world);
+    let plan = world.done(&["pay", "flush", "--dry-run"]);
+    assert_eq!(plan["outputs"][0]["payouts"], json!(["one"]), "{plan}");
+    assert_eq!(state_of(&world, "one"), "queued", "nothing was sent");
+}
+
+#[test]
+fn a_batch_in_doubt_refuses_the_next_and_a_sync_resolves_it() {
+    let world = World::behind_proxy(Generation::Litecoin021);
+    let _service = Service::start(&world);
+    fund(&world);
+    submit(&world, "one");
+    let proxy = world.proxy.as_ref().unwrap();
+    proxy.once("sendmany", Fault::DropReply);
+    let report = world.done(&["pay", "flush"]);
+    assert_eq!(report["batches"][0]["state"], "in_doubt", "{report}");
+    submit(&world, "two");
+    let (refusal, code) = world.order(&["pay", "flush"]);
+    assert_eq!((code, &refusal["error"]["code"]), (10, &json!("in_doubt")), "{refusal}");
+    world.done(&["ledger", "sync"]);
+    assert_eq!(state_of(&world, "one"), "sent");
+    world.done(&["pay", "flush"]);
+    assert_eq!((state_of(&world, "two"), proxy.forwarded("sendmany")), (json!("sent"), 2));
+}
+
+#[test]
 fn a_second_service_of_one_coin_is_refused() {
     let world = World::new(Generation::Litecoin021);
     let service = Service::start(&world);

@@ -9,6 +9,7 @@ use crate::daemon::RpcError;
 use crate::keeper::KeeperError;
 use crate::ledger::LedgerError;
 use crate::payout::PayoutError;
+use crate::payout::rules::Refusal;
 use crate::repair::RepairError;
 use crate::store::StoreError;
 
@@ -167,8 +168,12 @@ impl From<PayoutError> for Failure {
             PayoutError::Ledger(error) => error.into(),
             PayoutError::Rpc(error) => error.into(),
             PayoutError::Keeper(error) => error.into(),
-            PayoutError::Refused(crate::payout::rules::Refusal::Frozen(_)) => Failure::new("frozen", error, exit::FROZEN)
+            PayoutError::Refused(Refusal::Frozen(_)) => Failure::new("frozen", error, exit::FROZEN)
                 .next("`bursar status` says why; `bursar audit run` thaws when all is well"),
+            PayoutError::Refused(Refusal::InDoubt(_)) => {
+                Failure::new("in_doubt", error, exit::FROZEN).next("`bursar pay resolve`")
+            }
+            PayoutError::Refused(Refusal::StoreWentBack(_)) => Failure::new("store_went_back", error, exit::FROZEN),
             _ => Failure::new("payout", error, exit::FAILED),
         }
     }

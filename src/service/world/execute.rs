@@ -14,7 +14,8 @@ use crate::daemon::{RpcError, RpcWallet, Wallet};
 use crate::gate;
 use crate::keeper::KeeperError;
 use crate::ledger;
-use crate::payout::{self, BatchState, Observer, PayoutId, PersonsWord, Step};
+use crate::payout::rules::Refusal;
+use crate::payout::{self, BatchState, FlushReport, Observer, PayoutError, PayoutId, PersonsWord, State, Step};
 use crate::repair;
 use crate::service::{Answer, Failure, Order, exit};
 use crate::store::Store;
@@ -38,6 +39,18 @@ fn connect(coin: &CoinSettings) -> Result<RpcWallet, RpcError> {
 /// The same for a capability that connects by itself, after each restart of the daemon.
 fn connect_boxed(coin: &CoinSettings) -> Result<Box<dyn Wallet>, RpcError> {
     Ok(Box::new(connect(coin)?))
+}
+
+/// What a flush would do now: its plan or, where it would rightly send nothing, its report.
+fn preview(store: &mut Store, wallet: &dyn Wallet, coin: &CoinSettings, now: Timestamp) -> Result<Answer, PayoutError> {
+    let waiting = match payout::preview(store, wallet, coin, now) {
+        Ok(plan) => return Ok(Answer::PayPlan(plan)),
+        Err(PayoutError::Refused(Refusal::NothingQueued)) => None,
+        Err(PayoutError::Refused(refusal @ Refusal::FundsTooLow { .. })) => Some(refusal.to_string()),
+        Err(error) => return Err(error),
+    };
+    let queued = payout::totals(store)?.get(&State::Queued).map_or(0, |(count, _)| *count);
+    Ok(Answer::PayFlush(FlushReport { waiting, queued, ..FlushReport::default() }))
 }
 
 impl World {
@@ -67,7 +80,7 @@ impl World {
             Order::PayHold { id } => self.decide(id, PersonsWord::Hold),
             Order::PayRelease { id } => self.decide(id, PersonsWord::Release),
             Order::PayCancel { id, dry_run } => self.cancel(id, *dry_run),
-            Order::PayFlush { dry_run: true } => Ok(Answer::PayPlan(self.with_wallet(payout::preview)?)),
+            Order::PayFlush { dry_run: true } => self.with_wallet(preview),
             Order::PayFlush { dry_run: false } => self.flush(),
             Order::PayResolve { restarted } => self.resolve(*restarted),
             Order::LedgerOpen { .. }
