@@ -40,7 +40,7 @@ pub fn main() -> ExitCode {
 
 /// Logs go to stderr: everything worth knowing for the service, warnings for the rest; `RUST_LOG` overrides. The journal stamps lines itself.
 fn log_to_stderr(service: bool) {
-    let default = if service { "info" } else { "warn" };
+    let default = if service { "info,tokio_cron_scheduler=warn" } else { "warn" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
     let builder = builder.with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());

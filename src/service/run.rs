@@ -42,10 +42,11 @@ async fn serve(world: World) -> Result<(), Failure> {
     let coin = world.coin().clone();
     let metrics = Metrics::new(&coin)?;
     let (jobs, queue) = channel();
-    // Listening comes first: a port that is taken must be known before a daemon is started.
-    let listeners = http::listen(&coin, jobs.clone(), metrics.clone()).await?;
+    // Whoever finds the socket may send a signal, so signals come before it.
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| Failure::new("signals", error, exit::FAILED))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| Failure::new("signals", error, exit::FAILED))?;
+    // Listening comes before the daemon: a port that is taken must be known before a daemon is started.
+    let listeners = http::listen(&coin, jobs.clone(), metrics.clone()).await?;
     let mut scheduler = schedule::start(&coin.schedule, jobs.clone()).await?;
     let (ended, mut end) = oneshot::channel();
     let worker = thread::spawn(move || {

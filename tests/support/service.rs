@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::Duration;
@@ -28,6 +29,11 @@ impl<'a> Service<'a> {
     /// Starts it and waits until its daemon and its wallet answer.
     pub fn start(world: &'a World) -> Service<'a> {
         let mut service = Service::spawn(world);
+        // Without this, a command would open the store itself, before the service does.
+        wait_for(PATIENCE, "the service listens", || {
+            service.refuse_end();
+            UnixStream::connect(world.coin().control_socket()).ok()
+        });
         wait_for(PATIENCE, "the service answers", || {
             service.refuse_end();
             let (status, code) = world.order(&["status"]);
