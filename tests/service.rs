@@ -188,9 +188,10 @@ fn a_dry_run_says_what_a_flush_would_do() {
     assert_eq!((&idle["queued"], &idle["waiting"]), (&json!(0), &Value::Null), "{idle}");
     assert_eq!(world.done(&["pay", "flush"]), idle);
     submit(&world, "one");
-    let poor = world.done(&["pay", "flush", "--dry-run"]);
+    let (poor, code) = world.order(&["pay", "flush", "--dry-run"]);
     assert!(poor["waiting"].as_str().unwrap().contains("the wallet can spend 0.00000000"), "{poor}");
-    assert_eq!(world.done(&["pay", "flush"]), poor);
+    assert_eq!(code, 3, "partly done: {poor}");
+    assert_eq!(world.order(&["pay", "flush"]), (poor, code));
     fund(&world);
     let plan = world.done(&["pay", "flush", "--dry-run"]);
     assert_eq!(plan["outputs"][0]["payouts"], json!(["one"]), "{plan}");
@@ -205,8 +206,8 @@ fn a_batch_in_doubt_refuses_the_next_and_a_sync_resolves_it() {
     submit(&world, "one");
     let proxy = world.proxy.as_ref().unwrap();
     proxy.once("sendmany", Fault::DropReply);
-    let report = world.done(&["pay", "flush"]);
-    assert_eq!(report["batches"][0]["state"], "in_doubt", "{report}");
+    let (report, code) = world.order(&["pay", "flush"]);
+    assert_eq!((code, &report["batches"][0]["state"]), (3, &json!("in_doubt")), "{report}");
     submit(&world, "two");
     let (refusal, code) = world.order(&["pay", "flush"]);
     assert_eq!((code, &refusal["error"]["code"]), (10, &json!("in_doubt")), "{refusal}");

@@ -58,11 +58,6 @@ impl Failure {
     pub fn next(self, step: &str) -> Failure {
         Failure { next: Some(step.to_owned()), ..self }
     }
-
-    /// The same of an audit that came to no verdict: to a script, "failed" would mean "explained".
-    pub(super) fn without_verdict(self) -> Failure {
-        if self.exit == exit::FAILED { Failure { exit: exit::PARTLY, ..self } } else { self }
-    }
 }
 
 impl From<StoreError> for Failure {

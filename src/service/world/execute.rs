@@ -89,7 +89,7 @@ impl World {
             | Order::LedgerEntries { .. }
             | Order::LedgerExplain { .. }
             | Order::LedgerVerify => self.ledger(order),
-            Order::AuditRun => Ok(Answer::AuditRun(self.with_wallet(audit::run).map_err(Failure::without_verdict)?)),
+            Order::AuditRun => Ok(Answer::AuditRun(self.with_wallet(audit::run)?)),
             Order::AuditHistory { limit } => Ok(Answer::AuditHistory { audits: self.read(|tx| audit::history(tx, *limit))? }),
             Order::AuditThaw { id, reason, who } => self.thaw(*id, reason, who),
             Order::BackupCreate => self.back_up(),
