@@ -194,3 +194,30 @@ fn mine_elsewhere(world: &World, raws: &[Value], blocks: u64) {
     hand_over(&elsewhere, world, fork + 1);
     assert_eq!(height(world), fork + blocks);
 }
+
+/// Power fails, and the daemon forgets the blocks that it had only in memory; its peers bring them back a little later.
+#[test]
+fn a_daemon_that_fell_behind_in_a_crash_is_no_reorg() {
+    for generation in Generation::ALL {
+        let mut bench = Bench::new(generation);
+        bench.world.fund(&["5"]);
+        bench.sync();
+        let node = |method: &str, params: Value| bench.world.node_rpc(method, params);
+        let height = node("getblockcount", json!([])).as_u64().unwrap();
+        let blocks: Vec<Value> = (1..=height).map(|at| node("getblock", json!([node("getblockhash", json!([at])), 0]))).collect();
+        bench.world.kill_daemon();
+        bench.world.keeper().start(&[]).unwrap();
+        let wallet = bench.world.wallet();
+        wallet.ensure_loaded().unwrap();
+        assert!(wallet.tip().unwrap().height < height, "{generation:?}: the crash took blocks");
+        if let Ok(report) = ledger::sync(&mut bench.store, &wallet, bench.world.coin(), Timestamp::now()) {
+            assert_eq!((report.reversed, report.uncredited), (0, vec![]), "{generation:?}: nothing was taken back");
+        }
+        for block in blocks {
+            bench.world.node_rpc("submitblock", json!([block]));
+        }
+        bench.world.settle();
+        let report = ledger::sync(&mut bench.store, &wallet, bench.world.coin(), Timestamp::now()).unwrap();
+        assert_eq!((report.tip.height, report.posted, report.reversed), (height, 0, 0), "{generation:?}");
+    }
+}
