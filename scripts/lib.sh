@@ -48,3 +48,22 @@ need_build_tools() {
   need_packages build-essential ca-certificates pkg-config
   command -v cargo >/dev/null || die "no cargo on PATH: install Rust with rustup, then run this again"
 }
+
+# promtool, which reads our metrics as Prometheus does: unpacked from Debian's package, because installing that starts a server.
+need_promtool() {
+  local tools="${XDG_CACHE_HOME:-$HOME/.cache}/bursar/tools" box
+  PATH="$PATH:$tools/usr/bin"
+  if command -v promtool >/dev/null; then return 0; fi
+  command -v apt-get >/dev/null || die "no promtool on PATH: install Prometheus' tools, then run this again"
+  say "bringing promtool (package prometheus) into $tools"
+  box=$(mktemp -d)
+  (cd "$box" && { download_package prometheus 2>/dev/null || { as_root apt-get -qq update && download_package prometheus; }; }) ||
+    die "apt could not download prometheus: see its words above"
+  mkdir -p "$tools"
+  dpkg -x "$box"/prometheus_*.deb "$tools"
+  rm -r "$box"
+}
+
+download_package() {
+  apt-get -qq -o APT::Sandbox::User=root download "$1" </dev/null >&2
+}
