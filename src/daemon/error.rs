@@ -57,7 +57,7 @@ pub enum RpcError {
     },
     /// The daemon answers, but it is not the one that is configured.
     #[error(
-        "the daemon at {address} is not the configured one: it has {found}, not {expected}; nothing was asked of it. Check the coin's              chain, rpc_connect and wallet name in bursar.toml against that daemon"
+        "the daemon at {address} is not the configured one: it has {found}, not {expected}; nothing was asked of it. Check the coin's chain, rpc_connect and wallet name in bursar.toml against that daemon"
     )]
     WrongDaemon {
         /// Where.
@@ -79,7 +79,7 @@ pub enum RpcError {
 
 fn hint_for_status(status: u16, body: &str) -> String {
     match status {
-        401 => ": the RPC password is wrong; `bursar render` writes a matching pair".to_owned(),
+        401 => ": the RPC password is wrong; nothing was asked of it".to_owned(),
         403 => ": this RPC user may not call it, or not from here".to_owned(),
         _ if body.is_empty() => String::new(),
         _ => format!(": {}", body.trim()),
