@@ -67,7 +67,7 @@ fn table<const COLUMNS: usize>(header: [&str; COLUMNS], numbers: &[usize], rows:
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    table.to_string()
+    table.trim_fmt()
 }
 
 fn process_words(process: &ProcessState) -> String {
@@ -113,7 +113,7 @@ impl Page {
         rows.push(["last drill".to_owned(), time_or_never(status.last_drill_passed)]);
         let mut table = Table::new();
         table.load_style(presets::NOTHING).add_rows(rows);
-        table.to_string()
+        table.trim_fmt()
     }
 
     fn payouts(&self, payouts: &[payout::Payout]) -> String {
