@@ -1,6 +1,7 @@
 //! The service's sockets: the control socket that takes orders, and the port with `/metrics` and `/healthz`.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
@@ -42,23 +43,35 @@ impl Listeners {
 
 /// Opens the control socket and, where configured, the HTTP port.
 pub(super) async fn listen(coin: &CoinSettings, jobs: Sender<Job>, metrics: Metrics) -> Result<Listeners, Failure> {
+    // The port comes first: when it is taken, no control socket is left behind.
+    let pages = match coin.http_listen {
+        Some(address) => Some(bind_pages(address).await?),
+        None => None,
+    };
     let socket = coin.control_socket();
     let control = bind_control(&socket)?;
     let orders = Router::new().route("/v1/orders", post(order)).layer(DefaultBodyLimit::max(MAX_ORDER_BYTES)).with_state(jobs);
     let mut tasks = vec![tokio::spawn(async move {
         let _ = axum::serve(control, orders).await;
     })];
-    if let Some(address) = coin.http_listen {
-        let listener = TcpListener::bind(address).await.map_err(|error| {
-            Failure::new("http_listen", format!("http.listen: cannot listen on {address}: {error}"), exit::FAILED)
-                .next("another program has the port: choose another in http.listen")
-        })?;
+    if let Some(listener) = pages {
         let pages = Router::new().route("/metrics", get(show_metrics)).route("/healthz", get(health)).with_state(metrics);
         tasks.push(tokio::spawn(async move {
             let _ = axum::serve(listener, pages).await;
         }));
     }
     Ok(Listeners { tasks, socket })
+}
+
+async fn bind_pages(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Failure::new(
+            "http_listen",
+            format!("http.listen: cannot listen on {address}: {error}; no daemon was started"),
+            exit::FAILED,
+        )
+        .next("stop the program that has the port, or choose another in http.listen")
+    })
 }
 
 /// Binds the control socket. The store's lock, which we hold, proves that no other service of this coin runs, so what is left of an
