@@ -47,8 +47,9 @@ fn bad_usage(error: &clap::Error) -> ExitCode {
     let wants_json = words.iter().any(|word| word == "--output=json")
         || words.windows(2).any(|pair| matches!(pair, [option, value] if option == "--output" && value == "json"));
     if wants_json {
-        let message = error.render().to_string();
-        print::failure(&Failure::new("usage", message.trim_end(), exit::USAGE).next("`bursar help`"), Output::Json);
+        let text = error.render().to_string();
+        let message = text.trim_end().trim_start_matches("error: ");
+        print::failure(&Failure::new("usage", message, exit::USAGE).next("`bursar help`"), Output::Json);
     } else {
         let _ = error.print();
     }
@@ -83,7 +84,7 @@ fn run(cli: Cli) -> Result<u8, Failure> {
     }
     let answer = client::place(&settings, coin, &request.order);
     let answer = answer.map_err(|failure| Failure { exit: request.order.exit_code_of(&failure), ..failure })?;
-    print::answer(&answer, coin.profile.decimals, cli.global.output);
+    print::answer(&answer, coin.profile.decimals, cli.global.output)?;
     Ok(answer.exit_code())
 }
 

@@ -14,7 +14,11 @@ use crate::service::{Answer, StatusReport};
 
 /// An answer as text.
 pub(super) fn answer(answer: &Answer, decimals: u8) -> String {
-    let page = Page { decimals };
+    let text = told(answer, &Page { decimals });
+    if text.is_empty() { "none".to_owned() } else { text }
+}
+
+fn told(answer: &Answer, page: &Page) -> String {
     match answer {
         Answer::Status(status) => page.status(status),
         Answer::Daemon(process) => process_words(process),

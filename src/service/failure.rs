@@ -83,7 +83,7 @@ impl From<RpcError> for Failure {
         }
         match &error {
             RpcError::NotConnected { .. } => {
-                Failure::new("daemon_unreachable", error, exit::LATER).next("start it with `bursar run`, or see `bursar status`")
+                Failure::new("daemon_unreachable", error, exit::LATER).next("`bursar status` tells whether it runs; `bursar daemon start` or `bursar run` starts it")
             }
             RpcError::Lost { .. } => Failure::new("daemon_no_answer", error, exit::LATER)
                 .next("`bursar status` tells whether it answers again; its debug.log tells what it is busy with"),
@@ -102,6 +102,7 @@ impl From<KeeperError> for Failure {
         match &error {
             KeeperError::Attached(_) => Failure::new("attached", error, exit::FAILED),
             KeeperError::NotReady { .. } => Failure::new("daemon_not_ready", error, exit::LATER),
+            KeeperError::Runs { .. } => Failure::new("daemon_runs", error, exit::FAILED),
             KeeperError::InUse { .. } => Failure::new("datadir_in_use", error, exit::FAILED),
             KeeperError::StillRunning { .. } => Failure::new("daemon_still_runs", error, exit::LATER)
                 .next("wait, then give the order again; daemon.stop_timeout_s sets the patience"),
