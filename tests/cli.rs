@@ -7,9 +7,11 @@
 mod support;
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use support::{BURN_ADDRESS, Generation, World};
 
 fn transcript(name: &str) -> PathBuf {
@@ -108,8 +110,11 @@ fn without_hashes(line: &str) -> String {
 fn without_sizes(line: &str) -> String {
     let mut pieces: Vec<&str> = line.split(" bytes").collect();
     let last = pieces.pop().unwrap_or_default();
-    let cut = |piece: &&str| format!("{}SIZE bytes", piece.trim_end_matches(|c: char| c.is_ascii_digit()));
-    pieces.iter().map(cut).collect::<String>() + last
+    let cut = |piece: &str| match piece.trim_end_matches(|c: char| c.is_ascii_digit()) {
+        whole if whole.len() == piece.len() => format!("{whole} bytes"),
+        without => format!("{without}SIZE bytes"),
+    };
+    pieces.into_iter().map(cut).collect::<String>() + last
 }
 
 /// Times such as 2026-11-20T11:53:12Z become TIME, and seconds since 1970 SECONDS.
@@ -191,6 +196,38 @@ fn a_reader_that_goes_away_is_no_error_and_a_full_disk_is() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{said}");
         assert!(said.contains("could not be printed (No space left on device"), "{said}");
+    }
+}
+
+/// What a command shows on a terminal of its own.
+fn on_a_terminal(world: &World, args: &[&str], no_color: bool) -> Vec<u8> {
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&ours).unwrap();
+    unlockpt(&ours).unwrap();
+    let name = ptsname(&ours, Vec::new()).unwrap().into_string().unwrap();
+    let theirs = fs::OpenOptions::new().read(true).write(true).open(name).unwrap();
+    let mut command = world.bursar_command(args);
+    command.env("TERM", "xterm-256color").env_remove("NO_COLOR").env_remove("JOURNAL_STREAM");
+    if no_color {
+        command.env("NO_COLOR", "1");
+    }
+    command.stdout(theirs.try_clone().unwrap()).stderr(theirs);
+    let mut child = command.spawn().unwrap();
+    // Our own copies of the other end close with it: then the end of the program ends what we read.
+    drop(command);
+    let mut shown = Vec::new();
+    let _ = fs::File::from(ours).read_to_end(&mut shown);
+    child.wait().unwrap();
+    shown
+}
+
+#[test]
+fn a_terminal_gets_colours_unless_no_color_is_set() {
+    let world = World::new(Generation::Litecoin021);
+    let coloured = |args: &[&str], no_color| on_a_terminal(&world, args, no_color).contains(&0x1b);
+    assert!(coloured(&["bogus"], false) && coloured(&["backup", "list"], false), "the test sees colours where there are some");
+    for args in [&["--help"][..], &["bogus"], &["status"], &["backup", "list"], &["pay", "show", "p9"]] {
+        assert!(!coloured(args, true), "{args:?}");
     }
 }
 

@@ -35,7 +35,7 @@ fn paid_on_chain(world: &World) -> usize {
     world.mine(1);
     let found = world.node_rpc("scantxoutset", json!(["start", [format!("addr({BURN_ADDRESS})")]]));
     let unspents = found["unspents"].as_array().unwrap();
-    unspents.iter().filter(|unspent| unspent["amount"].to_string() == "1.00000000").count()
+    unspents.iter().map(|unspent| unspent["amount"].to_string()).filter(|amount| amount == "1.00000000").count()
 }
 
 #[test]
