@@ -11,7 +11,7 @@ use bursar::store::Store;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use crate::scene::{Seen, run, unchanged};
+use crate::scene::{Seen, exit_of, run, unchanged};
 use crate::support::{BURN_ADDRESS, Fault, Generation, World, wait_for};
 
 /// Orders that need the daemon.
@@ -68,7 +68,7 @@ fn a_daemon_that_cannot_answer_now_is_named_and_every_order_can_be_given_again()
         proxy.set("*", fault);
         for order in ORDERS {
             let name = format!("{name}: {}", order.join(" "));
-            unchanged(&world, &name, || run(&world, order)).fails_with(&name, exit, code, words);
+            unchanged(&world, &name, || run(&world, order)).fails_with(&name, exit_of(order, exit), code, words);
         }
         let status = run(&world, &["status"]).done();
         assert!(status["daemon_error"].as_str().unwrap().contains(words[0]), "{name}: {status}");
@@ -102,7 +102,12 @@ fn a_wrong_password_is_named_with_the_way_to_a_right_one() {
     for order in ORDERS {
         let name = order.join(" ");
         let ran = unchanged(&world, &name, || run(&world, order));
-        ran.fails_with(&name, 1, "rpc_password", &["the RPC password is wrong", "bursar daemon restart", "rpc_credentials_file"]);
+        ran.fails_with(
+            &name,
+            exit_of(order, 1),
+            "rpc_password",
+            &["the RPC password is wrong", "bursar daemon restart", "rpc_credentials_file"],
+        );
         assert!(!format!("{ran:?}").contains("not-the-password"), "{ran:?}");
     }
     run(&world, &["daemon", "restart"]).done();

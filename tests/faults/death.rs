@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bursar::keeper::ProcessState;
 
-use crate::scene::{Ran, run, unchanged};
+use crate::scene::{Ran, exit_of, run, unchanged};
 use crate::support::{BURN_ADDRESS, Fault, Generation, World, wait_for};
 
 /// How long the daemon's last answer takes to arrive: time enough to die before the next call.
@@ -60,7 +60,7 @@ fn an_order_whose_daemon_dies_in_the_middle_leaves_everything_as_it_was() {
     for (order, method) in rows {
         let name = format!("{} after {method}", order.join(" "));
         let ran = unchanged(&world, &name, || dies_after(&world, method, order));
-        ran.fails_with(&name, 75, "daemon_no_answer", &["no answer from the daemon", "bursar status"]);
+        ran.fails_with(&name, exit_of(order, 75), "daemon_no_answer", &["no answer from the daemon", "bursar status"]);
         assert_eq!(archives(&world), Vec::<PathBuf>::new(), "{name}");
         assert!(matches!(world.keeper().state(), ProcessState::Exited { .. }), "the next status tells of the death");
         let status = run(&world, &["status"]).done();
