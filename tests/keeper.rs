@@ -58,7 +58,7 @@ fn mode(path: &Path) -> u32 {
 /// The text of a start that was refused or failed.
 fn refusal(result: Result<(), KeeperError>) -> String {
     match result {
-        Err(error @ KeeperError::NotStarted { .. }) => error.to_string(),
+        Err(error @ (KeeperError::NotStarted { .. } | KeeperError::Runs { .. })) => error.to_string(),
         other => panic!("{other:?}"),
     }
 }

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-use self::args::{Cli, Verb};
+use self::args::{Cli, Output, Verb};
 use self::orders::Request;
 use crate::config::Settings;
 use crate::service::{self, Failure, exit};
@@ -23,8 +23,7 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::DONE });
+            return bad_usage(&error);
         }
     };
     log_to_stderr(matches!(cli.verb, Verb::Run));
@@ -36,6 +35,25 @@ pub fn main() -> ExitCode {
             ExitCode::from(failure.exit)
         }
     }
+}
+
+/// Help and version, or what is wrong with the arguments: as JSON where that was asked for, though the arguments as a whole are wrong.
+fn bad_usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return ExitCode::from(exit::DONE);
+    }
+    let words: Vec<_> = std::env::args_os().collect();
+    let wants_json = words.iter().any(|word| word == "--output=json")
+        || words.windows(2).any(|pair| matches!(pair, [option, value] if option == "--output" && value == "json"));
+    if wants_json {
+        let text = error.render().to_string();
+        let message = text.trim_end().trim_start_matches("error: ");
+        print::failure(&Failure::new("usage", message, exit::USAGE).next("`bursar help`"), Output::Json);
+    } else {
+        let _ = error.print();
+    }
+    ExitCode::from(exit::USAGE)
 }
 
 /// Logs go to stderr: everything worth knowing for the service, warnings for the rest; `RUST_LOG` overrides. The journal stamps lines itself.
@@ -66,7 +84,7 @@ fn run(cli: Cli) -> Result<u8, Failure> {
     }
     let answer = client::place(&settings, coin, &request.order);
     let answer = answer.map_err(|failure| Failure { exit: request.order.exit_code_of(&failure), ..failure })?;
-    print::answer(&answer, coin.profile.decimals, cli.global.output);
+    print::answer(&answer, coin.profile.decimals, cli.global.output)?;
     Ok(answer.exit_code())
 }
 

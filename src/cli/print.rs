@@ -6,30 +6,41 @@ use serde_json::{Map, Value, json};
 
 use super::args::Output;
 use super::tables;
-use crate::service::{Answer, Failure};
+use crate::service::{Answer, Failure, exit};
 
 /// Version of the JSON that scripts rely on.
 const SCHEMA: u32 = 1;
 
-/// Prints one line to stdout. A reader that went away (`| head`) is not our error.
-fn line(text: &str) {
-    let _ = writeln!(io::stdout(), "{text}");
+/// Prints one line to stdout. A reader that went away (`| head`) is not our error; a full disk is.
+fn line(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout();
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn unprinted(error: io::Error) -> Failure {
+    let message = format!("the result could not be printed ({error}), but the order was carried out");
+    Failure::new("stdout", message, exit::FAILED).next("look with `bursar status` or `bursar pay list`")
 }
 
 /// Prints what was done, where there is nothing more to tell.
-pub(super) fn done(text: &str, output: Output) {
-    match output {
+pub(super) fn done(text: &str, output: Output) -> Result<(), Failure> {
+    let printed = match output {
         Output::Human => line(text),
         Output::Json => line(&json!({"schema": SCHEMA, "result": text}).to_string()),
-    }
+    };
+    printed.map_err(unprinted)
 }
 
 /// Prints an answer.
-pub(super) fn answer(answer: &Answer, decimals: u8, output: Output) {
-    match output {
+pub(super) fn answer(answer: &Answer, decimals: u8, output: Output) -> Result<(), Failure> {
+    let printed = match output {
         Output::Human => line(tables::answer(answer, decimals).trim_end()),
         Output::Json => line(&to_json(answer, decimals).to_string()),
-    }
+    };
+    printed.map_err(unprinted)
 }
 
 /// Prints a failure.
@@ -37,7 +48,10 @@ pub(super) fn failure(failure: &Failure, output: Output) {
     match output {
         Output::Json => {
             let error = json!({"code": failure.code, "message": failure.message, "next": failure.next});
-            line(&json!({"schema": SCHEMA, "error": error}).to_string());
+            let text = json!({"schema": SCHEMA, "error": error}).to_string();
+            if line(&text).is_err() {
+                let _ = writeln!(io::stderr(), "{text}");
+            }
         }
         Output::Human => {
             let _ = writeln!(io::stderr(), "bursar: {}", failure.message);

@@ -5,6 +5,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use crate::audit;
 use crate::backup;
 use crate::coin::{Amount, Timestamp};
+use crate::daemon::Tip;
 use crate::keeper::ProcessState;
 use crate::ledger;
 use crate::payout;
@@ -13,13 +14,17 @@ use crate::service::{Answer, StatusReport};
 
 /// An answer as text.
 pub(super) fn answer(answer: &Answer, decimals: u8) -> String {
-    let page = Page { decimals };
+    let text = told(answer, &Page { decimals });
+    if text.is_empty() { "none".to_owned() } else { text }
+}
+
+fn told(answer: &Answer, page: &Page) -> String {
     match answer {
         Answer::Status(status) => page.status(status),
         Answer::Daemon(process) => process_words(process),
         Answer::PaySubmit(submitted) => {
-            let known = if submitted.new { "queued" } else { "known already" };
-            format!("{known}: {}", page.payouts(std::slice::from_ref(&submitted.payout)))
+            let known = if submitted.new { "queued" } else { "known already, nothing was added" };
+            format!("{known}:\n{}", page.payouts(std::slice::from_ref(&submitted.payout)))
         }
         Answer::PayImport(report) => page.import(report),
         Answer::PayList { payouts } => page.payouts(payouts),
@@ -66,7 +71,7 @@ fn table<const COLUMNS: usize>(header: [&str; COLUMNS], numbers: &[usize], rows:
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    table.to_string()
+    table.trim_fmt()
 }
 
 fn process_words(process: &ProcessState) -> String {
@@ -90,12 +95,12 @@ impl Page {
 
     fn status(&self, status: &StatusReport) -> String {
         let optional = |amount: Option<Amount>| amount.map_or_else(|| "not told".to_owned(), |amount| self.coins(amount));
-        let height = |tip: &Option<crate::daemon::Tip>| tip.map_or_else(|| "unknown".to_owned(), |tip| tip.height.to_string());
+        let height = |tip: &Option<Tip>| tip.map_or_else(|| "unknown".to_owned(), |tip| tip.height.to_string());
         let mut rows = vec![
             ["coin".to_owned(), format!("{} ({})", status.coin, status.chain)],
             ["daemon".to_owned(), process_words(&status.process)],
-            ["tip".to_owned(), status.daemon_error.clone().unwrap_or_else(|| height(&status.tip))],
-            ["ledger".to_owned(), format!("in step at height {}", height(&status.ledger_tip))],
+            ["tip".to_owned(), status.daemon_error.as_ref().map_or_else(|| height(&status.tip), |why| format!("unknown: {why}"))],
+            ["ledger".to_owned(), status.ledger_tip.map_or_else(|| "never synced".to_owned(), in_step)],
         ];
         if let Some(balances) = &status.balances {
             rows.push(["trusted".to_owned(), self.coins(balances.trusted)]);
@@ -112,7 +117,7 @@ impl Page {
         rows.push(["last drill".to_owned(), time_or_never(status.last_drill_passed)]);
         let mut table = Table::new();
         table.load_style(presets::NOTHING).add_rows(rows);
-        table.to_string()
+        table.trim_fmt()
     }
 
     fn payouts(&self, payouts: &[payout::Payout]) -> String {
@@ -199,6 +204,10 @@ impl Page {
 fn join_or(items: impl Iterator<Item = String>, none: &str) -> String {
     let items: Vec<String> = items.collect();
     if items.is_empty() { none.to_owned() } else { items.join(", ") }
+}
+
+fn in_step(tip: Tip) -> String {
+    format!("in step at height {}", tip.height)
 }
 
 fn time_or_never(time: Option<Timestamp>) -> String {

@@ -119,7 +119,11 @@ fn with_suggestion(message: &str) -> String {
     let unknown = names.next().unwrap_or_default();
     let nearest = names.map(|known| (strsim::damerau_levenshtein(unknown, known), known)).min();
     match nearest {
-        Some((distance, known)) if distance <= 1 + known.len() / 3 => format!("{message}; did you mean `{known}`?"),
+        // The long list of all that is known would hide it.
+        Some((distance, known)) if distance <= 1 + known.len() / 3 => {
+            let what = message.split_once(", expected").map_or(message, |(what, _)| what);
+            format!("{what}: did you mean `{known}`?")
+        }
         _ => message.to_owned(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -38,7 +38,10 @@ impl Credentials {
 
 /// The text of a file that nobody but its owner may open.
 fn read_private(path: &Path) -> Result<Zeroizing<String>, String> {
-    let file = File::open(path).map_err(|error| error.to_string())?;
+    let file = File::open(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => "there is no such file; a kept daemon gets one when bursar starts it".to_owned(),
+        _ => error.to_string(),
+    })?;
     let mode = file.metadata().map_err(|error| error.to_string())?.permissions().mode();
     if mode & 0o077 != 0 {
         return Err(format!("its mode is {:04o}, so others can read it; `chmod 600` it and change the password", mode & 0o7777));
@@ -94,6 +97,6 @@ mod tests {
             let problem = Credentials::read(file_with(text, 0o600).path()).unwrap_err();
             assert!(!problem.contains("secret"), "{problem}");
         }
-        assert!(Credentials::read(Path::new("/nonexistent/cookie")).unwrap_err().contains("No such file"));
+        assert!(Credentials::read(Path::new("/nonexistent/cookie")).unwrap_err().contains("no such file"));
     }
 }

@@ -8,7 +8,7 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RpcError {
     /// No byte of the call was written: the daemon cannot have seen it.
-    #[error("{method}: the daemon at {address} cannot be reached ({reason}); the call was not sent")]
+    #[error("RPC {method}: the daemon at {address} cannot be reached ({reason}); the call was not sent")]
     NotConnected {
         /// The method that was to be called.
         method: String,
@@ -18,7 +18,7 @@ pub enum RpcError {
         reason: String,
     },
     /// The call was written, wholly or in part, and no whole answer came: the daemon may run it, now or later.
-    #[error("{method}: no answer from the daemon ({reason}, after {} s); it may still carry out the call", waited.as_secs())]
+    #[error("RPC {method}: no answer from the daemon ({reason}, after {} s); it may still carry out the call", waited.as_secs())]
     Lost {
         /// The method.
         method: String,
@@ -28,7 +28,7 @@ pub enum RpcError {
         waited: Duration,
     },
     /// An HTTP answer that is not JSON-RPC: wrong password (401), not allowed (403), work queue full (500 or 503), stopping (503).
-    #[error("{method}: the daemon answered HTTP {status}{}", hint_for_status(*status, body))]
+    #[error("RPC {method}: the daemon answered HTTP {status}{}", hint_for_status(*status, body))]
     Http {
         /// The method.
         method: String,
@@ -38,7 +38,7 @@ pub enum RpcError {
         body: String,
     },
     /// A JSON-RPC error.
-    #[error("{method}: the daemon says: {message} (code {code})")]
+    #[error("RPC {method}: the daemon says: {message} (code {code})")]
     Daemon {
         /// The method.
         method: String,
@@ -48,7 +48,7 @@ pub enum RpcError {
         message: String,
     },
     /// Refused here, before a byte was written: the call was wrong or dangerous, or this daemon cannot do it.
-    #[error("{method}: not sent: {reason}")]
+    #[error("RPC {method}: not sent: {reason}")]
     Refused {
         /// The method that was to be called.
         method: String,
@@ -57,7 +57,7 @@ pub enum RpcError {
     },
     /// The daemon answers, but it is not the one that is configured.
     #[error(
-        "the daemon at {address} is not the configured one: it has {found}, not {expected}; nothing was asked of it. Check the coin's              chain, rpc_connect and wallet name in bursar.toml against that daemon"
+        "the daemon at {address} is not the configured one: it has {found}, not {expected}; nothing was asked of it. Check the coin's chain, rpc_connect and wallet name in bursar.toml against that daemon"
     )]
     WrongDaemon {
         /// Where.
@@ -68,7 +68,7 @@ pub enum RpcError {
         found: String,
     },
     /// An answer that we cannot read.
-    #[error("{method}: the daemon's answer could not be read: {reason}")]
+    #[error("RPC {method}: the daemon's answer could not be read: {reason}")]
     Unreadable {
         /// The method.
         method: String,
@@ -79,7 +79,7 @@ pub enum RpcError {
 
 fn hint_for_status(status: u16, body: &str) -> String {
     match status {
-        401 => ": the RPC password is wrong; `bursar render` writes a matching pair".to_owned(),
+        401 => ": the RPC password is wrong; nothing was asked of it".to_owned(),
         403 => ": this RPC user may not call it, or not from here".to_owned(),
         _ if body.is_empty() => String::new(),
         _ => format!(": {}", body.trim()),

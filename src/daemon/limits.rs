@@ -55,6 +55,8 @@ fn deadline_of(method: &str) -> Duration {
             FILE
         }
         "sendmany" | "sendtoaddress" | "sendrawtransaction" | "generatetoaddress" => SLOW,
+        // Names only, and the first call of all: who looks at a daemon that hangs must not wait as for a listing.
+        "listwallets" => QUICK,
         listing if listing.starts_with("list") => SLOW,
         "getbalance" | "getbalances" | "getwalletinfo" | "getinfo" => SLOW,
         _ => QUICK,
@@ -69,6 +71,7 @@ mod tests {
     fn each_method_has_the_patience_that_it_needs() {
         let limits = Limits::default();
         assert_eq!(limits.deadline("getblockcount"), Duration::from_secs(30));
+        assert_eq!(limits.deadline("listwallets"), Duration::from_secs(30));
         assert_eq!(limits.deadline("listsinceblock"), Duration::from_secs(300));
         assert_eq!(limits.deadline("sendmany"), Duration::from_secs(300));
         assert_eq!(limits.deadline("backupwallet"), Duration::from_secs(600));

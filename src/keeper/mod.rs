@@ -47,6 +47,14 @@ pub enum KeeperError {
         /// Its last words, and the next step where we know one.
         reason: String,
     },
+    /// It runs, and the order was for one that does not.
+    #[error("the daemon runs (pid {pid}) {problem}; nothing was done")]
+    Runs {
+        /// The process.
+        pid: u32,
+        /// Why that stands in the way, and what to do.
+        problem: &'static str,
+    },
     /// A daemon that bursar did not start works on our data directory.
     #[error("{} is in use by another daemon{holder}, which bursar did not start: stop that one first. Nothing was done", dir.display())]
     InUse {
@@ -150,8 +158,7 @@ impl Keeper {
         self.refuse_attached("configure")?;
         let _turn = self.take_turn()?;
         if let ProcessState::Running { pid } = self.state() {
-            let reason = format!("it runs (pid {pid}) with the conf that it has; the next start renders anew");
-            return Err(self.not_started("not rendered", reason));
+            return Err(KeeperError::Runs { pid, problem: "with the conf that it has; its next start renders anew" });
         }
         start::refuse_folder_in_use(&self.coin)?;
         self.write_conf_and_credentials()?;
@@ -164,9 +171,7 @@ impl Keeper {
         self.refuse_attached("start")?;
         if let ProcessState::Running { pid } = self.state() {
             if !extra.is_empty() {
-                return Err(
-                    self.not_started("not tried", format!("it runs already (pid {pid}), without these arguments; stop it first"))
-                );
+                return Err(KeeperError::Runs { pid, problem: "already, without these arguments: stop it first" });
             }
             return self.wait_until_ready(false);
         }

@@ -84,9 +84,15 @@ impl From<RpcError> for Failure {
         }
         match &error {
             RpcError::NotConnected { .. } => {
-                Failure::new("daemon_unreachable", error, exit::LATER).next("start it with `bursar run`, or see `bursar status`")
+                Failure::new("daemon_unreachable", error, exit::LATER).next("`bursar status` tells whether it runs; `bursar daemon start` or `bursar run` starts it")
             }
+            RpcError::Lost { .. } => Failure::new("daemon_no_answer", error, exit::LATER)
+                .next("`bursar status` tells whether it answers again; its debug.log tells what it is busy with"),
+            RpcError::Http { status: 401, .. } => Failure::new("rpc_password", error, exit::FAILED)
+                .next("for a kept daemon `bursar daemon restart`, which makes a new password; for an attached one check daemon.rpc_credentials_file"),
+            RpcError::WrongDaemon { .. } => Failure::new("wrong_daemon", error, exit::FAILED),
             RpcError::Daemon { code: -13, .. } => Failure::new("wallet_locked", error, exit::LOCKED),
+            _ if error.is_transient() => Failure::new("daemon_busy", error, exit::LATER).next("try again in a minute"),
             _ => Failure::new("daemon", error, exit::FAILED),
         }
     }
@@ -97,6 +103,11 @@ impl From<KeeperError> for Failure {
         match &error {
             KeeperError::Attached(_) => Failure::new("attached", error, exit::FAILED),
             KeeperError::NotReady { .. } => Failure::new("daemon_not_ready", error, exit::LATER),
+            KeeperError::Runs { .. } => Failure::new("daemon_runs", error, exit::FAILED),
+            KeeperError::InUse { .. } => Failure::new("datadir_in_use", error, exit::FAILED),
+            KeeperError::StillRunning { .. } => Failure::new("daemon_still_runs", error, exit::LATER)
+                .next("wait, then give the order again; daemon.stop_timeout_s sets the patience"),
+            KeeperError::NotStarted { .. } => Failure::new("daemon_not_started", error, exit::FAILED),
             _ => Failure::new("daemon_process", error, exit::FAILED),
         }
     }
@@ -168,8 +179,28 @@ impl From<PayoutError> for Failure {
             PayoutError::Refused(Refusal::InDoubt(_)) => {
                 Failure::new("in_doubt", error, exit::FROZEN).next("`bursar pay resolve`")
             }
-            PayoutError::Refused(Refusal::StoreWentBack(_)) => Failure::new("store_went_back", error, exit::FROZEN),
-            _ => Failure::new("payout", error, exit::FAILED),
+            PayoutError::Refused(Refusal::StoreWentBack(_)) | PayoutError::StoreWentBack(_) => {
+                Failure::new("store_went_back", error, exit::FROZEN)
+            }
+            _ => refused_payout(error),
         }
+    }
+}
+
+/// What a script tells apart when its payout is not taken.
+fn refused_payout(error: PayoutError) -> Failure {
+    let failed = |code| Failure::new(code, &error, exit::FAILED);
+    match &error {
+        PayoutError::BadId { .. } => failed("bad_id"),
+        PayoutError::BadAmount { .. } => failed("bad_amount"),
+        PayoutError::BadAddress { .. } => failed("bad_address"),
+        PayoutError::OtherContent { id, .. } => failed("id_taken").next(&format!("`bursar pay show {id}`")),
+        PayoutError::Unknown(_) => failed("unknown_payout").next("`bursar pay list` shows those that are known"),
+        PayoutError::NotNow { .. } => failed("not_now"),
+        PayoutError::File { .. } | PayoutError::Reading(_) => {
+            failed("bad_file").next("mend it and import the whole file again: rows that are known by then are not queued twice")
+        }
+        PayoutError::RestartIt { .. } => failed("restart_needed"),
+        _ => failed("payout"),
     }
 }

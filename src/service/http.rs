@@ -66,10 +66,10 @@ async fn bind_http(address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
         Failure::new(
             "http_listen",
-            format!("http.listen: cannot listen on {address}: {error}; nothing was started"),
+            format!("http.listen: cannot listen on {address}: {error}; no daemon was started"),
             exit::FAILED,
         )
-        .next("if another program has the port, choose another in http.listen")
+        .next("stop the program that has the port, or choose another in http.listen")
     })
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::rpc::{Message, read_message};
 
@@ -29,6 +29,8 @@ pub enum Fault {
     LateCopy(Duration),
     /// The daemon never sees the call; this HTTP status and body come back.
     Answer(u16, String),
+    /// The daemon never sees the call; this JSON-RPC error comes back, by code and text.
+    Refuse(i64, String),
 }
 
 impl Fault {
@@ -211,6 +213,11 @@ fn serve_one(client: &mut TcpStream, request: &Message, upstream: &Upstream, rew
             pass().and(Err(hang_up()))
         }
         Fault::Answer(status, body) => client.write_all(&http(&(status, body))),
+        Fault::Refuse(code, message) => {
+            let error = json!({"code": code, "message": message});
+            let body = json!({"result": null, "error": error, "id": call.id}).to_string();
+            client.write_all(&http(&(500, body)))
+        }
     }
 }
 

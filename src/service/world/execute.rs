@@ -164,9 +164,10 @@ impl World {
         if !dry_run {
             return self.decide(id, PersonsWord::Cancel);
         }
-        let payout = payout::show(&mut self.store, &id.parse()?)?.payout;
+        let id: PayoutId = id.parse()?;
+        let payout = payout::show(&mut self.store, &id)?.payout;
         payout::rules::next(payout.state, payout::rules::Event::Cancel)
-            .map_err(|illegal| Failure::new("payout", format!("payout {id}: {illegal}"), exit::FAILED))?;
+            .map_err(|illegal| payout::PayoutError::NotNow { id, illegal })?;
         Ok(Answer::PayDecided(payout))
     }
 
