@@ -77,7 +77,7 @@ fn shown(world: &World, output: &Output) -> String {
     }
 }
 
-/// The text without what differs from run to run: folder, ports, pids, times, hashes.
+/// The text without what differs from run to run and from one release of the daemon to the next.
 fn steady(world: &World, text: &str) -> String {
     let coin = world.coin();
     let mut text = text.replace(&world.dir().display().to_string(), "DIR");
@@ -88,7 +88,24 @@ fn steady(world: &World, text: &str) -> String {
     if let Some(pid) = world.daemon_pid() {
         text = text.replace(&format!("pid {pid}"), "pid PID").replace(&format!("\"pid\":{pid}"), "\"pid\":PID");
     }
+    text = between(&text, "daemon          ", ", chain", "VERSION");
+    text = between(&text, "\"subversion\":", ",\"version\"", "VERSION");
+    text = between(&text, "\"version\":", "}", "NUMBER");
+    text = between(&text, "\"methods\":[", "]", "METHODS");
     text.lines().map(|line| format!("{}\n", without_sizes(&without_times(&without_hashes(line))))).collect()
+}
+
+/// What stands between `start` and `end`, where there is such a place, becomes `word`.
+fn between(text: &str, start: &str, end: &str, word: &str) -> String {
+    let mut kept = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(start)
+        && let Some((_, tail)) = after.split_once(end)
+    {
+        kept += &format!("{before}{start}{word}{end}");
+        rest = tail;
+    }
+    kept + rest
 }
 
 /// Runs of 24 or more hex digits become HEX.

@@ -16,7 +16,7 @@ use bursar::keeper::ProcessState;
 use bursar::ledger::{self, Account, Kind};
 use bursar::payout::{self, BatchState, Resolution, State};
 use bursar::repair;
-use bursar::service::{Answer, AuditSummary, Failure, Order, StatusReport, exit};
+use bursar::service::{Answer, AuditSummary, DaemonReport, Failure, Order, StatusReport, exit};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -287,8 +287,8 @@ fn every_answer_about_payouts_is_read_as_it_was_written() {
 #[test]
 fn every_other_answer_is_read_as_it_was_written() {
     back(&Answer::Status(Box::new(a_status())));
-    for state in [ProcessState::Attached, ProcessState::Stopped, ProcessState::Running { pid: u32::MAX }] {
-        back(&Answer::Daemon(state));
+    for process in [ProcessState::Attached, ProcessState::Stopped, ProcessState::Running { pid: u32::MAX }] {
+        back(&Answer::Daemon(DaemonReport { process, abilities: None }));
     }
     back(&Answer::LedgerSync(a_sync()));
     back(&Answer::LedgerBalance { balances: vec![ledger::AccountBalance { account: Account::Wallet, amount: LEAST }] });
@@ -355,8 +355,8 @@ fn every_order_is_read_as_it_was_written() {
         Order::AuditThaw { id: i64::MAX, reason: "r".to_owned(), who: "w".to_owned() },
         Order::BackupCreate,
         Order::BackupList,
-        Order::BackupVerify { archive: archive() },
-        Order::BackupDrill { archive: None },
+        Order::BackupVerify { archive: archive(), identity: archive() },
+        Order::BackupDrill { archive: None, identity: None },
         Order::RepairPlan,
         Order::RepairRun,
         Order::RepairHistory { limit: 1 },

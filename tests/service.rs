@@ -106,7 +106,7 @@ fn check_by_promtool(page: &str) {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn();
-    let mut promtool = promtool.expect("promtool is missing: apt-get install prometheus, or run scripts/test");
+    let mut promtool = promtool.expect("promtool is missing from PATH: scripts/test brings it");
     promtool.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
     let output = promtool.wait_with_output().unwrap();
     let words = [output.stdout, output.stderr].concat();

@@ -44,6 +44,9 @@ pub(super) enum Output {
 pub(super) enum Verb {
     /// Write a commented bursar.toml; never overwrites one.
     Init,
+    /// Coin profiles: what each coin is.
+    #[command(subcommand)]
+    Coins(CoinsVerb),
     /// Write the daemon's hardened configuration.
     Render,
     /// Run the service of one coin: daemon, schedule, metrics.
@@ -68,6 +71,18 @@ pub(super) enum Verb {
     /// The repair ladder for a damaged wallet.
     #[command(subcommand)]
     Repair(RepairVerb),
+}
+
+/// Coin profiles.
+#[derive(Debug, Subcommand)]
+pub(super) enum CoinsVerb {
+    /// The coins that bursar knows: built in, or from profiles_dir.
+    List,
+    /// One profile as TOML, to read or to start another from.
+    Show {
+        /// The coin, such as litecoin.
+        name: String,
+    },
 }
 
 /// Orders to the daemon process.
@@ -227,11 +242,17 @@ pub(super) enum BackupVerb {
     Verify {
         /// The archive; the newest when left out.
         archive: Option<PathBuf>,
+        /// The file with the secret key, 0600; backup.identity_file when left out.
+        #[arg(long, value_name = "FILE")]
+        identity: Option<PathBuf>,
     },
     /// Restore an archive into a throwaway daemon and compare keys.
     Drill {
         /// The archive; the newest when left out.
         archive: Option<PathBuf>,
+        /// The file with the secret key, 0600; backup.identity_file when left out.
+        #[arg(long, value_name = "FILE")]
+        identity: Option<PathBuf>,
     },
 }
 

@@ -69,6 +69,9 @@ fn run(cli: Cli) -> Result<u8, Failure> {
     if let Verb::Init = cli.verb {
         return setup::init(&cli.global.config, cli.global.output);
     }
+    if let Verb::Coins(verb) = &cli.verb {
+        return setup::coins(verb, &cli.global.config, cli.global.output);
+    }
     let settings = Settings::load(&cli.global.config)?;
     let coin = settings.coin(cli.global.coin.as_deref())?;
     let request = match cli.verb {

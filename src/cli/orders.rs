@@ -39,7 +39,7 @@ impl Request {
             Verb::Audit(AuditVerb::History { limit }) => Ok(Order::AuditHistory { limit }.into()),
             Verb::Backup(verb) => Ok(backup(verb)?.into()),
             Verb::Repair(verb) => Ok(repair(verb)),
-            Verb::Status | Verb::Init | Verb::Render | Verb::Run => Ok(Order::Status.into()),
+            Verb::Status | Verb::Init | Verb::Coins(_) | Verb::Render | Verb::Run => Ok(Order::Status.into()),
         }
     }
 
@@ -116,15 +116,19 @@ fn who() -> String {
 }
 
 fn backup(verb: BackupVerb) -> Result<Order, Failure> {
-    let absolute = |archive: Option<std::path::PathBuf>| {
-        let absolute = archive.map(|path| std::path::absolute(&path)).transpose();
+    let absolute = |file: Option<std::path::PathBuf>| {
+        let absolute = file.map(|path| std::path::absolute(&path)).transpose();
         absolute.map_err(|error| Failure::new("usage", error, exit::USAGE))
     };
     Ok(match verb {
         BackupVerb::Create => Order::BackupCreate,
         BackupVerb::List => Order::BackupList,
-        BackupVerb::Verify { archive } => Order::BackupVerify { archive: absolute(archive)? },
-        BackupVerb::Drill { archive } => Order::BackupDrill { archive: absolute(archive)? },
+        BackupVerb::Verify { archive, identity } => {
+            Order::BackupVerify { archive: absolute(archive)?, identity: absolute(identity)? }
+        }
+        BackupVerb::Drill { archive, identity } => {
+            Order::BackupDrill { archive: absolute(archive)?, identity: absolute(identity)? }
+        }
     })
 }
 

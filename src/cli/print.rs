@@ -27,20 +27,22 @@ fn unprinted(error: io::Error) -> Failure {
 
 /// Prints what was done, where there is nothing more to tell.
 pub(super) fn done(text: &str, output: Output) -> Result<(), Failure> {
+    both(text, Map::from_iter([("result".to_owned(), text.into())]), output)
+}
+
+/// Prints something that has both forms.
+pub(super) fn both(human: &str, mut fields: Map<String, Value>, output: Output) -> Result<(), Failure> {
+    fields.insert("schema".to_owned(), SCHEMA.into());
     let printed = match output {
-        Output::Human => line(text),
-        Output::Json => line(&json!({"schema": SCHEMA, "result": text}).to_string()),
+        Output::Human => line(human.trim_end()),
+        Output::Json => line(&Value::Object(fields).to_string()),
     };
     printed.map_err(unprinted)
 }
 
 /// Prints an answer.
 pub(super) fn answer(answer: &Answer, decimals: u8, output: Output) -> Result<(), Failure> {
-    let printed = match output {
-        Output::Human => line(tables::answer(answer, decimals).trim_end()),
-        Output::Json => line(&to_json(answer, decimals).to_string()),
-    };
-    printed.map_err(unprinted)
+    both(&tables::answer(answer, decimals), to_fields(answer, decimals), output)
 }
 
 /// Prints a failure.
@@ -62,8 +64,8 @@ pub(super) fn failure(failure: &Failure, output: Output) {
     }
 }
 
-/// One object: the answer's own fields, `schema`, and `decimals` for its amounts.
-fn to_json(answer: &Answer, decimals: u8) -> Value {
+/// The answer's own fields, and `decimals` for its amounts.
+fn to_fields(answer: &Answer, decimals: u8) -> Map<String, Value> {
     let content = match serde_json::to_value(answer) {
         Ok(Value::Object(tagged)) => tagged.into_iter().next().map_or(Value::Null, |(_, content)| content),
         Ok(other) => other,
@@ -73,7 +75,6 @@ fn to_json(answer: &Answer, decimals: u8) -> Value {
         Value::Object(fields) => fields,
         other => Map::from_iter([("result".to_owned(), other)]),
     };
-    fields.insert("schema".to_owned(), SCHEMA.into());
     fields.entry("decimals").or_insert(decimals.into());
-    Value::Object(fields)
+    fields
 }

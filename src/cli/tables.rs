@@ -1,10 +1,12 @@
 //! Answers as a person reads them: short tables and sentences.
 
+use std::collections::BTreeMap;
+
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::audit;
 use crate::backup;
-use crate::coin::{Amount, Timestamp};
+use crate::coin::{Amount, Profile, Timestamp};
 use crate::daemon::Tip;
 use crate::keeper::ProcessState;
 use crate::ledger;
@@ -21,7 +23,10 @@ pub(super) fn answer(answer: &Answer, decimals: u8) -> String {
 fn told(answer: &Answer, page: &Page) -> String {
     match answer {
         Answer::Status(status) => page.status(status),
-        Answer::Daemon(process) => process_words(process),
+        Answer::Daemon(report) => match &report.abilities {
+            Some(abilities) => format!("process         {}\n{abilities}", process_words(&report.process)),
+            None => process_words(&report.process),
+        },
         Answer::PaySubmit(submitted) => {
             let known = if submitted.new { "queued" } else { "known already, nothing was added" };
             format!("{known}:\n{}", page.payouts(std::slice::from_ref(&submitted.payout)))
@@ -72,6 +77,17 @@ fn table<const COLUMNS: usize>(header: [&str; COLUMNS], numbers: &[usize], rows:
         }
     }
     table.trim_fmt()
+}
+
+/// Coin profiles in short.
+pub(super) fn profiles(profiles: &BTreeMap<String, Profile>) -> String {
+    let rows = profiles.values().map(|profile| {
+        let chains: Vec<String> = profile.chains.keys().map(ToString::to_string).collect();
+        let staking = if profile.staking.is_some() { "switched off" } else { "none" };
+        let (name, ticker, daemon) = (profile.name.clone(), profile.ticker.clone(), profile.programs.daemon.clone());
+        [name, ticker, profile.decimals.to_string(), daemon, chains.join(" "), staking.to_owned()]
+    });
+    table(["coin", "ticker", "decimals", "daemon", "chains", "staking"], &[2], rows.collect())
 }
 
 fn process_words(process: &ProcessState) -> String {

@@ -15,6 +15,11 @@ mod source;
 
 pub use settings::*;
 
+/// The profiles that are built in, by name: what `bursar coins` shows before there are settings.
+pub fn built_in_profiles() -> Result<std::collections::BTreeMap<String, crate::coin::Profile>, ConfigError> {
+    profiles::load(None)
+}
+
 /// A commented `bursar.toml`, for `bursar init`: every key there is, with unit, default and reason.
 pub const EXAMPLE: &str = include_str!("../../config/bursar.toml");
 

@@ -9,7 +9,7 @@ use super::{Failure, exit};
 use crate::audit;
 use crate::backup;
 use crate::coin::{Amount, Chain, Timestamp, Txid};
-use crate::daemon::{Balances, Tip};
+use crate::daemon::{Abilities, Balances, Tip};
 use crate::gate::InForce;
 use crate::keeper::ProcessState;
 use crate::ledger;
@@ -126,11 +126,15 @@ pub enum Order {
     BackupVerify {
         /// The archive; the newest when none.
         archive: Option<PathBuf>,
+        /// The file with the secret key; the configured one when none.
+        identity: Option<PathBuf>,
     },
     /// Restores an archive into a throwaway daemon and compares.
     BackupDrill {
         /// The archive; the newest when none.
         archive: Option<PathBuf>,
+        /// The file with the secret key; the configured one when none.
+        identity: Option<PathBuf>,
     },
     /// What a repair would do.
     RepairPlan,
@@ -212,7 +216,7 @@ impl Order {
 #[allow(missing_docs, reason = "each variant is the answer to the order of the same name")]
 pub enum Answer {
     Status(Box<StatusReport>),
-    Daemon(ProcessState),
+    Daemon(DaemonReport),
     PaySubmit(payout::Submitted),
     PayImport(payout::ImportReport),
     PayList {
@@ -282,6 +286,15 @@ impl Answer {
             _ => exit::DONE,
         }
     }
+}
+
+/// The daemon: its process, and what it can do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DaemonReport {
+    /// The process.
+    pub process: ProcessState,
+    /// What the probe found; none while it does not answer.
+    pub abilities: Option<Abilities>,
 }
 
 /// The last audit, in short.

@@ -47,7 +47,7 @@ async fn serve(world: World) -> Result<(), Failure> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| Failure::new("signals", error, exit::FAILED))?;
     // Listening comes before the daemon: a port that is taken must be known before a daemon is started.
     let listeners = http::listen(&coin, jobs.clone(), metrics.clone()).await?;
-    let mut scheduler = schedule::start(&coin.schedule, jobs.clone()).await?;
+    let mut scheduler = schedule::start(&coin, jobs.clone()).await?;
     let (ended, mut end) = oneshot::channel();
     let worker = thread::spawn(move || {
         let outcome = Worker { world, queue, metrics, restarts: Restarts::default() }.work();

@@ -7,27 +7,42 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 
 use tokio_cron_scheduler::{Job as CronJob, JobScheduler, JobSchedulerError};
+use tracing::warn;
 
 use super::run::Job;
 use super::{Failure, Order, exit};
-use crate::config::ScheduleSettings;
+use crate::config::{CoinSettings, ScheduleSettings};
+
+/// What runs when. Without backups in the settings there is nothing to make, and without an identity nothing to open.
+fn table(coin: &CoinSettings) -> Vec<(&'static str, &str, Order)> {
+    let ScheduleSettings { sync, flush, audit, backup, drill } = &coin.schedule;
+    let mut table = vec![
+        ("sync", sync.as_str(), Order::LedgerSync),
+        ("flush", flush, Order::PayFlush { dry_run: false }),
+        ("audit", audit, Order::AuditRun),
+    ];
+    if coin.backup.recipients.is_empty() || coin.backup.directories.is_empty() {
+        warn!("no backups are made: backup.recipients or backup.directories is empty");
+        return table;
+    }
+    table.push(("backup", backup, Order::BackupCreate));
+    if coin.backup.identity_file.is_some() {
+        table.push(("drill", drill, Order::BackupDrill { archive: None, identity: None }));
+    } else {
+        warn!("no restore drills are run: backup.identity_file is not set");
+    }
+    table
+}
 
 /// Starts the schedule.
-pub(super) async fn start(settings: &ScheduleSettings, jobs: Sender<Job>) -> Result<JobScheduler, Failure> {
+pub(super) async fn start(coin: &CoinSettings, jobs: Sender<Job>) -> Result<JobScheduler, Failure> {
     let failed = |error: JobSchedulerError| Failure::new("schedule", error, exit::CONFIG);
     let scheduler = JobScheduler::new().await.map_err(failed)?;
-    let table = [
-        ("sync", &settings.sync, Order::LedgerSync),
-        ("flush", &settings.flush, Order::PayFlush { dry_run: false }),
-        ("audit", &settings.audit, Order::AuditRun),
-        ("backup", &settings.backup, Order::BackupCreate),
-        ("drill", &settings.drill, Order::BackupDrill { archive: None }),
-    ];
-    for (key, cron, order) in table {
+    for (key, cron, order) in table(coin) {
         let jobs = jobs.clone();
         // While a long order runs, the same short one must not pile up behind it.
         let waiting = Arc::new(AtomicBool::new(false));
-        let job = CronJob::new(cron.as_str(), move |_, _| {
+        let job = CronJob::new(cron, move |_, _| {
             if !waiting.swap(true, Ordering::AcqRel) {
                 // A send fails only while the service stops, when no order is to start any more.
                 let _ = jobs.send(Job::Scheduled(order.clone(), waiting.clone()));

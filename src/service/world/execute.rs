@@ -17,7 +17,7 @@ use crate::ledger;
 use crate::payout::rules::Refusal;
 use crate::payout::{self, BatchState, FlushReport, Observer, PayoutError, PayoutId, PersonsWord, State, Step};
 use crate::repair;
-use crate::service::{Answer, Failure, Order, exit};
+use crate::service::{Answer, DaemonReport, Failure, Order, exit};
 use crate::store::Store;
 
 /// Tells the log where a batch is.
@@ -69,7 +69,7 @@ impl World {
     fn dispatch(&mut self, order: &Order) -> Result<Answer, Failure> {
         match order {
             Order::Status => Ok(Answer::Status(Box::new(self.status()?))),
-            Order::DaemonStatus => Ok(Answer::Daemon(self.process())),
+            Order::DaemonStatus => Ok(Answer::Daemon(self.daemon_report())),
             Order::DaemonStart => self.daemon("start", World::start),
             Order::DaemonStop => self.daemon("stop", World::stop),
             Order::DaemonRestart => self.daemon("restart", |world| world.stop().and_then(|()| world.start())),
@@ -94,8 +94,8 @@ impl World {
             Order::AuditThaw { id, reason, who } => self.thaw(*id, reason, who),
             Order::BackupCreate => self.back_up(),
             Order::BackupList => Ok(Answer::BackupList { archives: backup::list(&mut self.store, &self.coin)? }),
-            Order::BackupVerify { archive } => self.verify_backup(archive.as_deref()),
-            Order::BackupDrill { archive } => self.drill(archive.as_deref()),
+            Order::BackupVerify { archive, identity } => self.verify_backup(archive.as_deref(), identity.as_deref()),
+            Order::BackupDrill { archive, identity } => self.drill(archive.as_deref(), identity.as_deref()),
             Order::RepairPlan => Ok(Answer::RepairPlan(repair::plan(&mut self.store, &mut self.keeper, &self.coin)?)),
             Order::RepairRun => self.repair(),
             Order::RepairHistory { limit } => Ok(Answer::RepairHistory { repairs: self.read(|tx| repair::history(tx, *limit))? }),
@@ -112,7 +112,7 @@ impl World {
             return Err(KeeperError::Attached(name).into());
         }
         carry_out(self)?;
-        Ok(Answer::Daemon(self.process()))
+        Ok(Answer::Daemon(self.daemon_report()))
     }
 
     /// Runs a capability on store and wallet, connecting to the wallet first.
@@ -237,12 +237,18 @@ impl World {
         Ok(Answer::BackupCreate(report))
     }
 
+    fn daemon_report(&mut self) -> DaemonReport {
+        self.connect_if_possible();
+        let abilities = self.wallet.as_ref().map(|wallet| wallet.abilities().clone());
+        DaemonReport { process: self.process(), abilities }
+    }
+
     /// The archive asked for, or the newest; and the identity file that opens it.
-    fn archive(&mut self, asked: Option<&Path>) -> Result<(PathBuf, PathBuf), Failure> {
-        let identity = self.coin.backup.identity_file.clone().ok_or_else(|| {
+    fn archive(&mut self, asked: Option<&Path>, identity: Option<&Path>) -> Result<(PathBuf, PathBuf), Failure> {
+        let identity = identity.or(self.coin.backup.identity_file.as_deref()).map(Path::to_owned).ok_or_else(|| {
             let message = "backup.identity_file is not set: this machine cannot open its own backups";
             Failure::new("no_identity", message, exit::CONFIG)
-                .next("set it, or verify and drill on the machine that has the identity")
+                .next("give --identity FILE, set the key, or verify and drill on the machine that has the identity")
         })?;
         if let Some(asked) = asked {
             return Ok((asked.to_owned(), identity));
@@ -255,13 +261,13 @@ impl World {
         Ok((newest.ok_or_else(none)?, identity))
     }
 
-    fn verify_backup(&mut self, asked: Option<&Path>) -> Result<Answer, Failure> {
-        let (archive, identity) = self.archive(asked)?;
+    fn verify_backup(&mut self, asked: Option<&Path>, identity: Option<&Path>) -> Result<Answer, Failure> {
+        let (archive, identity) = self.archive(asked, identity)?;
         Ok(Answer::BackupVerify(backup::verify(&self.coin, &archive, &identity)?))
     }
 
-    fn drill(&mut self, asked: Option<&Path>) -> Result<Answer, Failure> {
-        let (archive, identity) = self.archive(asked)?;
+    fn drill(&mut self, asked: Option<&Path>, identity: Option<&Path>) -> Result<Answer, Failure> {
+        let (archive, identity) = self.archive(asked, identity)?;
         let report = backup::drill(&mut self.store, &self.coin, &archive, &identity, Timestamp::now())?;
         Ok(Answer::BackupDrill(report))
     }
