@@ -341,6 +341,11 @@ pub fn state_of(tx: &Tx<'_>, txid: &Txid) -> Result<Option<TxState>, StoreError>
     Ok(records::followed_by_txid(tx, txid)?.map(|followed| followed.state))
 }
 
+/// Transactions that were seen with this comment, compared whole.
+pub fn marked(tx: &Tx<'_>, mark: &str) -> Result<Vec<Txid>, StoreError> {
+    Ok(records::followed_by_comment(tx, mark)?.into_iter().map(|followed| followed.txid).collect())
+}
+
 /// Every transaction that the ledger follows, with its state.
 pub fn transactions(tx: &Tx<'_>) -> Result<Vec<(Txid, TxState)>, StoreError> {
     Ok(followed(tx)?.into_iter().map(|followed| (followed.txid, followed.state)).collect())

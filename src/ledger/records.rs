@@ -339,6 +339,10 @@ pub(super) fn followed_by_txid(tx: &Tx<'_>, txid: &Txid) -> Result<Option<Follow
     Ok(select_followed(tx, "WHERE txid = ?1", [txid.to_string()])?.pop())
 }
 
+pub(super) fn followed_by_comment(tx: &Tx<'_>, comment: &str) -> Result<Vec<Followed>, StoreError> {
+    select_followed(tx, "WHERE comment = ?1 ORDER BY txid", [comment])
+}
+
 pub(super) fn not_final(tx: &Tx<'_>) -> Result<Vec<Followed>, StoreError> {
     select_followed(tx, "WHERE final = 0 ORDER BY txid", [])
 }

@@ -38,34 +38,37 @@ pub(super) fn look(store: &mut Store, wallet: &dyn Wallet, coin: &CoinSettings, 
     let before = wallet.tip()?;
     let entries = entries(wallet, batch, coin.final_depth)?;
     let marked = marked(&entries, batch);
-    let exclusive = exclusive(wallet, &marked)?;
+    let txids: Vec<Txid> = marked.iter().map(|marked| marked.txid).collect();
+    let exclusive = share_inputs(&inputs_of(wallet, &txids)?);
     let lookalikes = if marked.is_empty() { lookalikes(store, wallet, batch, &entries)? } else { vec![] };
-    let other_wallet = other_wallet(batch, &wallet.identity()?);
+    let now = wallet.identity()?;
+    let other_wallet = other_wallet(batch, &now);
+    let other_keys = now.fingerprint != batch.fingerprint;
     let tip_height = wallet.tip()?.height.min(before.height);
-    let seen = Sightings { marked, exclusive, lookalikes, tip_height, batch_height: batch.tip.height, other_wallet };
+    let seen = Sightings { marked, exclusive, lookalikes, tip_height, batch_height: batch.tip.height, other_wallet, other_keys };
     Ok(rules::judge_look(&seen))
 }
 
 fn other_wallet(batch: &Batch, now: &WalletIdentity) -> Option<String> {
-    if now.name != batch.wallet {
-        return Some(format!("wallet '{}' answers where the batch is of wallet '{}'", now.name, batch.wallet));
-    }
-    let differs = now.fingerprint != batch.fingerprint;
-    differs.then(|| format!("wallet '{}' has another fingerprint than when the batch was made", now.name))
+    let differs = now.name != batch.wallet;
+    differs.then(|| format!("wallet '{}' answers where the batch is of wallet '{}'", now.name, batch.wallet))
+}
+
+/// What several transactions spend; nothing is asked for a single one, which excludes nobody.
+fn inputs_of(wallet: &dyn Wallet, txids: &[Txid]) -> Result<Vec<BTreeSet<OutPoint>>, RpcError> {
+    let several = if txids.len() < 2 { &[] } else { txids };
+    several.iter().map(|txid| inputs(wallet, &verify::fetch(wallet, txid)?.raw_hex)).collect()
+}
+
+/// What a transaction spends.
+pub(super) fn inputs(wallet: &dyn Wallet, raw_hex: &str) -> Result<BTreeSet<OutPoint>, RpcError> {
+    Ok(wallet.decode(raw_hex)?.inputs.into_iter().collect())
 }
 
 /// Whether all share an input with each other, so that at most one can confirm.
-fn exclusive(wallet: &dyn Wallet, marked: &[Marked]) -> Result<bool, RpcError> {
-    if marked.len() < 2 {
-        return Ok(true);
-    }
-    let mut inputs: Vec<BTreeSet<OutPoint>> = Vec::new();
-    for one in marked {
-        let raw_hex = verify::fetch(wallet, &one.txid)?.raw_hex;
-        inputs.push(wallet.decode(&raw_hex)?.inputs.into_iter().collect());
-    }
-    let pairs = inputs.iter().enumerate().flat_map(|(at, one)| inputs[at + 1..].iter().map(move |other| (one, other)));
-    Ok(pairs.into_iter().all(|(one, other)| !one.is_disjoint(other)))
+pub(super) fn share_inputs(inputs: &[BTreeSet<OutPoint>]) -> bool {
+    let mut pairs = inputs.iter().enumerate().flat_map(|(at, one)| inputs[at + 1..].iter().map(move |other| (one, other)));
+    pairs.all(|(one, other)| !one.is_disjoint(other))
 }
 
 /// Transactions of no batch that pay exactly what this one was to pay: a wallet can lose comments.

@@ -7,10 +7,12 @@
 //!   not sent only if the wallet cannot have forgotten it. Everything else is **disputed**, and stays so until proof turns up.
 //! - `settle` follows each transaction until it is final: broadcasts the same bytes again when the mempool lacks them, compares the
 //!   outputs with what was asked, and reopens what a reorg undoes.
+//! - A store that went back in time sends nothing until a person has adopted the payments that it forgot.
 //! - Only what is certainly not sent (queued, held) can be held, released or cancelled by a person.
 //!
 //! What happens to a payout is in `rules::next`; which refusals of a daemon are certain, in `rules::classify`.
 
+mod adopt;
 mod batch;
 mod continuity;
 mod error;
@@ -35,6 +37,7 @@ use serde::{Deserialize, Serialize};
 use crate::coin::{Amount, Timestamp};
 use crate::store::{Store, StoreError};
 
+pub use adopt::adopt;
 pub use batch::{Batch, BatchId, BatchState, Member};
 pub use error::{BadAddress, BadAmount, PayoutError, RowProblem};
 pub use flow::{BatchReport, FlushReport, RejectedPayout, flush, preview};

@@ -132,16 +132,20 @@ impl Resolver<'_> {
         self.look_again(&batch)
     }
 
-    /// The first look. A daemon that does not answer is no reason to wait: the fence is what helps.
+    /// The first look. Only the mark settles here: what merely pays the same may be a person's payment, made while our call hung, and
+    /// the call may run yet. A daemon that does not answer is no reason to wait: the fence is what helps.
     fn glance(&mut self, batch: &Batch) -> Result<Glance, PayoutError> {
         let seen = (self.connect)().map_err(PayoutError::from);
         let seen = seen.and_then(|wallet| Ok((look::look(self.store, wallet.as_ref(), self.coin, batch)?, wallet)));
         self.observer.step(Step::Looked(batch.id.clone()));
         match seen {
             Ok((Finding::Found(txids), wallet)) => Ok(Glance::Settled(self.found(wallet.as_ref(), batch, txids)?)),
-            Ok((Finding::Unclear { txids, why }, _)) => Ok(Glance::Settled(self.unclear(batch, &txids, why)?)),
+            Ok((Finding::Unclear { txids, why }, _)) if !txids.is_empty() => {
+                Ok(Glance::Settled(self.unclear(batch, &txids, why)?))
+            }
+            Ok((Finding::FoundByOutputs(txid), _)) => Ok(Glance::Fence(format!("{txid} pays the same, without its mark"))),
             Ok((Finding::NotThere, _)) => Ok(Glance::Fence("the wallet does not know the payment".to_owned())),
-            Ok((Finding::CannotTell(why), _)) => Ok(Glance::Fence(why)),
+            Ok((Finding::CannotTell(why) | Finding::Unclear { why, .. }, _)) => Ok(Glance::Fence(why)),
             Err(PayoutError::Rpc(error)) if error.is_warming_up() => {
                 Ok(Glance::Settled(Resolution::Waiting { waits_for: format!("the daemon to be ready ({error})") }))
             }
@@ -185,6 +189,7 @@ impl Resolver<'_> {
         self.observer.step(Step::Looked(batch.id.clone()));
         match finding {
             Finding::Found(txids) => self.found(wallet.as_ref(), batch, txids),
+            Finding::FoundByOutputs(txid) => self.found(wallet.as_ref(), batch, vec![txid]),
             Finding::Unclear { txids, why } => self.unclear(batch, &txids, why),
             Finding::CannotTell(waits_for) => Ok(Resolution::Waiting { waits_for }),
             Finding::NotThere => {

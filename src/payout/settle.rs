@@ -13,6 +13,7 @@ use super::{life, look, records};
 use crate::coin::{OutPoint, Timestamp, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::{RpcError, Wallet};
+use crate::gate::{self, Cause, Freeze};
 use crate::ledger::{self, TxState};
 use crate::store::{Store, StoreError};
 
@@ -81,6 +82,7 @@ impl Settler<'_> {
     }
 
     fn settle_one(&mut self, batch: &Batch) -> Result<(), PayoutError> {
+        self.adopt_marked(batch)?;
         self.inspect_new(batch)?;
         // What was inspected may have made it disputed.
         let batch = &self.store.read(|tx| records::batch(tx, &batch.id))?;
@@ -136,15 +138,57 @@ impl Settler<'_> {
         })
     }
 
-    /// A fee bump copies the mark to another txid, and a disputed batch may show up late.
+    /// What the ledger has seen with the batch's mark: a fee bump copies it to another txid, and a call that was thought to be over, or
+    /// a person's payment that was taken for ours, may have a second one beside it.
+    fn adopt_marked(&mut self, batch: &Batch) -> Result<bool, PayoutError> {
+        let marked = self.store.read(|tx| ledger::marked(tx, &batch.mark))?;
+        self.adopt(batch, &marked)
+    }
+
+    /// The same by the whole wallet, for a batch that has nothing left: a disputed one may show up late, below the ledger's cursor.
     fn find_more(&mut self, batch: &Batch) -> Result<bool, PayoutError> {
         let entries = look::entries(self.wallet, batch, self.coin.final_depth)?;
-        let known: BTreeSet<Txid> = self.members(batch)?.into_iter().map(|member| member.txid).collect();
-        let new: Vec<Txid> =
-            look::marked(&entries, batch).iter().map(|marked| marked.txid).filter(|t| !known.contains(t)).collect();
-        let (more, now) = (!new.is_empty(), self.now);
-        self.store.write(|tx| new.iter().try_for_each(|txid| verify::adopt(tx, batch, txid, now)))?;
-        Ok(more)
+        let marked: Vec<Txid> = look::marked(&entries, batch).iter().map(|marked| marked.txid).collect();
+        self.adopt(batch, &marked)
+    }
+
+    /// Takes transactions into the batch; freezes payouts, in the same commit, when with them it can pay more than once. Returns whether
+    /// there was a new one.
+    fn adopt(&mut self, batch: &Batch, marked: &[Txid]) -> Result<bool, PayoutError> {
+        let members = self.members(batch)?;
+        let mut new: Vec<Txid> = marked.to_vec();
+        new.retain(|txid| !members.iter().any(|member| member.txid == *txid));
+        if new.is_empty() {
+            return Ok(false);
+        }
+        let mut inputs: Vec<BTreeSet<OutPoint>> = Vec::new();
+        for member in &members {
+            // Bytes that nobody has share no input: it cannot be shown that they exclude the others.
+            inputs.push(self.raw_of(member)?.map_or_else(|| Ok(BTreeSet::new()), |raw| look::inputs(self.wallet, &raw))?);
+        }
+        for txid in &new {
+            inputs.push(look::inputs(self.wallet, &verify::fetch(self.wallet, txid)?.raw_hex)?);
+        }
+        let exclusive = look::share_inputs(&inputs);
+        let txids: Vec<Txid> = members.iter().map(|member| member.txid).chain(new.iter().copied()).collect();
+        let detail = format!("batch {}: several transactions are its own and more than one of them can confirm", batch.id);
+        let now = self.now;
+        self.store.write(|tx| {
+            new.iter().try_for_each(|txid| verify::adopt(tx, batch, txid, now))?;
+            if exclusive {
+                return Ok(());
+            }
+            tracing::error!(batch = %batch.id, ?txids, "it may pay more than once: payouts are frozen");
+            gate::freeze(tx, &Freeze { cause: Cause::Payment, detail, txids, amount: None }, now)
+        })?;
+        Ok(true)
+    }
+
+    fn raw_of(&self, member: &Member) -> Result<Option<String>, RpcError> {
+        match &member.raw_hex {
+            Some(raw_hex) => Ok(Some(raw_hex.clone())),
+            None => Ok(self.wallet.transaction(&member.txid)?.map(|known| known.raw_hex)),
+        }
     }
 
     /// Gives the same bytes to the network again. Never for a disputed batch: a person may have abandoned it.

@@ -55,9 +55,10 @@ pub(in crate::payout) fn batches_in(tx: &Tx<'_>, state: BatchState) -> Result<Ve
     all(tx, "state = ?1 ORDER BY seq", [state.name()])
 }
 
-/// The number of the next batch.
+/// The number of the next batch: above all that this store ever gave, those included that it forgot and a person adopted.
 pub(in crate::payout) fn next_seq(tx: &Tx<'_>) -> Result<u64, StoreError> {
-    let next: i64 = tx.query_row("SELECT coalesce(max(seq), 0) + 1 FROM batches", [], |row| row.get(0))?;
+    let sql = "SELECT coalesce(max(seq), 0) + 1 FROM (SELECT seq FROM batches UNION ALL SELECT seq FROM adopted_marks)";
+    let next: i64 = tx.query_row(sql, [], |row| row.get(0))?;
     u64::try_from(next).map_err(damaged)
 }
 
@@ -215,7 +216,15 @@ fn to_txid(text: String) -> Result<Txid, StoreError> {
     text.parse().map_err(|error: HashError| damaged(error))
 }
 
-/// Whether a mark is one of this store's batches.
+/// Whether a mark is one of this store's batches, or of those that it forgot and a person adopted.
 pub(in crate::payout) fn knows_mark(tx: &Tx<'_>, mark: &str) -> Result<bool, StoreError> {
-    Ok(optional(tx, "SELECT id FROM batches WHERE mark = ?1", mark)?.is_some())
+    let sql = "SELECT mark FROM batches WHERE mark = ?1 UNION ALL SELECT mark FROM adopted_marks WHERE mark = ?1";
+    Ok(optional(tx, sql, mark)?.is_some())
+}
+
+/// Notes a mark that this store forgot; once for each.
+pub(in crate::payout) fn add_adopted(tx: &Tx<'_>, mark: &str, seq: Option<u64>, now: Timestamp) -> Result<(), StoreError> {
+    let sql = "INSERT INTO adopted_marks (mark, seq, adopted_s) VALUES (?1, ?2, ?3) ON CONFLICT (mark) DO NOTHING";
+    tx.execute(sql, params![mark, seq.map(signed), now.0])?;
+    Ok(())
 }

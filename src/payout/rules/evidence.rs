@@ -38,18 +38,23 @@ pub struct Sightings {
     pub tip_height: u64,
     /// Height of its tip when the batch was made.
     pub batch_height: u64,
-    /// Why the wallet that was asked is not, or may not be, the batch's.
+    /// Why the wallet that was asked is not the batch's.
     pub other_wallet: Option<String>,
+    /// It has the name of the batch's wallet, and other keys: encrypted or given other descriptors since, or replaced.
+    pub other_keys: bool,
 }
 
 /// What a look proves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// These transactions are the batch's.
+    /// These transactions carry the batch's mark.
     Found(Vec<Txid>),
+    /// This one, without a mark, pays the same, is newer and the only one. Before the fence it proves nothing: a person may have paid
+    /// by hand what the call still pays.
+    FoundByOutputs(Txid),
     /// Something was found, and it is not clear what it is.
     Unclear {
-        /// Those that carry its mark.
+        /// Those that carry its mark. None: nothing is settled before the fence.
         txids: Vec<Txid>,
         /// What is not clear.
         why: String,
@@ -60,8 +65,8 @@ pub enum Finding {
     CannotTell(String),
 }
 
-/// Judges a look: by mark wins; by outputs only if newer and the only one; and an absence counts only in the right wallet at a tip
-/// that has regained the batch's height.
+/// Judges a look: by mark wins; by outputs only if newer and the only one; and an absence counts only in the right wallet, with the
+/// keys that it had, at a tip that has regained the batch's height.
 pub fn judge_look(seen: &Sightings) -> Finding {
     let unclear = |txids: Vec<Txid>, why: &str| Finding::Unclear { txids, why: why.to_owned() };
     if !seen.marked.is_empty() {
@@ -77,13 +82,18 @@ pub fn judge_look(seen: &Sightings) -> Finding {
     if let Some(why) = &seen.other_wallet {
         return Finding::CannotTell(why.clone());
     }
-    match seen.lookalikes.as_slice() {
-        [] if seen.tip_height < seen.batch_height => Finding::CannotTell(format!(
+    if seen.tip_height < seen.batch_height && (seen.lookalikes.is_empty() || seen.other_keys) {
+        return Finding::CannotTell(format!(
             "the daemon's chain ends at height {}, below {} where it was when the batch was made",
             seen.tip_height, seen.batch_height
-        )),
+        ));
+    }
+    if seen.other_keys {
+        return unclear(vec![], "no transaction carries its mark, in a wallet that has other keys than when the batch was made");
+    }
+    match seen.lookalikes.as_slice() {
         [] => Finding::NotThere,
-        [one] if one.newer && !one.abandoned => Finding::Found(vec![one.txid]),
+        [one] if one.newer && !one.abandoned => Finding::FoundByOutputs(one.txid),
         // Not the batch's: as its own they would pay it when they confirm, though somebody made them for another reason.
         several => unclear(
             vec![],

@@ -150,13 +150,21 @@ fn a_broken_connection_is_doubt_and_a_call_never_run_is_not() {
 }
 
 fn seen() -> Sightings {
-    Sightings { marked: vec![], exclusive: true, lookalikes: vec![], tip_height: 10, batch_height: 10, other_wallet: None }
+    Sightings {
+        marked: vec![],
+        exclusive: true,
+        lookalikes: vec![],
+        tip_height: 10,
+        batch_height: 10,
+        other_wallet: None,
+        other_keys: false,
+    }
 }
 
 #[test]
 fn a_find_by_mark_wins_whatever_else_is_seen() {
     let marked = vec![Marked { txid: txid(1), abandoned: true }, Marked { txid: txid(2), abandoned: false }];
-    let look = Sightings { marked, other_wallet: Some("other".to_owned()), tip_height: 0, ..seen() };
+    let look = Sightings { marked, other_wallet: Some("other".to_owned()), other_keys: true, tip_height: 0, ..seen() };
     assert_eq!(judge_look(&look), Finding::Found(vec![txid(1), txid(2)]));
     assert!(matches!(judge_look(&Sightings { exclusive: false, ..look }), Finding::Unclear { .. }));
 }
@@ -171,7 +179,7 @@ fn an_abandoned_find_is_unclear() {
 fn a_find_by_outputs_counts_only_if_newer_and_unique() {
     let lookalike = |number, newer| Lookalike { txid: txid(number), newer, abandoned: false };
     let look = |lookalikes| Sightings { lookalikes, ..seen() };
-    assert_eq!(judge_look(&look(vec![lookalike(1, true)])), Finding::Found(vec![txid(1)]));
+    assert_eq!(judge_look(&look(vec![lookalike(1, true)])), Finding::FoundByOutputs(txid(1)));
     assert!(matches!(judge_look(&look(vec![lookalike(1, false)])), Finding::Unclear { .. }));
     assert!(matches!(judge_look(&look(vec![lookalike(1, true), lookalike(2, true)])), Finding::Unclear { .. }));
 }
@@ -181,6 +189,18 @@ fn an_absence_counts_only_in_the_right_wallet_at_a_regained_tip() {
     assert_eq!(judge_look(&seen()), Finding::NotThere);
     assert!(matches!(judge_look(&Sightings { tip_height: 9, ..seen() }), Finding::CannotTell(_)));
     assert!(matches!(judge_look(&Sightings { other_wallet: Some("other".to_owned()), ..seen() }), Finding::CannotTell(_)));
+}
+
+#[test]
+fn a_wallet_with_other_keys_proves_by_its_mark_alone() {
+    let look = || Sightings { other_keys: true, ..seen() };
+    let lookalikes = vec![Lookalike { txid: txid(1), newer: true, abandoned: false }];
+    for look in [look(), Sightings { lookalikes, ..look() }] {
+        assert!(matches!(judge_look(&look), Finding::Unclear { txids, .. } if txids.is_empty()), "{look:?}");
+        assert!(matches!(judge_look(&Sightings { tip_height: 9, ..look }), Finding::CannotTell(_)));
+    }
+    let marked = vec![Marked { txid: txid(1), abandoned: false }];
+    assert_eq!(judge_look(&Sightings { marked, ..look() }), Finding::Found(vec![txid(1)]));
 }
 
 fn continuous() -> Continuity {

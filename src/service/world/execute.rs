@@ -18,7 +18,7 @@ use crate::payout::rules::Refusal;
 use crate::payout::{self, BatchState, FlushReport, Observer, PayoutError, PayoutId, PersonsWord, State, Step};
 use crate::repair;
 use crate::service::{Answer, DaemonReport, Failure, Order, exit};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// Tells the log where a batch is.
 struct Narrator;
@@ -226,7 +226,17 @@ impl World {
     }
 
     fn thaw(&mut self, id: i64, reason: &str, who: &str) -> Result<Answer, Failure> {
-        let thawed = self.store.write(|tx| gate::override_by(tx, id, who, reason, Timestamp::now()))?;
+        let (now, store_id) = (Timestamp::now(), self.store.id().to_owned());
+        let thawed = self.store.write(|tx| {
+            let thawed = gate::override_by(tx, id, who, reason, now)?;
+            if let Some(thawed) = &thawed {
+                let held = payout::adopt(tx, &thawed.freeze, &store_id, now)?;
+                if held > 0 {
+                    warn!(held, "what was queued may be paid already and is held: release each payout that is not");
+                }
+            }
+            Ok::<_, StoreError>(thawed)
+        })?;
         let none = || Failure::new("no_such_freeze", format!("no freeze {id} is in force; nothing was changed"), exit::FAILED);
         thawed.map(Answer::AuditThaw).ok_or_else(|| none().next("`bursar status` lists the freezes with their numbers"))
     }

@@ -94,6 +94,7 @@ CREATE TABLE transactions (
     CHECK ((block IS NOT NULL) = (state IN ('confirmed', 'immature')))
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX transactions_open ON transactions (wallet) WHERE final = 0;
+CREATE INDEX transactions_comment ON transactions (comment) WHERE comment IS NOT NULL;
 CREATE INDEX transactions_stray ON transactions (wallet) WHERE stray = 1;
 
 -- What a coming transaction will mean, written before it is ordered.

@@ -58,6 +58,13 @@ CREATE TABLE batches (
 -- A batch that may still pay blocks the wallet: this one is asked before every send.
 CREATE INDEX batches_by_state ON batches (state);
 
+-- Marks of batches that this store forgot when it went back in time, and that a person adopted. Their numbers are never given again.
+CREATE TABLE adopted_marks (
+    mark      TEXT PRIMARY KEY,
+    seq       INTEGER,                               -- none: not written by bursar
+    adopted_s INTEGER NOT NULL
+) STRICT;
+
 -- What a batch was to pay: one row per locking script.
 CREATE TABLE batch_outputs (
     batch    TEXT NOT NULL REFERENCES batches (id),

@@ -1,0 +1,61 @@
+//! A person's word for payments that this store forgot: it went back in time, and its wallet paid meanwhile.
+
+use super::batch::BatchId;
+use super::rules::{Event, State};
+use super::{Filter, life, records};
+use crate::coin::Timestamp;
+use crate::gate::{Cause, Freeze};
+use crate::ledger::{self, Account, Claim};
+use crate::store::{StoreError, Tx};
+
+/// What a freeze by a store that went back names: the words of its detail that are marks of this store.
+fn marks_in<'a>(detail: &'a str, store_id: &str) -> Vec<&'a str> {
+    let ours = format!("bursar:{store_id}:");
+    let words = detail.split([' ', ',']).filter(|word| word.starts_with(&ours));
+    words.collect()
+}
+
+/// Number and batch of a mark; none where somebody else wrote it.
+fn read_mark(mark: &str) -> Option<(u64, BatchId)> {
+    let (rest, batch) = mark.rsplit_once(':')?;
+    let (_, seq) = rest.rsplit_once(':')?;
+    Some((seq.parse().ok().filter(|seq| *seq < i64::MAX.unsigned_abs())?, batch.parse().ok()?))
+}
+
+/// Takes the payments that such a freeze names as known: they are payouts of batches that this store forgot, and its own numbers go on
+/// above theirs. Call it in the transaction that lifts the freeze; a freeze for another cause is left alone.
+///
+/// What is queued may be what they paid: it is held, and a person releases each payout that is certainly unpaid. Returns how many.
+pub fn adopt(tx: &Tx<'_>, freeze: &Freeze, store_id: &str, now: Timestamp) -> Result<usize, StoreError> {
+    if freeze.cause != Cause::StoreWentBack {
+        return Ok(0);
+    }
+    for mark in marks_in(&freeze.detail, store_id) {
+        let (seq, batch) = read_mark(mark).unzip();
+        let order = batch.map_or_else(|| mark.to_owned(), |batch| batch.to_string());
+        ledger::claim(tx, &Claim { mark: mark.to_owned(), order, account: Account::Payout })?;
+        records::add_adopted(tx, mark, seq, now)?;
+    }
+    let queued = records::list(tx, &Filter { state: Some(State::Queued), after: None, limit: usize::MAX })?;
+    for payout in &queued {
+        let reason = "it was queued when the store went back in time, and may be paid already: release it only if it is not";
+        life::advance(tx, payout, Event::Hold, Some(reason), now)?;
+    }
+    Ok(queued.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_found_in_the_words_of_the_freeze() {
+        let batch = "0a".repeat(16);
+        let (one, two) = (format!("bursar:me:7:{batch}"), "bursar:me:junk".to_owned());
+        let detail = format!("it does not know: {one}, bursar:other:9:{batch}, {two}");
+        assert_eq!(marks_in(&detail, "me"), [&one, &two]);
+        assert_eq!(read_mark(&one), Some((7, batch.parse().unwrap())));
+        assert_eq!(read_mark(&two), None);
+        assert_eq!(read_mark(&format!("bursar:me:{}:{batch}", u64::MAX)), None);
+    }
+}
