@@ -295,6 +295,8 @@ fn every_other_answer_is_read_as_it_was_written() {
     back(&Answer::LedgerEntries { entries: vec![a_posting()] });
     let explained = ledger::Explained { txid: txid(), account: Account::Fee, amount: MOST, event: u64::MAX };
     back(&Answer::LedgerExplain(explained));
+    let rekeyed = ledger::Rekeyed { wallet: "w".to_owned(), old: Some("f".to_owned()), new: None, transactions: u64::MAX };
+    back(&Answer::LedgerRekeyed(rekeyed));
     back(&Answer::LedgerVerify(a_verification()));
     back(&Answer::AuditRun(an_audit()));
     back(&Answer::AuditThaw(a_status().frozen.remove(0)));
@@ -349,6 +351,7 @@ fn every_order_is_read_as_it_was_written() {
         Order::LedgerBalance,
         Order::LedgerEntries { after: u64::MAX, limit: usize::MAX },
         explain,
+        Order::LedgerRekeyed { reason: "r".to_owned(), who: "w".to_owned() },
         Order::LedgerVerify,
         Order::AuditRun,
         Order::AuditHistory { limit: usize::MAX },

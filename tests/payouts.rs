@@ -264,10 +264,17 @@ fn another_wallet_that_answers_is_no_proof_of_anything() {
     fs::rename(&dir, dir.with_extension("away")).unwrap();
     bench.restart();
     bench.world.try_rpc("/", "createwallet", json!(["bursar"])).ok();
-    let result = bench.try_resolve(false);
-    let waits = matches!(&result, Ok(report) if matches!(report.batches[0].resolution, Resolution::Waiting { .. }));
-    assert!(waits || result.is_err(), "{result:?}");
-    assert_eq!(bench.state("a"), State::InDoubt);
+    let resolution = bench.resolve().batches.remove(0).resolution;
+    assert!(matches!(resolution, Resolution::Disputed { .. }), "{resolution:?}");
+    // The right wallet comes back, and its mark settles it.
+    bench.keeper.stop().unwrap();
+    fs::rename(&dir, dir.with_extension("wrong")).unwrap();
+    fs::rename(dir.with_extension("away"), &dir).unwrap();
+    bench.restart();
+    bench.world.mine(3);
+    bench.settle();
+    assert_eq!(bench.state("a"), State::Final);
+    assert_eq!(bench.paid_on_chain()[&script_of(1)], vec![50_000_000]);
 }
 
 #[test]

@@ -50,7 +50,8 @@ fn conclude(store: &mut Store, mut report: Report, now: Timestamp) -> Result<Rep
     report.frozen = store.write::<_, StoreError>(|tx| {
         match report.verdict {
             Verdict::Unexplained => gate::freeze(tx, &freeze(&report), now)?,
-            Verdict::Agrees | Verdict::Explained => _ = gate::audit_agreed(tx, now)?,
+            Verdict::Explained => {}
+            Verdict::Agrees => _ = gate::audit_agreed(tx, now)?,
         }
         let frozen = !gate::frozen(tx)?.is_empty();
         records::insert(tx, &Report { frozen, ..report.clone() })?;

@@ -3,7 +3,8 @@
 //! An audit compares three sums at one tip: what the ledger holds, what the wallet says it holds, and the coins that it lists; and
 //! transaction by transaction, whether the wallet still shows what the ledger posted. Sums alone are not enough: a wallet that lost a
 //! deposit which was spent later has the right balance. Only what persists after a whole sync and a second reading is declared. An
-//! audit that is left with something unexplained freezes payouts; one that agrees thaws them.
+//! audit that is left with something unexplained freezes payouts; one that agrees thaws them; one whose differences are all explained
+//! does neither.
 
 mod flow;
 #[cfg(test)]
@@ -50,7 +51,7 @@ pub enum AuditError {
 pub enum Verdict {
     /// Ledger and wallet agree.
     Agrees,
-    /// They differ, and every difference is a named transaction of a harmless kind: a warning.
+    /// They differ, and every difference is a named transaction of a harmless kind: a warning, that neither freezes nor thaws.
     Explained,
     /// They differ, and payouts are frozen.
     Unexplained,

@@ -55,6 +55,22 @@ fn a_payment_in_limbo_is_a_warning_with_its_change() {
 }
 
 #[test]
+fn an_explained_audit_thaws_nothing() {
+    let mut bench = bench();
+    let unordered = bench.wallet.send(&[(100, false)], None, true).unwrap();
+    assert!(bench.audit().frozen);
+    ledger::explain(&mut bench.store, &unordered, Account::Payout, "paid by hand", "ada", NOW).unwrap();
+    bench.wallet.mine(1, false);
+    let claim = ledger::Claim { mark: "m".to_owned(), order: "o".to_owned(), account: Account::Payout };
+    bench.store.write(|tx| ledger::claim(tx, &claim)).unwrap();
+    bench.wallet.send(&[(100, true)], Some("m"), false).unwrap();
+    for _ in 0..2 {
+        let report = bench.audit();
+        assert_eq!((report.verdict, report.frozen), (Verdict::Explained, true), "{report:#?}");
+    }
+}
+
+#[test]
 fn coins_of_an_imported_key_are_found_late_and_posted() {
     let mut bench = bench();
     let old = bench.wallet.deposit(50);

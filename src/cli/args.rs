@@ -203,6 +203,15 @@ pub(super) enum LedgerVerb {
         #[arg(long)]
         reason: String,
     },
+    /// Say that the wallet's keys changed (encrypted, new descriptors) and that it is still the one that the ledger follows.
+    Rekeyed {
+        /// Why; kept for the auditor.
+        #[arg(long)]
+        reason: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Check every sum, hash and reference.
     Verify,
 }
@@ -212,7 +221,8 @@ pub(super) enum LedgerVerb {
 pub(super) enum AuditVerb {
     /// Compare now: 0 agrees, 1 explained, 2 unexplained, 3 unknown.
     Run,
-    /// Lift a freeze by your word. It binds to exactly what was found: another finding freezes again.
+    /// Lift a freeze by your word. It binds to exactly what was found: another finding freezes again. Of a store that went back in
+    /// time it adopts the payments that the freeze names, and holds every queued payout: release those that are not paid already.
     Thaw {
         /// The number of the freeze, from `bursar status`.
         id: i64,

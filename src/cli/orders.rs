@@ -30,7 +30,7 @@ impl Request {
         match verb {
             Verb::Daemon(verb) => Ok(daemon(verb).into()),
             Verb::Pay(verb) => pay(verb),
-            Verb::Ledger(verb) => ledger(verb).map(Request::from),
+            Verb::Ledger(verb) => ledger(verb),
             Verb::Audit(AuditVerb::Run) => Ok(Order::AuditRun.into()),
             Verb::Audit(AuditVerb::Thaw { id, reason, yes }) => {
                 let question = format!("Lift freeze {id}? Payouts may go out again although its cause is not proven gone.");
@@ -95,18 +95,22 @@ fn import(file: &Path) -> Result<Order, Failure> {
     Ok(Order::PayImport { format: if json_lines { Format::JsonLines } else { Format::Csv }, text })
 }
 
-fn ledger(verb: LedgerVerb) -> Result<Order, Failure> {
+fn ledger(verb: LedgerVerb) -> Result<Request, Failure> {
     Ok(match verb {
-        LedgerVerb::Open { at } => Order::LedgerOpen { at },
-        LedgerVerb::Sync => Order::LedgerSync,
-        LedgerVerb::Balance => Order::LedgerBalance,
-        LedgerVerb::Entries { after, limit } => Order::LedgerEntries { after, limit },
+        LedgerVerb::Open { at } => Order::LedgerOpen { at }.into(),
+        LedgerVerb::Sync => Order::LedgerSync.into(),
+        LedgerVerb::Balance => Order::LedgerBalance.into(),
+        LedgerVerb::Entries { after, limit } => Order::LedgerEntries { after, limit }.into(),
         LedgerVerb::Explain { txid, account, reason } => {
             let account: Account = serde_json::from_value(account.clone().into())
                 .map_err(|_| Failure::new("usage", format!("'{account}' is not an account"), exit::USAGE))?;
-            Order::LedgerExplain { txid, account, reason, who: who() }
+            Order::LedgerExplain { txid, account, reason, who: who() }.into()
         }
-        LedgerVerb::Verify => Order::LedgerVerify,
+        LedgerVerb::Rekeyed { reason, yes } => {
+            let question = "Follow this wallet on, although its keys are not those that the ledger knows?".to_owned();
+            Request::asking(Order::LedgerRekeyed { reason, who: who() }, yes, question)
+        }
+        LedgerVerb::Verify => Order::LedgerVerify.into(),
     })
 }
 

@@ -46,6 +46,12 @@ fn told(answer: &Answer, page: &Page) -> String {
         Answer::LedgerExplain(explained) => {
             format!("{} of {} now stands in {:?}", page.coins(explained.amount), explained.txid, explained.account)
         }
+        Answer::LedgerRekeyed(word) => {
+            format!(
+                "wallet '{}' is followed with its new keys: {} transactions are as before. Make a backup: older ones lack them",
+                word.wallet, word.transactions
+            )
+        }
         Answer::LedgerVerify(report) => match &report.fault {
             None => format!("whole: {} postings, {} events, head {}", report.postings, report.events, report.head),
             Some(fault) => {

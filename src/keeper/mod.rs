@@ -218,6 +218,13 @@ impl Keeper {
         self.output.last_lines()
     }
 
+    /// The daemon's line that says that it runs with what it could save of a damaged wallet (0.18 and older do that at a plain start);
+    /// it names the `.bak` that holds the damaged one.
+    pub fn salvaged(&self) -> Option<String> {
+        let lines = if self.is_kept() { self.output.last_lines() } else { vec![] };
+        rules::salvaged_wallet(&lines).map(str::to_owned)
+    }
+
     /// Allows starts again after [`KeeperError::SuspectWallet`]: the wallet folder was copied, and the file repaired or restored.
     pub fn trust_wallet(&mut self) -> Result<(), KeeperError> {
         self.refuse_attached("start")?;

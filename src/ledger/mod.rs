@@ -16,6 +16,7 @@ mod opening;
 mod properties;
 mod reading;
 mod records;
+mod rekeyed;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -269,6 +270,19 @@ pub struct Explained {
     pub event: u64,
 }
 
+/// What [`rekeyed`] recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rekeyed {
+    /// The wallet.
+    pub wallet: String,
+    /// Its fingerprint before.
+    pub old: Option<String>,
+    /// Its fingerprint now.
+    pub new: Option<String>,
+    /// Transactions that it was seen to list as before.
+    pub transactions: u64,
+}
+
 /// What [`verify`] found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerifyReport {
@@ -402,6 +416,20 @@ pub fn explain(
     now: Timestamp,
 ) -> Result<Explained, LedgerError> {
     store.write(|tx| explain::explain(tx, txid, account, reason, who, now))
+}
+
+/// Records a person's word that the wallet is the followed one though its keys changed (encryption makes a new seed, descriptors were
+/// imported), and lifts the freeze by that. Refuses a wallet that lacks a transaction that the ledger follows, or gives it another
+/// amount: an empty wallet under the same name is not ours.
+pub fn rekeyed(
+    store: &mut Store,
+    wallet: &dyn Wallet,
+    coin: &CoinSettings,
+    reason: &str,
+    who: &str,
+    now: Timestamp,
+) -> Result<Rekeyed, LedgerError> {
+    rekeyed::rekeyed(store, wallet, coin, reason, who, now)
 }
 
 /// Reads the whole ledger again: hashes, sums, references, running balances. Names the first posting that is wrong.

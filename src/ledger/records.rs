@@ -111,6 +111,22 @@ pub(super) fn move_wallet(
     Ok(())
 }
 
+/// A person's word replaces a known fingerprint, and is kept with it.
+pub(super) fn replace_fingerprint(
+    tx: &Tx<'_>,
+    wallet: &str,
+    (old, new): (Option<&str>, Option<&str>),
+    (who, reason): (&str, &str),
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO rekeyings (wallet, at_s, old, new, who, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![wallet, now.0, old, new, who, reason],
+    )?;
+    tx.execute("UPDATE wallets SET fingerprint = ?2 WHERE name = ?1", params![wallet, new])?;
+    Ok(())
+}
+
 /// SHA-256, in hex, over the posting's fields as one JSON array.
 pub(super) fn hash(posting: &Posting) -> Result<String, StoreError> {
     let fields = (

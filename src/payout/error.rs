@@ -71,7 +71,10 @@ pub enum PayoutError {
         illegal: Illegal,
     },
     /// The store may be older than the wallet: what was paid already may look unpaid.
-    #[error("payouts are not taken while it is open whether this store went back in time ({0}); nothing was queued")]
+    #[error(
+        "payouts are not taken while it is open whether this store went back in time ({0}); nothing was queued. Look at what the wallet \
+         paid, then `bursar audit thaw` adopts it"
+    )]
     StoreWentBack(String),
     /// Nothing may be sent now.
     #[error(transparent)]

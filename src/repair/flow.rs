@@ -165,15 +165,18 @@ impl Climb<'_> {
     }
 
     fn finish(self, audit: Report) -> Result<RepairReport, RepairError> {
-        // A difference that is explained to the transaction thaws payouts as well.
-        let agrees = audit.verdict != Verdict::Unexplained;
+        let agrees = audit.verdict == Verdict::Agrees;
         let now = self.now();
         let repair = self.store.write(|tx| -> Result<RepairRecord, StoreError> {
             records::finish(tx, self.repair, agrees, now)?;
             records::get(tx, self.repair)
         })?;
         tracing::info!(coin = self.coin.name, repair = repair.id, agrees, "repair ended");
-        let next = (!agrees).then(|| rules::next_rung(&copy_in(&repair.folder)));
+        let next = match audit.verdict {
+            Verdict::Agrees => None,
+            Verdict::Explained => Some(rules::AUDIT_AGAIN.to_owned()),
+            Verdict::Unexplained => Some(rules::next_rung(&copy_in(&repair.folder))),
+        };
         Ok(RepairReport { repair, audit, agrees, next })
     }
 

@@ -256,6 +256,10 @@ pub(super) fn should_broadcast(own: bool, whereabouts: Whereabouts) -> bool {
     own && whereabouts == Whereabouts::Nowhere
 }
 
+/// What a person does next when every difference is explained: such an audit thaws nothing.
+pub(super) const AUDIT_AGAIN: &str = "every difference is explained, and payouts stay frozen until ledger and wallet agree: \
+    `bursar audit run` again when the transactions that the audit names have confirmed";
+
 /// What a person does next when the audit still differs.
 pub(super) fn next_rung(copy: &std::path::Path) -> String {
     format!(

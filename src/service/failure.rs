@@ -160,8 +160,9 @@ impl From<LedgerError> for Failure {
             LedgerError::LostBlocks { .. } => Failure::new("blocks_lost", error, exit::LATER)
                 .next("wait until the daemon has the blocks again; payouts stay queued"),
             LedgerError::NotOpened { .. } => Failure::new("ledger_not_open", error, exit::FAILED).next("`bursar ledger open`"),
-            LedgerError::OtherWallet(_) => Failure::new("other_wallet", error, exit::FROZEN)
-                .next("find out which wallet the daemon loaded; see `bursar status` and the daemon's folder"),
+            LedgerError::OtherWallet(_) => Failure::new("other_wallet", error, exit::FROZEN).next(
+                "find out which wallet the daemon loaded; if it is yours and only its keys changed, `bursar ledger rekeyed`",
+            ),
             _ => Failure::new("ledger", error, exit::FAILED),
         }
     }

@@ -100,6 +100,13 @@ pub enum Order {
         /// Who says so.
         who: String,
     },
+    /// Declares that the followed wallet's keys changed and that it is still the same wallet.
+    LedgerRekeyed {
+        /// Why.
+        reason: String,
+        /// Who says so.
+        who: String,
+    },
     /// Checks every sum, hash and reference of the ledger.
     LedgerVerify,
     /// Compares ledger and wallet.
@@ -170,6 +177,7 @@ impl Order {
             Order::LedgerBalance => "ledger_balance",
             Order::LedgerEntries { .. } => "ledger_entries",
             Order::LedgerExplain { .. } => "ledger_explain",
+            Order::LedgerRekeyed { .. } => "ledger_rekeyed",
             Order::LedgerVerify => "ledger_verify",
             Order::AuditRun => "audit_run",
             Order::AuditHistory { .. } => "audit_history",
@@ -236,6 +244,7 @@ pub enum Answer {
         entries: Vec<ledger::Posting>,
     },
     LedgerExplain(ledger::Explained),
+    LedgerRekeyed(ledger::Rekeyed),
     LedgerVerify(ledger::VerifyReport),
     AuditRun(audit::Report),
     AuditHistory {

@@ -12,7 +12,6 @@ use tracing::{error, info, warn};
 
 use super::metrics::Metrics;
 use super::{Answer, Failure, Order, World, exit, http, pulse, schedule};
-use crate::keeper::ProcessState;
 
 /// How often an idle service looks after its daemon.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
@@ -136,9 +135,9 @@ impl Worker {
         self.metrics.observe(order, &answer, &mut self.world);
     }
 
-    /// Starts a daemon that ended without an order, after a pause.
+    /// Starts a daemon that ended without a person's order, after a pause.
     fn watch(&mut self) {
-        let ProcessState::Exited { status, last_lines } = self.world.process() else {
+        let Some((status, last_lines)) = self.world.unordered_end() else {
             self.restarts.due = None;
             return;
         };

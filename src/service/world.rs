@@ -8,11 +8,13 @@ use std::path::PathBuf;
 use tracing::{info, warn};
 
 use super::{Failure, exit};
+use crate::coin::Timestamp;
 use crate::config::{CoinSettings, DaemonMode, Settings};
 use crate::daemon::RpcWallet;
+use crate::gate::{self, Cause, Freeze};
 use crate::keeper::{Keeper, ProcessState, wallet_exists};
 use crate::ledger;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// One coin, open.
 pub struct World {
@@ -21,14 +23,20 @@ pub struct World {
     store: Store,
     keeper: Keeper,
     wallet: Option<RpcWallet>,
+    /// Whether the daemon is meant to run: it was found running or started, and nobody ordered it to stop since.
+    meant_to_run: bool,
 }
 
 impl World {
     /// Opens the store; fails when another process has it.
     pub fn open(settings: &Settings, coin: &CoinSettings) -> Result<World, Failure> {
         let store = Store::open(&coin.service_dir())?;
-        let keeper = Keeper::new(coin);
-        Ok(World { settings_file: settings.file.clone(), coin: coin.clone(), store, keeper, wallet: None })
+        let mut keeper = Keeper::new(coin);
+        let meant_to_run = matches!(keeper.state(), ProcessState::Running { .. });
+        let (settings_file, coin) = (settings.file.clone(), coin.clone());
+        let mut world = World { settings_file, coin, store, keeper, wallet: None, meant_to_run };
+        world.distrust_salvage()?;
+        Ok(world)
     }
 
     /// The coin's settings.
@@ -41,10 +49,23 @@ impl World {
         self.keeper.state()
     }
 
+    /// How the daemon ended that is meant to run, and its last words; none when it runs, is attached, or was stopped by order of a person.
+    pub(super) fn unordered_end(&mut self) -> Option<(String, Vec<String>)> {
+        match self.keeper.state() {
+            _ if !self.meant_to_run => None,
+            ProcessState::Exited { status, last_lines } => Some((status, last_lines)),
+            // Stopped for a fence, or for a repair, and the start after that failed.
+            ProcessState::Stopped => Some(("stopped by bursar, and not up again".to_owned(), self.keeper.last_lines())),
+            ProcessState::Running { .. } | ProcessState::Attached => None,
+        }
+    }
+
     /// Starts the daemon if it is ours to start, and finds the wallet: loads it, and makes it when this store has never followed one.
     pub(super) fn start(&mut self) -> Result<(), Failure> {
         if self.coin.daemon.mode == DaemonMode::Keep {
+            self.meant_to_run = true;
             self.keeper.start(&[])?;
+            self.distrust_salvage()?;
         }
         self.wallet = None;
         let wallet = RpcWallet::connect(&self.coin)?;
@@ -54,6 +75,22 @@ impl World {
         wallet.ensure_loaded()?;
         self.wallet = Some(wallet);
         Ok(())
+    }
+
+    /// A daemon that salvages its wallet at a plain start looks healthy afterwards: payouts freeze before anything is sent from what it
+    /// saved, once for each salvage, until an audit agrees.
+    fn distrust_salvage(&mut self) -> Result<(), StoreError> {
+        let Some(line) = self.keeper.salvaged() else { return Ok(()) };
+        let detail = format!(
+            "the wallet file was damaged, and the daemon runs with what it could save of it (it says: {line}). Keep the .bak file and run \
+             `bursar repair run`"
+        );
+        let freeze = Freeze { cause: Cause::Repair, detail, txids: vec![], amount: None };
+        let now = Timestamp::now();
+        self.store.write(|tx| {
+            let known = gate::frozen_since(tx, Timestamp(0))?.iter().any(|old| old.freeze == freeze);
+            if known { Ok(()) } else { gate::freeze(tx, &freeze, now) }
+        })
     }
 
     /// Makes the wallet of a new store. A store that follows a wallet never gets another one.
@@ -72,6 +109,7 @@ impl World {
     /// Stops a kept daemon and waits for its exit.
     pub(super) fn stop(&mut self) -> Result<(), Failure> {
         self.wallet = None;
+        self.meant_to_run = false;
         if self.coin.daemon.mode == DaemonMode::Keep {
             self.keeper.stop()?;
             info!("the daemon has stopped");

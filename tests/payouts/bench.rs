@@ -13,6 +13,7 @@ use bursar::keeper::Keeper;
 use bursar::payout::{
     self, Filter, FlushReport, Observer, PayoutError, PayoutId, Request, ResolveReport, SettleReport, State, Step, Submitted,
 };
+use bursar::service::{self, Answer, Failure, Order};
 use bursar::store::Store;
 use serde_json::{Value, json};
 
@@ -170,6 +171,18 @@ impl Bench {
 
     pub fn count(&mut self, state: State) -> u64 {
         payout::totals(&mut self.store).unwrap().get(&state).map_or(0, |(count, _)| *count)
+    }
+
+    /// Carries out an order as `bursar` does, with the store of this bench.
+    pub fn order(&mut self, order: &Order) -> Result<Answer, Failure> {
+        let elsewhere = Store::open(&self.world.dir().join("elsewhere")).unwrap();
+        drop(std::mem::replace(&mut self.store, elsewhere));
+        let mut service =
+            service::World::open(&self.world.settings, self.world.coin()).unwrap_or_else(|failure| panic!("{failure:?}"));
+        let answer = service.execute(order);
+        drop(service);
+        self.store = Store::open(&self.world.coin().service_dir()).unwrap();
+        answer
     }
 
     /// The store of an earlier time takes the place of the present one.

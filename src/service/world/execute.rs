@@ -12,7 +12,7 @@ use crate::coin::Timestamp;
 use crate::config::CoinSettings;
 use crate::daemon::{RpcError, RpcWallet, Wallet};
 use crate::gate;
-use crate::keeper::KeeperError;
+use crate::keeper::{KeeperError, ProcessState};
 use crate::ledger;
 use crate::payout::rules::Refusal;
 use crate::payout::{self, BatchState, FlushReport, Observer, PayoutError, PayoutId, PersonsWord, State, Step};
@@ -88,6 +88,7 @@ impl World {
             | Order::LedgerBalance
             | Order::LedgerEntries { .. }
             | Order::LedgerExplain { .. }
+            | Order::LedgerRekeyed { .. }
             | Order::LedgerVerify => self.ledger(order),
             Order::AuditRun => Ok(Answer::AuditRun(self.with_wallet(audit::run)?)),
             Order::AuditHistory { limit } => Ok(Answer::AuditHistory { audits: self.read(|tx| audit::history(tx, *limit))? }),
@@ -180,10 +181,13 @@ impl World {
         let coin = self.coin.clone();
         let mut connect = || connect_boxed(&coin);
         let now = Timestamp::now();
+        // From here on the daemon may be stopped for a fence, and then it has to come up again, whatever hinders the first start.
+        self.meant_to_run |= self.in_doubt()?;
         let keeper = &mut self.keeper;
         let resolved = payout::resolve(&mut self.store, &mut connect, keeper, &coin, restarted, &mut Narrator, now);
         // The daemon may have been restarted, whatever the outcome.
         self.wallet = None;
+        self.distrust_salvage()?;
         Ok(Answer::PayResolve(resolved?))
     }
 
@@ -201,19 +205,28 @@ impl World {
                 let explained = ledger::explain(&mut self.store, txid, *account, reason, who, Timestamp::now());
                 Answer::LedgerExplain(explained?)
             }
+            Order::LedgerRekeyed { reason, who } => Answer::LedgerRekeyed(
+                self.with_wallet(|store, wallet, coin, now| ledger::rekeyed(store, wallet, coin, reason, who, now))?,
+            ),
             _ => Answer::LedgerVerify(self.read(ledger::verify)?),
         })
     }
 
-    /// Sync, settle, and find out about batches in doubt: what keeps payouts moving without a person.
+    /// Find out about batches in doubt, sync, settle: what keeps payouts moving without a person.
+    ///
+    /// Doubt comes first: its fence may be what helps a daemon that does not answer. A doubt that stays is no failure to sync.
     fn sync(&mut self) -> Result<Answer, Failure> {
+        let may_restart = self.meant_to_run || !self.keeper.is_kept();
+        if may_restart
+            && self.in_doubt()?
+            && let Err(failure) = self.resolve(false)
+        {
+            warn!(code = failure.code, next = failure.next, "a batch stays in doubt: {}", failure.message);
+        }
         let report = self.with_wallet(ledger::sync)?;
         let settled = self.with_wallet(payout::settle)?;
         for (txid, problem) in &settled.missing {
             warn!(%txid, problem, "a payment of ours is not in the mempool");
-        }
-        if self.in_doubt()? {
-            self.resolve(false)?;
         }
         Ok(Answer::LedgerSync(report))
     }
@@ -286,8 +299,14 @@ impl World {
         let coin = self.coin.clone();
         self.wallet = None;
         let mut go_on = |_: &repair::Progress| ControlFlow::Continue(());
-        let report = repair::run(&mut self.store, &mut self.keeper, &coin, &mut go_on, Timestamp::now())?;
-        Ok(Answer::RepairRun(report))
+        let report = repair::run(&mut self.store, &mut self.keeper, &coin, &mut go_on, Timestamp::now());
+        // A repair that failed may have stopped the daemon on purpose: a plain start could harm the wallet further.
+        match self.process() {
+            ProcessState::Running { .. } => self.meant_to_run = true,
+            ProcessState::Stopped => self.meant_to_run = false,
+            ProcessState::Exited { .. } | ProcessState::Attached => {}
+        }
+        Ok(Answer::RepairRun(report?))
     }
 
     /// Reads the store.

@@ -12,6 +12,21 @@ CREATE TABLE wallets (
     CHECK ((tip_block IS NULL) = (tip_height IS NULL))
 ) STRICT;
 
+-- Persons' words that a wallet's keys changed and it is still the one that is followed. Rows are only ever added.
+CREATE TABLE rekeyings (
+    n      INTEGER PRIMARY KEY,
+    wallet TEXT NOT NULL REFERENCES wallets (name),
+    at_s   INTEGER NOT NULL,
+    old    TEXT,
+    new    TEXT,
+    who    TEXT NOT NULL,
+    reason TEXT NOT NULL
+) STRICT;
+CREATE TRIGGER rekeyings_never_change BEFORE UPDATE ON rekeyings
+BEGIN SELECT RAISE(ABORT, 'rekeyings are never changed'); END;
+CREATE TRIGGER rekeyings_never_go BEFORE DELETE ON rekeyings
+BEGIN SELECT RAISE(ABORT, 'rekeyings are never deleted'); END;
+
 -- What happened. Rows are only ever added. The postings of one event sum to zero: what a wallet gains stands negative in the
 -- account it came from. Every row's hash covers the row and the hash before it.
 CREATE TABLE entries (

@@ -1,0 +1,200 @@
+//! The exits of doubt, on real daemons: what settles it before the fence and what does not, and a person's word for a store that went
+//! back in time and for a wallet whose keys changed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+#[path = "payouts/bench.rs"]
+mod bench;
+mod support;
+
+use std::fs;
+use std::time::Duration;
+
+use bench::{Bench, payee, script_of};
+use bursar::coin::Txid;
+use bursar::gate::{self, Cause};
+use bursar::ledger::{self, Account};
+use bursar::payout::{self, BatchState, Resolution, State, Step};
+use bursar::service::{Answer, Failure, Order};
+use bursar::store::StoreError;
+use serde_json::{Value, json};
+use support::{Fault, Generation, World, wait_for};
+
+use Generation::{Knots, Litecoin018, Litecoin021};
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// What an operator does who thinks that the batch was lost.
+fn pay_by_hand(world: &World, comment: &str) -> Txid {
+    let txid = world.rpc("sendmany", json!(["", { payee(1): 0.5 }, 1, comment]));
+    txid.as_str().unwrap().parse().unwrap()
+}
+
+fn comments(world: &World) -> Vec<String> {
+    let listed = world.rpc("listtransactions", json!(["*", 100]));
+    let comments = listed.as_array().unwrap().iter().filter_map(|entry| entry["comment"].as_str());
+    comments.map(str::to_owned).collect()
+}
+
+fn resolution(bench: &mut Bench) -> Resolution {
+    bench.resolve().batches.remove(0).resolution
+}
+
+fn causes(bench: &mut Bench) -> Vec<Cause> {
+    bench.store.read::<_, StoreError>(gate::frozen).unwrap().into_iter().map(|frozen| frozen.freeze.cause).collect()
+}
+
+fn thaw(bench: &mut Bench) -> Result<Answer, Failure> {
+    let id = bench.store.read::<_, StoreError>(gate::frozen).unwrap()[0].id;
+    bench.order(&Order::AuditThaw { id, reason: "looked at each".to_owned(), who: "ada".to_owned() })
+}
+
+fn rekeyed(bench: &mut Bench) -> Result<Answer, Failure> {
+    bench.order(&Order::LedgerRekeyed { reason: "encrypted".to_owned(), who: "ada".to_owned() })
+}
+
+#[test]
+fn a_payment_by_hand_does_not_settle_a_call_that_still_hangs_in_the_daemon() {
+    for generation in [Litecoin021, Knots] {
+        let mut bench = Bench::new(World::behind_proxy(generation));
+        bench.submit("a", &payee(1), "0.5");
+        bench.proxy().once("sendmany", Fault::LateCopy(Duration::from_secs(3)));
+        bench.flush();
+        let by_hand = pay_by_hand(&bench.world, "");
+        // The call runs after the first look and before the fence.
+        let runs = |world: &World| {
+            wait_for(DEADLINE, "the call", || comments(world).iter().any(|comment| comment.starts_with("bursar:")).then_some(()));
+        };
+        let report = bench.resolve_watched(&|step| matches!(step, Step::Looked(_)), &runs).unwrap();
+        let Resolution::Sent { txids } = &report.batches[0].resolution else { panic!("{report:?}") };
+        assert!(txids.len() == 1 && !txids.contains(&by_hand), "{generation:?}: {txids:?}");
+        assert!(ledger_says(&mut bench, Account::Unexplained) != 0, "the payment by hand is nobody's order");
+    }
+}
+
+fn ledger_says(bench: &mut Bench, account: Account) -> i64 {
+    bench.store.read(|tx| ledger::balance(tx, account)).unwrap().base_units()
+}
+
+#[test]
+fn a_second_payment_with_the_mark_of_a_batch_freezes() {
+    for generation in [Litecoin018, Knots] {
+        let mut bench = Bench::new(World::behind_proxy(generation));
+        bench.submit("a", &payee(1), "0.5");
+        bench.proxy().once("sendmany", Fault::DropCall);
+        bench.flush();
+        let batch = payout::batches(&mut bench.store, BatchState::InDoubt).unwrap().remove(0);
+        let by_hand = pay_by_hand(&bench.world, "");
+        let pid = bench.world.daemon_pid();
+        assert_eq!(resolution(&mut bench), Resolution::Sent { txids: vec![by_hand] }, "{generation:?}");
+        assert_ne!(bench.world.daemon_pid(), pid, "a find by outputs needs the fence");
+        bench.world.mine(1);
+        bench.settle();
+        assert_eq!((bench.state("a"), causes(&mut bench)), (State::Confirmed, vec![]), "{generation:?}");
+        let second = pay_by_hand(&bench.world, &batch.mark);
+        for _ in 0..2 {
+            bench.settle();
+            let frozen = bench.store.read::<_, StoreError>(gate::frozen).unwrap();
+            assert_eq!(frozen.len(), 1, "{generation:?}: {frozen:?}");
+            assert_eq!((frozen[0].freeze.cause, &frozen[0].freeze.txids[..]), (Cause::Payment, &[by_hand, second][..]));
+        }
+        bench.submit("b", &payee(2), "0.5");
+        assert!(bench.try_flush().unwrap_err().to_string().contains("frozen"));
+    }
+}
+
+#[test]
+fn what_a_store_forgot_is_adopted_by_a_person_and_nobody_is_paid_twice() {
+    let mut bench = Bench::new(World::new(Litecoin018));
+    bench.submit("first", &payee(1), "0.5");
+    bench.submit("second", &payee(2), "0.5");
+    let old = bench.world.dir().join("old.db");
+    bench.store.copy_to(&old).unwrap();
+    let paid = bench.flush().batches.remove(0).txid.unwrap();
+    bench.submit("third", &payee(3), "0.5");
+    bench.flush();
+    let forgotten = comments(&bench.world);
+    bench.world.mine(3);
+    bench.replace_store(&old);
+    bench.try_flush().unwrap_err();
+    assert_eq!(causes(&mut bench), [Cause::StoreWentBack]);
+    thaw(&mut bench).unwrap();
+    bench.settle();
+    assert_eq!(causes(&mut bench), [], "it thaws for good");
+    assert_eq!((bench.state("first"), bench.state("second")), (State::Held, State::Held), "they may be paid, and are");
+    assert_eq!((ledger_says(&mut bench, Account::Unexplained), ledger_says(&mut bench, Account::Payout)), (0, 150_000_000));
+    bench.submit("fourth", &payee(4), "0.5");
+    let report = bench.flush();
+    assert!(report.batches[0].txid.is_some_and(|txid| txid != paid), "{report:?}");
+    let batch = payout::batches(&mut bench.store, BatchState::Sent).unwrap().remove(0);
+    assert_eq!(batch.seq, 3, "above the two that it forgot");
+    assert!(!forgotten.contains(&batch.mark));
+    bench.world.mine(1);
+    let chain = bench.paid_on_chain();
+    for number in 1..=4 {
+        assert_eq!(chain[&script_of(number)], [50_000_000], "payee {number}");
+    }
+}
+
+#[test]
+fn doubt_about_a_wallet_whose_keys_changed_ends_and_a_person_lets_the_ledger_follow_it() {
+    for generation in [Litecoin018, Knots] {
+        for (fault, paid) in [(Fault::DropCall, false), (Fault::DropReply, true)] {
+            let mut bench = Bench::new(World::behind_proxy(generation));
+            bench.settle();
+            bench.submit("a", &payee(1), "0.5");
+            bench.proxy().once("sendmany", fault);
+            bench.flush();
+            bench.flush_chain_to_disk();
+            bench.world.rpc("encryptwallet", json!(["only for a test"]));
+            let outcome = resolution(&mut bench);
+            let as_it_was =
+                if paid { matches!(outcome, Resolution::Sent { .. }) } else { matches!(outcome, Resolution::Disputed { .. }) };
+            assert!(as_it_was, "{generation:?}: {outcome:?}");
+            let refused = bench.order(&Order::LedgerSync).unwrap_err();
+            assert_eq!(refused.code, "other_wallet", "{refused:?}");
+            assert_eq!(causes(&mut bench), [Cause::Wallet]);
+            let Answer::LedgerRekeyed(word) = rekeyed(&mut bench).unwrap() else { panic!() };
+            assert!(word.old != word.new && word.transactions > 0, "{word:?}");
+            assert_eq!(causes(&mut bench), []);
+            bench.order(&Order::LedgerSync).unwrap();
+            assert!(rekeyed(&mut bench).unwrap_err().message.contains("has the keys that the ledger knows"));
+        }
+    }
+}
+
+#[test]
+fn an_empty_wallet_of_the_same_name_is_not_the_followed_one_whatever_a_person_says() {
+    let mut bench = Bench::new(World::new(Litecoin021));
+    bench.settle();
+    bench.flush_chain_to_disk();
+    bench.keeper.stop().unwrap();
+    let dir = bursar::keeper::wallet_dir(bench.world.coin());
+    fs::rename(&dir, dir.with_extension("away")).unwrap();
+    bench.restart();
+    bench.world.try_rpc("/", "createwallet", json!(["bursar"])).ok();
+    assert_eq!(bench.order(&Order::LedgerSync).unwrap_err().code, "other_wallet");
+    let refused = rekeyed(&mut bench).unwrap_err();
+    assert!(refused.message.contains("does not list transaction"), "{refused:?}");
+    assert_eq!(causes(&mut bench), [Cause::Wallet]);
+}
+
+#[test]
+fn an_attached_daemon_in_doubt_is_synced_all_the_same() {
+    let mut bench = Bench::new(World::behind_proxy(Litecoin018));
+    bench.submit("a", &payee(1), "0.5");
+    bench.proxy().once("sendmany", Fault::DropCall);
+    bench.flush();
+    bench.world.mine(1);
+    let height = bench.world.node_rpc("getblockcount", json!([]));
+    let attach = |coin: &mut bursar::config::CoinSettings| {
+        coin.daemon.rpc_credentials_file = Some(coin.credentials_file());
+        coin.daemon.mode = bursar::config::DaemonMode::Attach;
+    };
+    attach(bench.world.settings.coins.get_mut("coin").unwrap());
+    let synced = bench.order(&Order::LedgerSync).unwrap();
+    let Answer::LedgerSync(report) = synced else { panic!("{synced:?}") };
+    assert_eq!(Value::from(report.tip.height), height);
+    assert!(bench.in_doubt());
+    // The daemon is this world's to stop.
+    bench.world.settings.coins.get_mut("coin").unwrap().daemon.mode = bursar::config::DaemonMode::Keep;
+}

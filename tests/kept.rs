@@ -1,0 +1,123 @@
+//! A kept daemon that is not as it should be, through the real program: one that could not be started again after a fence, and one
+//! that salvaged its wallet by itself.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+#[path = "payouts/bench.rs"]
+mod bench;
+mod support;
+
+use std::fs;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use bench::{Bench, payee, script_of};
+use bursar::gate::{self, Cause};
+use bursar::keeper::wallet_dir;
+use bursar::service::exit;
+use bursar::store::{Store, StoreError};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use support::{Fault, Generation, World, wait_for};
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// `bursar run`, ended by SIGTERM with the value.
+struct Service(Child);
+
+impl Service {
+    fn start(world: &World) -> Service {
+        let child = world.bursar_command(&["run"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        wait_for(DEADLINE, "the service", || ask(world, &["daemon", "status"]).to_string().contains("running").then_some(()));
+        Service(child)
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let pid = Pid::from_raw(self.0.id().cast_signed()).unwrap();
+        kill_process(pid, Signal::TERM).ok();
+        self.0.wait().ok();
+    }
+}
+
+/// What `bursar` answers, as JSON.
+fn ask(world: &World, args: &[&str]) -> Value {
+    let output = world.bursar(&[args, &["--output", "json"]].concat());
+    serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
+}
+
+#[test]
+fn a_daemon_that_did_not_start_after_a_fence_is_started_again_and_one_that_a_person_stopped_is_not() {
+    let bench = Bench::new(World::behind_proxy(Generation::Litecoin018));
+    let Bench { store, keeper, world, .. } = bench;
+    drop((store, keeper));
+    let _service = Service::start(&world);
+    let (address, proxy) = (payee(1), world.proxy.as_ref().unwrap());
+    let submitted = world.bursar(&["pay", "submit", "--id", "a", "--address", &address, "--amount", "0.5"]);
+    assert!(submitted.status.success(), "{submitted:?}");
+    proxy.once("sendmany", Fault::DropCall);
+    // A folder where the conf belongs: the daemon can be stopped, and nothing can be started.
+    let conf = world.coin().conf_file();
+    fs::rename(&conf, conf.with_extension("away")).unwrap();
+    fs::create_dir_all(conf.join("in-the-way")).unwrap();
+    world.bursar(&["pay", "flush"]);
+    let failed = world.bursar(&["pay", "resolve", "--yes"]);
+    assert!(!failed.status.success(), "{failed:?}");
+    assert_eq!(world.daemon_pid(), None);
+    fs::remove_dir_all(&conf).unwrap();
+    // Nobody gives an order from here on.
+    wait_for(DEADLINE, "the daemon", || world.daemon_pid());
+    wait_for(DEADLINE, "the proof", || {
+        ask(&world, &["pay", "show", "a"]).to_string().contains("proven not to be sent").then_some(())
+    });
+    let sent = || ask(&world, &["pay", "list", "--state", "sent"]).to_string().contains("\"a\"");
+    wait_for(DEADLINE, "the payment", || {
+        world.bursar(&["pay", "flush"]);
+        sent().then_some(())
+    });
+    world.mine(1);
+    assert_eq!(bench::paid_on_chain(&world)[&script_of(1)], [50_000_000]);
+
+    assert!(world.bursar(&["daemon", "stop"]).status.success());
+    std::thread::sleep(Duration::from_secs(4));
+    assert!(ask(&world, &["daemon", "status"]).to_string().contains("stopped"));
+    assert_eq!(world.daemon_pid(), None);
+}
+
+/// Damages pages in the middle until the daemon salvages the file by itself and comes up.
+fn start_on_a_damaged_wallet(world: &World, whole: &[u8]) {
+    let file = wallet_dir(world.coin()).join("wallet.dat");
+    for page in whole.len() / 4096 / 2.. {
+        let mut damaged = whole.to_vec();
+        for (at, byte) in damaged[page * 4096..(page + 1) * 4096].iter_mut().enumerate() {
+            *byte = (at * 7 + 13) as u8;
+        }
+        fs::write(&file, damaged).unwrap();
+        let started = world.bursar(&["daemon", "start"]);
+        let printed = fs::read_to_string(world.coin().daemon_dir().join("keeper-output.log")).unwrap();
+        if started.status.success() && printed.contains("data salvaged") {
+            return;
+        }
+        world.bursar(&["daemon", "stop"]);
+        world.keeper().trust_wallet().unwrap();
+    }
+}
+
+#[test]
+fn a_wallet_that_the_daemon_salvaged_by_itself_pays_nobody_before_somebody_looked() {
+    let mut bench = Bench::new(World::new(Generation::Litecoin018));
+    bench.settle();
+    bench.submit("a", &payee(1), "0.5");
+    bench.flush_chain_to_disk();
+    bench.keeper.stop().unwrap();
+    let Bench { store, world, .. } = bench;
+    drop(store);
+    let whole = fs::read(wallet_dir(world.coin()).join("wallet.dat")).unwrap();
+    start_on_a_damaged_wallet(&world, &whole);
+    assert_eq!(world.bursar(&["pay", "flush"]).status.code(), Some(i32::from(exit::FROZEN)));
+    let mut store = Store::open(&world.coin().service_dir()).unwrap();
+    let frozen = store.read::<_, StoreError>(gate::frozen).unwrap();
+    let detail = &frozen.iter().find(|frozen| frozen.freeze.cause == Cause::Repair).unwrap().freeze.detail;
+    assert!(detail.contains(".bak") && detail.contains("bursar repair"), "{detail}");
+    assert_eq!(world.node_rpc("getrawmempool", json!([])), json!([]));
+}
