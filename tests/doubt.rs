@@ -104,34 +104,40 @@ fn a_second_payment_with_the_mark_of_a_batch_freezes() {
 
 #[test]
 fn what_a_store_forgot_is_adopted_by_a_person_and_nobody_is_paid_twice() {
-    let mut bench = Bench::new(World::new(Litecoin018));
-    bench.submit("first", &payee(1), "0.5");
-    bench.submit("second", &payee(2), "0.5");
-    let old = bench.world.dir().join("old.db");
-    bench.store.copy_to(&old).unwrap();
-    let paid = bench.flush().batches.remove(0).txid.unwrap();
-    bench.submit("third", &payee(3), "0.5");
-    bench.flush();
-    let forgotten = comments(&bench.world);
-    bench.world.mine(3);
-    bench.replace_store(&old);
-    bench.try_flush().unwrap_err();
-    assert_eq!(causes(&mut bench), [Cause::StoreWentBack]);
-    thaw(&mut bench).unwrap();
-    bench.settle();
-    assert_eq!(causes(&mut bench), [], "it thaws for good");
-    assert_eq!((bench.state("first"), bench.state("second")), (State::Held, State::Held), "they may be paid, and are");
-    assert_eq!((ledger_says(&mut bench, Account::Unexplained), ledger_says(&mut bench, Account::Payout)), (0, 150_000_000));
-    bench.submit("fourth", &payee(4), "0.5");
-    let report = bench.flush();
-    assert!(report.batches[0].txid.is_some_and(|txid| txid != paid), "{report:?}");
-    let batch = payout::batches(&mut bench.store, BatchState::Sent).unwrap().remove(0);
-    assert_eq!(batch.seq, 3, "above the two that it forgot");
-    assert!(!forgotten.contains(&batch.mark));
-    bench.world.mine(1);
-    let chain = bench.paid_on_chain();
-    for number in 1..=4 {
-        assert_eq!(chain[&script_of(number)], [50_000_000], "payee {number}");
+    // A store from before its first sync, and one that followed the wallet already.
+    for (generation, followed) in [(Litecoin018, false), (Knots, true)] {
+        let mut bench = Bench::new(World::new(generation));
+        bench.submit("first", &payee(1), "0.5");
+        bench.submit("second", &payee(2), "0.5");
+        if followed {
+            bench.settle();
+        }
+        let old = bench.world.dir().join("old.db");
+        bench.store.copy_to(&old).unwrap();
+        let paid = bench.flush().batches.remove(0).txid.unwrap();
+        bench.submit("third", &payee(3), "0.5");
+        bench.flush();
+        let forgotten = comments(&bench.world);
+        bench.world.mine(3);
+        bench.replace_store(&old);
+        bench.try_flush().unwrap_err();
+        assert_eq!(causes(&mut bench), [Cause::StoreWentBack]);
+        thaw(&mut bench).unwrap();
+        bench.settle();
+        assert_eq!(causes(&mut bench), [], "it thaws for good");
+        assert_eq!((bench.state("first"), bench.state("second")), (State::Held, State::Held), "they may be paid, and are");
+        assert_eq!((ledger_says(&mut bench, Account::Unexplained), ledger_says(&mut bench, Account::Payout)), (0, 150_000_000));
+        bench.submit("fourth", &payee(4), "0.5");
+        let report = bench.flush();
+        assert!(report.batches[0].txid.is_some_and(|txid| txid != paid), "{report:?}");
+        let batch = payout::batches(&mut bench.store, BatchState::Sent).unwrap().remove(0);
+        assert_eq!(batch.seq, 3, "above the two that it forgot");
+        assert!(!forgotten.contains(&batch.mark));
+        bench.world.mine(1);
+        let chain = bench.paid_on_chain();
+        for number in 1..=4 {
+            assert_eq!(chain[&script_of(number)], [50_000_000], "payee {number}");
+        }
     }
 }
 

@@ -221,8 +221,10 @@ pub(super) enum LedgerVerb {
 pub(super) enum AuditVerb {
     /// Compare now: 0 agrees, 1 explained, 2 unexplained, 3 unknown.
     Run,
-    /// Lift a freeze by your word. It binds to exactly what was found: another finding freezes again. Of a store that went back in
-    /// time it adopts the payments that the freeze names, and holds every queued payout: release those that are not paid already.
+    /// Lift a freeze by your word. It binds to exactly what was found: another finding freezes again.
+    ///
+    /// Of a store that went back in time it adopts the payments that the freeze names, and holds every queued payout, because they may
+    /// have paid it: release those that are unpaid.
     Thaw {
         /// The number of the freeze, from `bursar status`.
         id: i64,

@@ -193,7 +193,15 @@ impl Keeper {
         self.process = None;
         self.ended = None;
         let record = Record::read(&self.coin);
-        if record.process.is_some() { Record { process: None, ..record }.write(&self.coin) } else { Ok(()) }
+        if record.process.is_none() {
+            return Ok(());
+        }
+        // It may have ended by itself, unheard; after this nobody would read its last words.
+        match self.suspect_after(&self.output.last_lines()) {
+            Ok(()) | Err(KeeperError::SuspectWallet { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        Record { process: None, ..Record::read(&self.coin) }.write(&self.coin)
     }
 
     /// What the process does now.

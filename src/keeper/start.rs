@@ -184,7 +184,7 @@ impl Keeper {
     }
 
     /// Refuses this and all further starts when the daemon's last words say that it may have swapped the wallet for a partial one.
-    fn suspect_after(&self, last_lines: &[String]) -> Result<(), KeeperError> {
+    pub(super) fn suspect_after(&self, last_lines: &[String]) -> Result<(), KeeperError> {
         let Some(line) = rules::swapped_wallet(last_lines) else { return Ok(()) };
         Record { suspect_wallet: Some(line.to_owned()), ..Record::read(&self.coin) }.write(&self.coin)?;
         Err(KeeperError::SuspectWallet { line: line.to_owned() })
