@@ -95,6 +95,7 @@ CREATE TABLE transactions (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX transactions_open ON transactions (wallet) WHERE final = 0;
 CREATE INDEX transactions_stray ON transactions (wallet) WHERE stray = 1;
+CREATE INDEX transactions_final ON transactions (height) WHERE final = 1;
 
 -- What a coming transaction will mean, written before it is ordered.
 CREATE TABLE claims (
