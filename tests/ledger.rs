@@ -48,6 +48,10 @@ impl Bench {
         self.store.read(|tx| ledger::state_of(tx, txid)).unwrap()
     }
 
+    fn is_final(&mut self, txid: &Txid) -> bool {
+        self.store.read(ledger::followed).unwrap().iter().any(|followed| followed.txid == *txid && followed.is_final)
+    }
+
     /// The ledger's wallet account must be what the wallet says.
     fn assert_in_step(&mut self, after: &str) {
         let trusted = self.wallet.balances().unwrap().trusted;
@@ -151,6 +155,32 @@ fn a_reorg_takes_back_a_double_spent_deposit_and_keeps_our_payment() {
     }
 }
 
+/// No sync sees it in the mempool, and at the next one it is in no listing.
+#[test]
+fn a_final_deposit_that_is_reorged_out_and_double_spent_between_two_syncs_is_taken_back() {
+    for (generation, deeper) in Generation::ALL.into_iter().flat_map(|generation| [(generation, 0), (generation, 2)]) {
+        let mut bench = Bench::new(generation);
+        bench.world.fund(&["5"]);
+        let fork = bench.tip();
+        let deposit = bench.pay_in("1");
+        let depth = bench.world.coin().final_depth + deeper;
+        bench.world.mine(depth);
+        bench.sync();
+        assert!(bench.is_final(&deposit), "{generation:?} at {depth} confirmations");
+
+        let rival = rival_of(&bench.world, &deposit);
+        let branch = bench.world.node_rpc("getblockhash", json!([height_of(&bench.world, &fork) + 1]));
+        bench.world.node_rpc("invalidateblock", json!([branch]));
+        assert!(bench.wallet.in_mempool(&deposit).unwrap(), "{generation:?}: it is back, and not mined");
+        mine_elsewhere(&bench.world, &[rival], depth + 1);
+
+        let report = bench.sync();
+        assert_eq!((report.reversed, report.uncredited), (1, vec![deposit]), "{generation:?}, {depth} blocks");
+        assert_eq!((bench.state(&deposit), bench.balance(Account::Deposit)), (Some(TxState::Dead), -5 * COIN));
+        bench.assert_in_step("after a deep reorg");
+    }
+}
+
 fn height_of(world: &World, block: &str) -> u64 {
     world.node_rpc("getblockheader", json!([block]))["height"].as_u64().unwrap()
 }
@@ -192,6 +222,7 @@ fn mine_elsewhere(world: &World, raws: &[Value], blocks: u64) {
     }
     elsewhere.mine(blocks);
     hand_over(&elsewhere, world, fork + 1);
+    world.settle();
     assert_eq!(height(world), fork + blocks);
 }
 

@@ -109,8 +109,10 @@ pub struct Listing {
 /// One transaction as the wallet knows it.
 #[derive(Clone, Debug)]
 pub struct WalletTx {
-    /// Its entries.
+    /// Its entries. A stranger's payment that lost to another one in a block has none left (all generations).
     pub entries: Vec<Entry>,
+    /// As in its entries, and known without them: negative when it lost to a transaction in a block.
+    pub confirmations: i64,
     /// The signed transaction in hex.
     pub raw_hex: String,
 }

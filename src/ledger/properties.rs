@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::model::history::{Step, step};
-use super::model::{ModelWallet, coin};
+use super::model::history::{Step, any_step};
+use super::model::{FINAL_DEPTH, ModelWallet, coin};
 use super::{Account, Claim, balance, balances, claim, open, records, sync, verify};
 use crate::coin::{Amount, Timestamp};
 use crate::store::{Store, StoreError};
@@ -71,43 +71,73 @@ impl Bench {
     }
 }
 
+/// Follows a wallet from its beginning.
+fn follow(steps: &[Step]) {
+    let mut bench = Bench::new();
+    for step in steps {
+        bench.take(step);
+    }
+    bench.take(&Step::Sync);
+    assert_eq!(bench.fault(), None);
+}
+
+/// Adopts a wallet after `before`, and goes on.
+fn adopt(before: &[Step], at: Option<u64>, after: &[Step]) {
+    let mut bench = Bench::new();
+    bench.store = Store::open(bench._dir.path().join("fresh").as_path()).unwrap();
+    for step in before.iter().filter(|step| !matches!(step, Step::Sync)) {
+        bench.take(step);
+    }
+    open(&mut bench.store, &bench.wallet, &coin(), at, NOW).unwrap();
+    bench.check();
+    assert_eq!(bench.balance(Account::Unexplained), 0);
+    for step in after {
+        bench.take(step);
+    }
+    bench.take(&Step::Sync);
+    assert_eq!(bench.fault(), None);
+}
+
+fn mine(blocks: u64) -> Step {
+    Step::Mine { blocks, reward: false }
+}
+
+fn reorg(depth: usize) -> Step {
+    Step::Reorg { depth, drop: 1 }
+}
+
+/// It has just become final, so its block stands above the cursor.
+#[test]
+fn a_reorg_as_deep_as_the_final_depth_reopens_the_last_final_deposit() {
+    follow(&[Step::Deposit(1), mine(FINAL_DEPTH), Step::Sync, reorg(FINAL_DEPTH as usize), Step::DoubleSpend(0)]);
+}
+
+#[test]
+fn a_reorg_as_deep_as_the_final_depth_reopens_the_last_final_deposit_of_an_adopted_wallet() {
+    let before = [Step::Deposit(1), mine(3), Step::MineEmpty];
+    adopt(&before, None, &[Step::MineEmpty, Step::Sync, reorg(FINAL_DEPTH as usize), Step::DoubleSpend(0)]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_happens_the_ledger_is_the_wallet(steps in prop::collection::vec(step(), 1..60)) {
-        let mut bench = Bench::new();
-        for step in &steps {
-            bench.take(step);
-        }
-        bench.take(&Step::Sync);
-        prop_assert_eq!(bench.fault(), None);
+    fn whatever_happens_the_ledger_is_the_wallet(steps in prop::collection::vec(any_step(), 1..60)) {
+        follow(&steps);
     }
 
     #[test]
     fn an_adopted_wallet_goes_on_as_if_it_had_been_followed(
-        before in prop::collection::vec(step(), 1..40),
+        before in prop::collection::vec(any_step(), 1..40),
         at in prop::option::of(0..40_u64),
-        after in prop::collection::vec(step(), 1..25),
+        after in prop::collection::vec(any_step(), 1..25),
     ) {
-        let mut bench = Bench::new();
-        bench.store = Store::open(bench._dir.path().join("fresh").as_path()).unwrap();
-        for step in before.iter().filter(|step| !matches!(step, Step::Sync)) {
-            bench.take(step);
-        }
-        open(&mut bench.store, &bench.wallet, &coin(), at, NOW).unwrap();
-        bench.check();
-        prop_assert_eq!(bench.balance(Account::Unexplained), 0);
-        for step in &after {
-            bench.take(step);
-        }
-        bench.take(&Step::Sync);
-        prop_assert_eq!(bench.fault(), None);
+        adopt(&before, at, &after);
     }
 
     #[test]
     fn any_single_changed_or_removed_row_is_found(
-        steps in prop::collection::vec(step(), 10..40),
+        steps in prop::collection::vec(any_step(), 10..40),
         pick in any::<prop::sample::Index>(),
         damage in 0..records::DAMAGES.len(),
     ) {

@@ -113,18 +113,21 @@ fn read_at(
     final_depth: u64,
     since: Since,
 ) -> Result<Option<Reading>, LedgerError> {
-    let (start, reopened) = start(store, chain, since)?;
+    let start = cursor(store, chain, tip)?;
+    let reopened = reopened(store, chain, start)?;
     // The listing's `removed` is left aside: a deposit that was reorged out and double-spent stands in neither list.
-    let listing = chain.wallet.list_since(start.as_ref())?;
+    let listing = chain.wallet.list_since(start.filter(|_| since == Since::Cursor).map(|start| start.hash).as_ref())?;
     let mut shown: BTreeMap<Txid, Vec<Entry>> = BTreeMap::new();
     for entry in listing.entries {
         shown.entry(entry.txid).or_default().push(entry);
     }
     let mut forgotten = Vec::new();
+    let mut sightings = Vec::with_capacity(shown.len());
     let open: Vec<Followed> = store.read(records::not_final)?;
     for old in open.into_iter().chain(reopened).filter(|old| !shown.contains_key(&old.txid)).collect::<Vec<_>>() {
         match chain.wallet.transaction(&old.txid)? {
             Some(found) if !found.entries.is_empty() => _ = shown.insert(old.txid, found.entries),
+            Some(found) if found.confirmations < 0 => sightings.push(conflicted(chain, old, found.confirmations)?),
             _ => {
                 let ground_held = chain.ground_held(Some(&old))?;
                 let in_mempool = chain.wallet.in_mempool(&old.txid)?;
@@ -132,7 +135,6 @@ fn read_at(
             }
         }
     }
-    let mut sightings = Vec::with_capacity(shown.len());
     for (txid, entries) in shown {
         let old = store.read(|tx| records::followed_by_txid(tx, &txid))?;
         match sight(chain, txid, old, entries)? {
@@ -148,22 +150,34 @@ fn read_at(
     Ok(Some(Reading { tip, cursor, sightings, forgotten }))
 }
 
-/// Where to list from. A cursor that is not on the active chain is worth nothing: an old daemon answers an empty list to a block
-/// above its tip, and ignores forks. Then the list starts at the beginning, and final transactions that lost their block are open.
-fn start(store: &mut Store, chain: &mut Chain<'_>, since: Since) -> Result<(Option<BlockHash>, Vec<Followed>), LedgerError> {
-    let Some(cursor) = store.read(records::wallet)?.and_then(|wallet| wallet.cursor) else { return Ok((None, vec![])) };
-    if chain.active_height(&cursor.hash)?.is_some() {
-        return Ok((Some(cursor.hash).filter(|_| since == Since::Cursor), vec![]));
+/// The ledger's cursor, if it is worth something. One that is not on the active chain is not: an old daemon answers an empty list to a
+/// block above its tip, and ignores forks. Nor on a chain that became shorter, where mature coins below it may be immature again.
+fn cursor(store: &mut Store, chain: &mut Chain<'_>, tip: Tip) -> Result<Option<Tip>, LedgerError> {
+    let Some(followed) = store.read(records::wallet)? else { return Ok(None) };
+    let Some(cursor) = followed.cursor else { return Ok(None) };
+    let reorganised = chain.active_height(&cursor.hash)?.is_none();
+    let shorter = followed.tip.is_some_and(|stood| tip.height < stood.height);
+    if reorganised || shorter {
+        warn!(height = cursor.height, block = %cursor.hash, reorganised, shorter, "the cursor is void: listing from the beginning");
+        return Ok(None);
     }
-    warn!(height = cursor.height, block = %cursor.hash, "the chain was reorganised below the final depth: listing from the beginning");
+    Ok(Some(cursor))
+}
+
+/// Final transactions that lost their block, so that they are open again. One that was then double-spent is in no listing: each must
+/// be asked for. Without a cursor it may be any of them. Above it there are some too: those that have just become final, or
+/// more where the final depth was raised.
+fn reopened(store: &mut Store, chain: &mut Chain<'_>, cursor: Option<Tip>) -> Result<Vec<Followed>, LedgerError> {
+    let above = cursor.map_or(0, |cursor| cursor.height);
     let mut reopened = Vec::new();
-    for old in store.read::<_, StoreError>(records::final_in_blocks)? {
+    for old in store.read::<_, StoreError>(|tx| records::final_above(tx, above))? {
+        // At the last sync all of them stood on one chain, so where a block held, those below it held too.
         if chain.ground_held(Some(&old))? {
             break;
         }
         reopened.push(old);
     }
-    Ok((None, reopened))
+    Ok(reopened)
 }
 
 /// Settles where a shown transaction stands; none when its block is not on the active chain, so that wallet and chain disagree.
@@ -184,6 +198,13 @@ fn sight(chain: &mut Chain<'_>, txid: Txid, old: Option<Followed>, entries: Vec<
     };
     let ground_held = chain.ground_held(old.as_ref())?;
     Ok(Some(Sighting { txid, old, entries, seen, state, ground_held }))
+}
+
+/// A transaction of which the wallet shows nothing any more but that another one in a block spent its coins.
+fn conflicted(chain: &mut Chain<'_>, old: Followed, confirmations: i64) -> Result<Sighting, RpcError> {
+    let ground_held = chain.ground_held(Some(&old))?;
+    let seen = rules::conflicted(&old, confirmations);
+    Ok(Sighting { txid: old.txid, old: Some(old), entries: vec![], seen, state: TxState::Dead, ground_held })
 }
 
 /// Unconfirmed ones come last.

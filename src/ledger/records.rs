@@ -363,9 +363,9 @@ pub(super) fn not_final(tx: &Tx<'_>) -> Result<Vec<Followed>, StoreError> {
     select_followed(tx, "WHERE final = 0 ORDER BY txid", [])
 }
 
-/// Final transactions that are in a block, the newest block first.
-pub(super) fn final_in_blocks(tx: &Tx<'_>) -> Result<Vec<Followed>, StoreError> {
-    select_followed(tx, "WHERE final = 1 AND block IS NOT NULL ORDER BY height DESC, txid", [])
+/// Final transactions in blocks above `height`, the newest block first. The genesis block, at 0, holds none.
+pub(super) fn final_above(tx: &Tx<'_>, height: u64) -> Result<Vec<Followed>, StoreError> {
+    select_followed(tx, "WHERE final = 1 AND height > ?1 ORDER BY height DESC, txid", [height])
 }
 
 /// Writes where a transaction stands. A comment once known is kept, and so is that it was astray.

@@ -58,6 +58,18 @@ pub(super) fn read(entries: &[Entry]) -> Result<Seen, AmountError> {
     })
 }
 
+/// The same for a transaction that lost to another one in a block, and has no entries left: its amount is what it was.
+pub(super) fn conflicted(old: &Followed, confirmations: i64) -> Seen {
+    Seen {
+        own: old.own,
+        net: old.seen_net,
+        standing: Standing::Dead { buried: confirmations.unsigned_abs() },
+        comment: None,
+        time: Timestamp::default(),
+        puzzling: false,
+    }
+}
+
 fn standing(entries: &[Entry]) -> Standing {
     let has = |category: Category| entries.iter().any(|entry| entry.category == category);
     let confirmations = entries.iter().map(|entry| entry.confirmations).min().unwrap_or(0);

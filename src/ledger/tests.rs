@@ -101,6 +101,22 @@ fn a_reorg_below_the_final_depth_reopens_what_was_final() {
     assert_eq!(bench.balance(Account::Wallet), 0);
 }
 
+/// The sync on the shorter chain takes the cursor back below the deposit, which it does not list any more.
+#[test]
+fn a_final_deposit_reopens_when_a_shorter_chain_has_taken_the_cursor_below_it() {
+    let mut bench = bench();
+    bench.wallet.mine(3, false);
+    let txid = bench.wallet.deposit(50);
+    bench.wallet.mine(FINAL_DEPTH + 1, false);
+    bench.sync();
+    bench.wallet.invalidate(3, |_| false);
+    assert_eq!((bench.sync().reversed, bench.balance(Account::Wallet)), (0, 50));
+    bench.wallet.reorg(3, |_| false);
+    bench.wallet.double_spend(0);
+    assert_eq!(bench.sync().uncredited, [txid]);
+    assert_eq!((bench.state(&txid), bench.balance(Account::Wallet)), (Some(TxState::Dead), 0));
+}
+
 #[test]
 fn mined_coins_are_posted_when_they_mature() {
     let mut bench = bench();
@@ -112,6 +128,19 @@ fn mined_coins_are_posted_when_they_mature() {
     bench.wallet.mine(1, false);
     bench.sync();
     assert_eq!((bench.balance(Account::Mined), bench.balance(Account::Wallet)), (-5000, 5000));
+}
+
+#[test]
+fn mature_coins_wait_again_while_the_chain_is_too_short_for_them() {
+    let mut bench = bench();
+    bench.wallet.mine(1, true);
+    bench.wallet.mine(MATURITY, false);
+    bench.sync();
+    assert!(bench.store.read(followed).unwrap()[0].is_final);
+    bench.wallet.invalidate(1, |_| false);
+    assert_eq!((bench.sync().reversed, bench.balance(Account::Wallet)), (1, 0));
+    bench.wallet.mine(1, false);
+    assert_eq!((bench.sync().posted, bench.balance(Account::Wallet)), (1, 5000));
 }
 
 #[test]

@@ -105,7 +105,8 @@ impl TransactionReply {
             ..detail
         };
         let entries = self.details.into_iter().map(|detail| shared(detail).into_entry("gettransaction", decimals));
-        Ok(WalletTx { entries: entries.collect::<Result<_, _>>()?, raw_hex: self.hex })
+        let entries = entries.collect::<Result<_, _>>()?;
+        Ok(WalletTx { entries, confirmations: self.confirmations, raw_hex: self.hex })
     }
 }
 

@@ -12,6 +12,7 @@ pub(crate) enum Step {
     MineEmpty,
     Send { units: i64, more: i64, own: bool, claimed: bool, broadcast: bool },
     Reorg { depth: usize, drop: usize },
+    Invalidate(usize),
     DoubleSpend(usize),
     Evict(usize),
     Rebroadcast,
@@ -36,6 +37,12 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Those of `step`, and blocks that are taken away with none in their place. Coins that were spent may then be immature again, at which
+/// an audit is right to freeze.
+pub(crate) fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![26 => step(), 1 => (1..9_usize).prop_map(Step::Invalidate)]
+}
+
 impl Step {
     /// Whether a claim is left before it.
     pub(crate) fn is_claimed(&self) -> bool {
@@ -52,6 +59,7 @@ impl Step {
                 _ = wallet.send(&[(*units, *own), (*more, false)], mark, *broadcast);
             }
             Step::Reorg { depth, drop } => wallet.reorg(*depth, |index| index % drop == 1),
+            Step::Invalidate(depth) => wallet.invalidate(*depth, |_| false),
             Step::DoubleSpend(pick) => wallet.double_spend(*pick),
             Step::Evict(pick) => wallet.evict(*pick),
             Step::Rebroadcast => wallet.rebroadcast(),

@@ -77,8 +77,16 @@ impl ModelWallet {
         Some(world.add(inputs, outputs, comment.map(str::to_owned), broadcast))
     }
 
-    /// Drops `depth` blocks; their transactions return to the mempool, but those for which `drop` says otherwise.
+    /// Another branch, longer by one block, takes the place of `depth` blocks.
     pub(crate) fn reorg(&self, depth: usize, drop: impl Fn(usize) -> bool) {
+        self.invalidate(depth, drop);
+        for _ in 0..=depth {
+            self.mine_empty();
+        }
+    }
+
+    /// Drops `depth` blocks; their transactions return to the mempool, but those for which `drop` says otherwise.
+    pub(crate) fn invalidate(&self, depth: usize, drop: impl Fn(usize) -> bool) {
         let mut world = self.world.borrow_mut();
         let keep = world.active.len().saturating_sub(depth).max(1);
         let gone: HashSet<BlockHash> = world.active.split_off(keep).into_iter().collect();
@@ -89,9 +97,6 @@ impl ModelWallet {
             tx.in_mempool = !tx.coinbase && !drop(index);
         }
         world.evict_orphans();
-        for _ in 0..=depth {
-            world.mine(|_| false, None);
-        }
     }
 
     fn unconfirmed(&self, own: bool, in_mempool: bool) -> Vec<Txid> {

@@ -48,25 +48,22 @@ impl Wallet for ModelWallet {
         })
     }
 
-    /// Like the worst of the daemons: leaves out what is conflicted deeper than the block, strangers' conflicted payments even from
-    /// the whole listing, and never says so in `removed`.
+    /// Like the worst of the daemons: leaves out what is conflicted deeper than the block, and never says so in `removed`.
     fn list_since(&self, block: Option<&BlockHash>) -> Result<Listing, RpcError> {
         let world = self.world.borrow();
         let depth = match block {
             None => i64::MAX,
             Some(block) => world.block_depth(block).ok_or_else(|| unused("listsinceblock"))?,
         };
-        let listed = world
-            .txs
-            .iter()
-            .filter(|(txid, tx)| tx.known && world.depth(txid).abs() < depth && (world.depth(txid) >= 0 || world.debit(tx) > 0));
+        let listed = world.txs.iter().filter(|(txid, tx)| tx.known && world.depth(txid).abs() < depth);
         Ok(Listing { entries: listed.flat_map(|(txid, _)| world.entries(txid)).collect(), removed: vec![] })
     }
 
     fn transaction(&self, txid: &Txid) -> Result<Option<WalletTx>, RpcError> {
         let world = self.world.borrow();
         let known = world.txs.get(txid).filter(|tx| tx.known);
-        Ok(known.map(|_| WalletTx { entries: world.entries(txid), raw_hex: txid.to_string() }))
+        let shown = |_| WalletTx { entries: world.entries(txid), confirmations: world.depth(txid), raw_hex: txid.to_string() };
+        Ok(known.map(shown))
     }
 
     fn decode(&self, raw_hex: &str) -> Result<DecodedTx, RpcError> {

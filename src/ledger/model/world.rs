@@ -161,7 +161,8 @@ impl World {
                 Owner::Change => debit == 0,
                 Owner::Stranger => false,
             };
-            if received {
+            // The daemons leave it out of the listing and of `gettransaction` alike.
+            if received && depth >= 0 {
                 entries.push(entry(vout, self.receipt_category(txid), *value));
             }
         }

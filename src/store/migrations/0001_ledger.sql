@@ -111,6 +111,7 @@ CREATE TABLE transactions (
 CREATE INDEX transactions_open ON transactions (wallet) WHERE final = 0;
 CREATE INDEX transactions_comment ON transactions (comment) WHERE comment IS NOT NULL;
 CREATE INDEX transactions_stray ON transactions (wallet) WHERE stray = 1;
+CREATE INDEX transactions_final ON transactions (height) WHERE final = 1;
 
 -- What a coming transaction will mean, written before it is ordered.
 CREATE TABLE claims (
