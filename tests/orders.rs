@@ -101,7 +101,13 @@ fn a_flush() -> payout::FlushReport {
         note: Some("n".to_owned()),
     };
     let rejected = payout::RejectedPayout { id: id(), reason: "dust".to_owned() };
-    payout::FlushReport { batches: vec![batch], rejected: vec![rejected], waiting: Some("w".to_owned()), queued: u64::MAX }
+    payout::FlushReport {
+        batches: vec![batch],
+        rejected: vec![rejected],
+        waiting: Some("w".to_owned()),
+        locked: true,
+        queued: u64::MAX,
+    }
 }
 
 fn resolutions() -> payout::ResolveReport {

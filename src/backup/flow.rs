@@ -253,6 +253,11 @@ pub fn last_drill(tx: &Tx<'_>) -> Result<Option<DrillRecord>, StoreError> {
     records::last_drill(tx)
 }
 
+/// When a drill last passed; one that failed since does not take that away.
+pub fn last_passed_drill(tx: &Tx<'_>) -> Result<Option<Timestamp>, StoreError> {
+    records::last_passed_drill(tx)
+}
+
 /// Why a backup should be made now, whatever the schedule says; none when nothing asks for one.
 pub fn due(tx: &Tx<'_>, wallet: &WalletIdentity) -> Result<Option<Reason>, StoreError> {
     Ok(rules::due(records::last_backup(tx)?.as_ref(), wallet))

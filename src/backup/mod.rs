@@ -36,7 +36,7 @@ use crate::ledger::LedgerError;
 use crate::store::StoreError;
 
 pub use drill::drill;
-pub use flow::{create, due, last_backup, last_drill, list, verify};
+pub use flow::{create, due, last_backup, last_drill, last_passed_drill, list, verify};
 pub use manifest::{Manifest, Member, OwnAddress, WalletFormat};
 pub use rules::{Check, Reason};
 pub use unpack::ArchiveError;

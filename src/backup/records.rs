@@ -79,6 +79,11 @@ pub(super) fn insert_drill(tx: &Tx<'_>, drill: &DrillRecord) -> Result<(), Store
     Ok(())
 }
 
+pub(super) fn last_passed_drill(tx: &Tx<'_>) -> Result<Option<Timestamp>, StoreError> {
+    let found = tx.query_row("SELECT started_s FROM drills WHERE passed = 1 ORDER BY id DESC LIMIT 1", [], |row| row.get(0));
+    Ok(found.optional()?.map(Timestamp))
+}
+
 pub(super) fn last_drill(tx: &Tx<'_>) -> Result<Option<DrillRecord>, StoreError> {
     let found = tx.query_row("SELECT started_s, archive, passed, problem FROM drills ORDER BY id DESC LIMIT 1", [], |row| {
         Ok(DrillRecord { started: Timestamp(row.get(0)?), archive: row.get(1)?, passed: row.get(2)?, problem: row.get(3)? })

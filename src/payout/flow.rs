@@ -46,7 +46,7 @@ pub struct BatchReport {
     pub outputs: usize,
     /// Their sum, without the fee.
     pub total: Amount,
-    /// The fee, once the wallet has told it.
+    /// The fee, above zero, once the wallet has told it.
     pub fee: Option<Amount>,
     /// Virtual size of the transaction, once it was fetched.
     pub vsize: Option<u64>,
@@ -63,6 +63,8 @@ pub struct FlushReport {
     pub rejected: Vec<RejectedPayout>,
     /// Why the rest waits, if there is a rest.
     pub waiting: Option<String>,
+    /// The wallet is locked: that is why the rest waits.
+    pub locked: bool,
     /// Payouts still queued.
     pub queued: u64,
 }
@@ -298,6 +300,7 @@ impl Sender<'_> {
             report.rejected.extend(ids.map(|id| RejectedPayout { id, reason: reason.clone() }));
             return Ok(Outcome::Done);
         }
+        report.locked = verdict == Verdict::Locked;
         if verdict.calls_for_a_split() && !alone { Ok(Outcome::Split) } else { Ok(Outcome::Wait(reason)) }
     }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::error::{BadAddress, PayoutError, RowProblem};
 use super::flow::RejectedPayout;
 use super::records;
-use super::request::{Checked, DaemonsWord, Request, ask_daemon, known, must_be_of_this_time};
+use super::request::{Checked, DaemonsWord, PayoutId, Request, ask_daemon, known, must_be_of_this_time};
 use super::rules::State;
 use crate::coin::{Timestamp, check_address};
 use crate::config::CoinSettings;
@@ -39,9 +39,9 @@ pub enum Format {
 pub struct ImportReport {
     /// Payouts queued.
     pub queued: u64,
-    /// Rows that were here before, with the same content: nothing was added for them.
+    /// Rows that were here before, with the same content, and not rejected: nothing was added for them.
     pub existing: u64,
-    /// Payouts recorded as rejected, because of their payee.
+    /// Payouts recorded as rejected, now or before, because of their payee.
     pub rejected: u64,
     /// The first of them.
     pub rejected_rows: Vec<RejectedPayout>,
@@ -130,6 +130,11 @@ impl Import<'_> {
     fn add(&mut self, line: u64, row: Checked) -> Result<(), PayoutError> {
         match known(self.tx, &row, self.coin) {
             Ok(None) => {}
+            // A caller who repeats a file because the answer was lost gets the answer again.
+            Ok(Some(payout)) if payout.state == State::Rejected => {
+                self.reject(payout.id, payout.reason.unwrap_or_default());
+                return Ok(());
+            }
             Ok(Some(_)) => {
                 self.report.existing += 1;
                 return Ok(());
@@ -147,14 +152,18 @@ impl Import<'_> {
             }
             Some(problem) => {
                 let reason = problem.to_string();
-                self.report.rejected += 1;
                 records::add_payout(self.tx, &row, State::Rejected, Some(&reason), self.now)?;
-                if self.report.rejected_rows.len() < REJECTED_TOLD {
-                    self.report.rejected_rows.push(RejectedPayout { id: row.id, reason });
-                }
+                self.reject(row.id, reason);
             }
         }
         Ok(())
+    }
+
+    fn reject(&mut self, id: PayoutId, reason: String) {
+        self.report.rejected += 1;
+        if self.report.rejected_rows.len() < REJECTED_TOLD {
+            self.report.rejected_rows.push(RejectedPayout { id, reason });
+        }
     }
 
     fn payee_problem(&mut self, address: &str) -> Option<BadAddress> {

@@ -14,7 +14,7 @@ use crate::store::{Store, StoreError, Tx};
 pub(super) struct Seen {
     /// Where its batch stands now.
     pub(super) state: BatchState,
-    /// Its fee, as the wallet tells it.
+    /// Its fee, above zero; the wallet tells it as what it lost.
     pub(super) fee: Option<Amount>,
     /// Its virtual size.
     pub(super) vsize: u64,
@@ -77,7 +77,7 @@ pub(super) fn inspect(
         }
         life::advance_batch(tx, batch, Event::Unprovable, Some(what), now)
     })?;
-    let fee = known.entries.iter().find_map(|entry| entry.fee);
+    let fee = known.entries.iter().find_map(|entry| entry.fee?.checked_neg().ok());
     Ok(Seen { state, fee, vsize: decoded.vsize, raw_hex: known.raw_hex, problem })
 }
 

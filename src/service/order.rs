@@ -269,6 +269,12 @@ impl Answer {
     pub fn exit_code(&self) -> u8 {
         let done_if = |good: bool, otherwise: u8| if good { exit::DONE } else { otherwise };
         match self {
+            // The same id again: whoever asks must not take a payout for paid that never will be.
+            Answer::PaySubmit(submitted) => {
+                let will_not_be_paid = matches!(submitted.payout.state, payout::State::Rejected | payout::State::Cancelled);
+                done_if(!will_not_be_paid, exit::FAILED)
+            }
+            Answer::PayFlush(report) if report.locked => exit::LOCKED,
             Answer::PayImport(report) => done_if(report.rejected == 0, exit::PARTLY),
             Answer::PayFlush(report) => {
                 let in_order = |batch: &payout::BatchReport| {

@@ -25,6 +25,9 @@ fn table(coin: &CoinSettings) -> Vec<(&'static str, &str, Order)> {
         warn!("no backups are made: backup.recipients or backup.directories is empty");
         return table;
     }
+    for directory in coin.backup.directories.iter().filter(|directory| !directory.is_dir()) {
+        warn!("backup directory {} is not there: is its disk mounted? It is never made by bursar", directory.display());
+    }
     table.push(("backup", backup, Order::BackupCreate));
     if coin.backup.identity_file.is_some() {
         table.push(("drill", drill, Order::BackupDrill { archive: None, identity: None }));

@@ -105,5 +105,9 @@ fn a_row_whose_payee_cannot_be_paid_is_rejected_alone_and_the_exit_code_says_so(
     let rejected = run(&world, &["pay", "show", "bad"]).done();
     assert!(rejected["payout"]["reason"].as_str().unwrap().contains("another coin or network"), "{rejected}");
     let again = run(&world, &["pay", "import", file.to_str().unwrap()]);
-    assert_eq!((again.exit, &again.json["queued"], &again.json["existing"]), (0, &0.into(), &3.into()), "{again:?}");
+    assert_eq!(
+        (again.exit, &again.json["queued"], &again.json["existing"], &again.json["rejected"]),
+        (3, &0.into(), &2.into(), &1.into()),
+        "{again:?}"
+    );
 }

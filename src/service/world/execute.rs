@@ -277,7 +277,7 @@ impl World {
             return Ok((asked.to_owned(), identity));
         }
         let archives = backup::list(&mut self.store, &self.coin)?;
-        let newest = archives.iter().filter_map(|listed| Some(listed.found_in.first()?.join(&listed.archive))).next_back();
+        let newest = archives.iter().filter_map(|listed| Some(listed.found_in.first()?.join(&listed.archive))).next();
         let none = || {
             Failure::new("no_archive", "there is no archive in any backup directory", exit::FAILED).next("`bursar backup create`")
         };

@@ -23,7 +23,7 @@ impl World {
             self.read(|tx| Ok::<_, StoreError>((ledger::synced_tip(tx)?, gate::frozen(tx)?, audit::last(tx)?)))?;
         let payouts = payout::totals(&mut self.store)?.into_iter().map(|(state, (count, _))| (state, count)).collect();
         let last_backup = self.read(backup::last_backup)?;
-        let last_drill = self.read(backup::last_drill)?;
+        let last_drill_passed = self.read(backup::last_passed_drill)?;
         let seen = self.with_wallet(|_, wallet, _, _| look(wallet));
         let (tip, balances, daemon_error) = match seen {
             Ok((tip, balances)) => (Some(tip), Some(balances), None),
@@ -47,7 +47,7 @@ impl World {
                 suspects: report.suspects.len(),
             }),
             last_backup: last_backup.map(|report| report.created),
-            last_drill_passed: last_drill.filter(|drill| drill.passed).map(|drill| drill.started),
+            last_drill_passed,
         })
     }
 }
