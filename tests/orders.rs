@@ -380,12 +380,13 @@ fn the_exit_code_says_what_became_of_payouts() {
     let flush = |change: fn(&mut payout::FlushReport)| {
         let mut report = a_flush();
         report.batches[0].state = BatchState::Sent;
-        (report.rejected, report.waiting) = (vec![], None);
+        (report.rejected, report.waiting, report.locked) = (vec![], None, false);
         change(&mut report);
         Answer::PayFlush(report).exit_code()
     };
     assert_eq!(flush(|_| {}), exit::DONE);
     assert_eq!(flush(|report| report.waiting = Some("funds".to_owned())), exit::PARTLY);
+    assert_eq!(flush(|report| report.locked = true), exit::LOCKED);
     assert_eq!(flush(|report| report.batches[0].state = BatchState::InDoubt), exit::PARTLY);
     assert_eq!(flush(|report| report.batches[0].state = BatchState::Disputed), exit::PARTLY);
     assert_eq!(flush(|report| report.rejected = a_flush().rejected), exit::PARTLY);

@@ -129,7 +129,9 @@ fn judge(ledger: Option<&Followed>, wallet: Option<&Seen>) -> Option<(SuspectKin
         (_, _, Some(seen)) if seen.puzzling => {
             Some((SuspectKind::Puzzling, "it has an entry of a category that this version does not know"))
         }
-        (Some(_), _, None) => Some((SuspectKind::Lost, "the ledger has it, the wallet does not know it any more")),
+        (Some(_), _, None) => {
+            Some((SuspectKind::Lost, "the ledger has it, the wallet does not know it any more; see `bursar repair plan`"))
+        }
         (None, Some(_), None) => {
             Some((SuspectKind::Lost, "these coins were to mature, and the wallet does not know them any more"))
         }

@@ -18,7 +18,7 @@ pub enum RpcError {
         reason: String,
     },
     /// The call was written, wholly or in part, and no whole answer came: the daemon may run it, now or later.
-    #[error("RPC {method}: no answer from the daemon ({reason}, after {} s); it may still carry out the call", waited.as_secs())]
+    #[error("RPC {method}: no answer from the daemon ({reason}, after {} s); {}", waited.as_secs(), fate_of(method))]
     Lost {
         /// The method.
         method: String,
@@ -75,6 +75,17 @@ pub enum RpcError {
         /// What was wrong.
         reason: String,
     },
+}
+
+/// What a call without an answer may have done. Whatever is not known to be a question may have been carried out.
+fn fate_of(method: &str) -> &'static str {
+    let asks = ["get", "list", "decode", "validate", "help", "uptime"];
+    let makes_keys = matches!(method, "getnewaddress" | "getrawchangeaddress");
+    if asks.iter().any(|start| method.starts_with(start)) && !makes_keys {
+        "it was only a question: nothing was changed or sent by it"
+    } else {
+        "it may still carry out the call"
+    }
 }
 
 fn hint_for_status(status: u16, body: &str) -> String {

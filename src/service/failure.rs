@@ -176,7 +176,7 @@ impl From<PayoutError> for Failure {
             PayoutError::Rpc(error) => error.into(),
             PayoutError::Keeper(error) => error.into(),
             PayoutError::Refused(Refusal::Frozen(_)) => Failure::new("frozen", error, exit::FROZEN)
-                .next("`bursar status` says why; `bursar audit run` thaws when all is well"),
+                .next("`bursar status` lists the causes, `bursar audit run` names the transactions and thaws when all is well"),
             PayoutError::Refused(Refusal::InDoubt(_)) => {
                 Failure::new("in_doubt", error, exit::FROZEN).next("`bursar pay resolve`")
             }
