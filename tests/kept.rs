@@ -84,23 +84,28 @@ fn a_daemon_that_did_not_start_after_a_fence_is_started_again_and_one_that_a_per
     assert_eq!(world.daemon_pid(), None);
 }
 
-/// Damages pages in the middle until the daemon salvages the file by itself and comes up.
+/// Damages one page after the other, the middle first and in ever smaller parts, until the daemon salvages the file by itself and comes
+/// up: which page does that depends on what the wallet wrote where.
 fn start_on_a_damaged_wallet(world: &World, whole: &[u8]) {
     let file = wallet_dir(world.coin()).join("wallet.dat");
-    for page in whole.len() / 4096 / 2.. {
-        let mut damaged = whole.to_vec();
-        for (at, byte) in damaged[page * 4096..(page + 1) * 4096].iter_mut().enumerate() {
-            *byte = (at * 7 + 13) as u8;
+    let pages = whole.len() / 4096;
+    for part in [4096, 512, 64] {
+        for page in (1..pages).map(|step| (pages / 2 + step) % pages).filter(|page| *page > 0) {
+            let mut damaged = whole.to_vec();
+            for (at, byte) in damaged[(page + 1) * 4096 - part..(page + 1) * 4096].iter_mut().enumerate() {
+                *byte = (at * 7 + 13) as u8;
+            }
+            fs::write(&file, damaged).unwrap();
+            let started = world.bursar(&["daemon", "start"]);
+            let printed = fs::read_to_string(world.coin().daemon_dir().join("keeper-output.log")).unwrap();
+            if started.status.success() && printed.contains("data salvaged") {
+                return;
+            }
+            world.bursar(&["daemon", "stop"]);
+            world.keeper().trust_wallet().unwrap();
         }
-        fs::write(&file, damaged).unwrap();
-        let started = world.bursar(&["daemon", "start"]);
-        let printed = fs::read_to_string(world.coin().daemon_dir().join("keeper-output.log")).unwrap();
-        if started.status.success() && printed.contains("data salvaged") {
-            return;
-        }
-        world.bursar(&["daemon", "stop"]);
-        world.keeper().trust_wallet().unwrap();
     }
+    panic!("no damage made the daemon salvage the wallet by itself");
 }
 
 #[test]
