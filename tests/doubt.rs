@@ -193,7 +193,7 @@ fn an_attached_daemon_in_doubt_is_synced_all_the_same() {
     bench.world.mine(1);
     let height = bench.world.node_rpc("getblockcount", json!([]));
     let attach = |coin: &mut bursar::config::CoinSettings| {
-        coin.daemon.rpc_credentials_file = Some(coin.credentials_file());
+        coin.daemon.rpc_credentials_file = Some(coin.credentials_file(bursar::config::RpcRole::Admin));
         coin.daemon.mode = bursar::config::DaemonMode::Attach;
     };
     attach(bench.world.settings.coins.get_mut("coin").unwrap());

@@ -98,7 +98,7 @@ fn secrets_are_in_private_files_and_nowhere_else() {
         assert!(password.len() >= 32);
 
         assert_eq!(mode(&coin.conf_file()), 0o600);
-        assert_eq!(mode(&coin.credentials_file()), 0o600);
+        assert_eq!(mode(&coin.credentials_file(bursar::config::RpcRole::Admin)), 0o600);
         assert_eq!(mode(&coin.daemon_dir().join("keeper.json")), 0o600);
         assert_eq!(mode(&coin.daemon_dir()), 0o700);
         let pid = pid_of(&mut keeper);
@@ -218,7 +218,7 @@ fn a_taken_rpc_port_is_refused_before_anything_is_done() {
         let taken = TcpListener::bind(("127.0.0.1", world.coin().daemon.rpc_port)).unwrap();
         let refused = refusal(world.keeper().start(&[]));
         assert!(refused.contains("rpc_port"), "{refused}");
-        assert!(!world.coin().credentials_file().exists());
+        assert!(!world.coin().credentials_file(bursar::config::RpcRole::Admin).exists());
         drop(taken);
         world.start_daemon();
     }
@@ -401,12 +401,12 @@ fn a_password_that_the_daemon_refuses_is_an_error_at_once() {
     let world = World::new(Generation::Litecoin021);
     let mut keeper = world.start_daemon();
     let right = world.credentials();
-    fs::write(world.coin().credentials_file(), "bursar:wrong").unwrap();
+    fs::write(world.coin().credentials_file(bursar::config::RpcRole::Admin), "bursar:wrong").unwrap();
     match keeper.start(&[]) {
         Err(KeeperError::NotReady { last, .. }) => assert!(last.to_string().contains("401"), "{last}"),
         other => panic!("{other:?}"),
     }
-    fs::write(world.coin().credentials_file(), right).unwrap();
+    fs::write(world.coin().credentials_file(bursar::config::RpcRole::Admin), right).unwrap();
     keeper.start(&[]).unwrap();
 }
 

@@ -340,9 +340,10 @@ fn every_order_is_read_as_it_was_written() {
     let orders = [
         Order::Status,
         Order::DaemonStatus,
-        Order::DaemonStart,
-        Order::DaemonStop,
-        Order::DaemonRestart,
+        Order::Check,
+        Order::DaemonStart { extra: vec!["-rescan".to_owned()] },
+        Order::DaemonStop { kill: true },
+        Order::DaemonRestart { extra: vec![] },
         Order::PaySubmit(request),
         Order::PayImport { format: payout::Format::JsonLines, text: "{\"amount\": 1.10}\n".to_owned() },
         Order::PayList(filter),

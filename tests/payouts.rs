@@ -325,7 +325,7 @@ fn an_attached_daemon_is_restarted_by_a_person_and_its_uptime_is_checked() {
     bench.flush();
     let mut attached = bench.world.coin().clone();
     attached.daemon.mode = DaemonMode::Attach;
-    attached.daemon.rpc_credentials_file = Some(bench.world.coin().credentials_file());
+    attached.daemon.rpc_credentials_file = Some(bench.world.coin().credentials_file(bursar::config::RpcRole::Admin));
     bench.attached = Some(attached);
     for says_so in [false, true] {
         let refused = bench.try_resolve(says_so);

@@ -283,7 +283,10 @@ fn an_attached_daemon_is_served_but_never_started_nor_stopped() {
         &[
             ("daemon.mode", "\"attach\""),
             ("daemon.rpc_connect", &format!("\"{}\"", kept.coin().daemon.rpc_connect)),
-            ("daemon.rpc_credentials_file", &format!("\"{}\"", kept.coin().credentials_file().display())),
+            (
+                "daemon.rpc_credentials_file",
+                &format!("\"{}\"", kept.coin().credentials_file(bursar::config::RpcRole::Admin).display()),
+            ),
         ],
     );
     let service = Service::start(&world);

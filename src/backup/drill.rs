@@ -143,6 +143,8 @@ fn at(coin: &CoinSettings, folder: &Path) -> CoinSettings {
     other.state_dir = folder.to_owned();
     other.daemon.mode = DaemonMode::Keep;
     other.daemon.rpc_credentials_file = None;
+    other.daemon.separate_keeper = false;
+    other.daemon.data_dir = None;
     other.daemon.listen = false;
     other.daemon.connect = vec![];
     other.daemon.stop_timeout_s = STOP_TIMEOUT_S;

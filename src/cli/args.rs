@@ -51,6 +51,8 @@ pub(super) enum Verb {
     Render,
     /// Run the service of one coin: daemon, schedule, metrics.
     Run,
+    /// Whether all is well: 0 yes, 1 warning, 2 critical, 3 unknown.
+    Check,
     /// One screen: daemon, tip, balances, queue, last audit, last backup.
     Status,
     /// Start, stop or look at the daemon process.
@@ -89,11 +91,26 @@ pub(super) enum CoinsVerb {
 #[derive(Debug, Subcommand)]
 pub(super) enum DaemonVerb {
     /// Start it and wait until it answers.
-    Start,
-    /// Stop it and wait for its exit; never kills.
-    Stop,
+    Start {
+        /// A further argument for this start only, such as -rescan; may be given several times.
+        #[arg(long = "with", value_name = "ARGUMENT", allow_hyphen_values = true)]
+        extra: Vec<String>,
+    },
+    /// Stop it and wait for its exit.
+    Stop {
+        /// Kill it when its patience (daemon.stop_timeout_s) is over: it may be writing the wallet.
+        #[arg(long)]
+        kill: bool,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Stop and start it.
-    Restart,
+    Restart {
+        /// A further argument for this start only, such as -rescan; may be given several times.
+        #[arg(long = "with", value_name = "ARGUMENT", allow_hyphen_values = true)]
+        extra: Vec<String>,
+    },
     /// What the process does.
     Status,
 }

@@ -28,7 +28,8 @@ impl Request {
     /// The order that a verb means.
     pub(super) fn from_verb(verb: Verb) -> Result<Request, Failure> {
         match verb {
-            Verb::Daemon(verb) => Ok(daemon(verb).into()),
+            Verb::Daemon(verb) => Ok(daemon(verb)),
+            Verb::Check => Ok(Order::Check.into()),
             Verb::Pay(verb) => pay(verb),
             Verb::Ledger(verb) => ledger(verb),
             Verb::Audit(AuditVerb::Run) => Ok(Order::AuditRun.into()),
@@ -48,12 +49,15 @@ impl Request {
     }
 }
 
-fn daemon(verb: DaemonVerb) -> Order {
+fn daemon(verb: DaemonVerb) -> Request {
     match verb {
-        DaemonVerb::Start => Order::DaemonStart,
-        DaemonVerb::Stop => Order::DaemonStop,
-        DaemonVerb::Restart => Order::DaemonRestart,
-        DaemonVerb::Status => Order::DaemonStatus,
+        DaemonVerb::Start { extra } => Order::DaemonStart { extra }.into(),
+        DaemonVerb::Stop { kill, yes } => {
+            let question = "Kill the daemon if it does not stop in time? It may be writing the wallet.".to_owned();
+            Request::asking(Order::DaemonStop { kill }, yes || !kill, question)
+        }
+        DaemonVerb::Restart { extra } => Order::DaemonRestart { extra }.into(),
+        DaemonVerb::Status => Order::DaemonStatus.into(),
     }
 }
 

@@ -11,7 +11,8 @@ use serde_json::{Map, json};
 use super::args::{CoinsVerb, Output};
 use super::{print, tables};
 use crate::config::{self, CoinSettings, Settings};
-use crate::keeper::Keeper;
+use crate::daemon;
+use crate::keeper::{self, KeeperError};
 use crate::service::{Failure, exit};
 
 /// Writes the commented example, never over an existing file.
@@ -61,7 +62,9 @@ pub(super) fn coins(verb: &CoinsVerb, config: &Path, output: Output) -> Result<u
 
 /// Renders the daemon's conf and, if there are none, its credentials.
 pub(super) fn render(coin: &CoinSettings, output: Output) -> Result<u8, Failure> {
-    let file = Keeper::new(coin).render()?;
-    print::done(&format!("wrote {}", file.display()), output)?;
+    daemon::ensure_access(coin).map_err(KeeperError::from)?;
+    let rendered = keeper::render(coin)?;
+    rendered.write(coin)?;
+    print::done(&format!("wrote {}", rendered.file.display()), output)?;
     Ok(exit::DONE)
 }

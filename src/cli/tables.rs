@@ -12,7 +12,7 @@ use crate::keeper::ProcessState;
 use crate::ledger;
 use crate::payout;
 use crate::repair;
-use crate::service::{Answer, StatusReport};
+use crate::service::{Answer, CheckReport, StatusReport};
 
 /// An answer as text.
 pub(super) fn answer(answer: &Answer, decimals: u8) -> String {
@@ -23,6 +23,7 @@ pub(super) fn answer(answer: &Answer, decimals: u8) -> String {
 fn told(answer: &Answer, page: &Page) -> String {
     match answer {
         Answer::Status(status) => page.status(status),
+        Answer::Check(report) => checked(report),
         Answer::Daemon(report) => match &report.abilities {
             Some(abilities) => format!("process         {}\n{abilities}", process_words(&report.process)),
             None => process_words(&report.process),
@@ -96,10 +97,19 @@ pub(super) fn profiles(profiles: &BTreeMap<String, Profile>) -> String {
     table(["coin", "ticker", "decimals", "daemon", "chains", "staking"], &[2], rows.collect())
 }
 
+fn checked(report: &CheckReport) -> String {
+    let rows = report.checks.iter().map(|checked| {
+        let next = checked.next.as_ref().map(|next| format!("; {next}")).unwrap_or_default();
+        [format!("{:?}", checked.level).to_lowercase(), checked.name.clone(), format!("{}{next}", checked.message)]
+    });
+    table(["level", "check", "finding"], &[], rows.collect())
+}
+
 fn process_words(process: &ProcessState) -> String {
     match process {
         ProcessState::Attached => "attached: somebody else runs it".to_owned(),
         ProcessState::Stopped => "stopped".to_owned(),
+        ProcessState::NoKeeper(why) => format!("unknown: {why}"),
         ProcessState::Running { pid } => format!("running, pid {pid}"),
         ProcessState::Exited { status, last_lines } => format!("ended without an order ({status}): {}", last_lines.join(" | ")),
     }

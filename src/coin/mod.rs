@@ -11,6 +11,6 @@ mod toml_text;
 pub use address::{AddressError, check_address};
 pub use amount::{Amount, AmountError};
 pub use hash::{BlockHash, HashError, OutPoint, Txid};
-pub use profile::{BUILT_IN, Chain, ChainParams, Profile, ProfileError, Programs, Staking};
+pub use profile::{BUILT_IN, Chain, ChainParams, Deadline, Profile, ProfileError, Programs, Staking, StakingProof, Versions};
 pub use time::Timestamp;
 pub(crate) use toml_text::{Fault, TomlText};

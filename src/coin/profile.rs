@@ -60,6 +60,48 @@ pub struct Programs {
 pub struct Staking {
     /// Conf options to write, all of them: some coins ignore one or the other.
     pub switches: BTreeMap<String, String>,
+    /// What shows at runtime that it is off: any one of these proves it, and one that says otherwise outweighs all.
+    #[serde(default)]
+    pub proofs: Vec<StakingProof>,
+}
+
+/// A sign that staking is off: what an RPC says, or a line in debug.log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StakingProof {
+    /// The RPC to ask; none for a sign in the log.
+    pub rpc: Option<String>,
+    /// The field of its answer.
+    pub field: Option<String>,
+    /// What the field is when staking is off, as JSON text such as `false`.
+    pub is: Option<String>,
+    /// What the field contains when staking is off.
+    pub contains: Option<String>,
+    /// What a line of debug.log since the start contains when staking is off.
+    pub log: Option<String>,
+}
+
+/// What is known of a daemon's versions. A version is the number that its `getnetworkinfo` tells, such as 180100.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Versions {
+    /// Older ones get no fixes any more.
+    pub oldest_supported: Option<u64>,
+    /// Dates by which a version must be replaced.
+    #[serde(default)]
+    pub deadlines: Vec<Deadline>,
+}
+
+/// A date by which older versions must be replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deadline {
+    /// Versions below this one.
+    pub below: u64,
+    /// The day, `YYYY-MM-DD`, UTC.
+    pub date: String,
+    /// What happens then.
+    pub reason: String,
 }
 
 /// What one chain of a coin is.
@@ -115,6 +157,9 @@ pub struct Profile {
     pub programs: Programs,
     /// Staking switches; none for proof-of-work coins.
     pub staking: Option<Staking>,
+    /// What is known of its versions.
+    #[serde(default)]
+    pub versions: Versions,
     /// Its chains.
     pub chains: BTreeMap<Chain, ChainParams>,
 }

@@ -7,10 +7,10 @@ use std::path::{Component, Path, PathBuf};
 
 use tokio_cron_scheduler::Job;
 
-use super::ConfigError;
-use super::raw::RawLedger;
+use super::raw::{RawHealth, RawLedger};
 use super::source::Source;
-use crate::coin::{Amount, Profile};
+use super::{ConfigError, HealthSettings};
+use crate::coin::{Amount, Chain, Profile};
 
 /// Outputs of one transaction that every daemon tried can still relay: 3203 to 3222 fit its 100,000 virtual bytes.
 const OUTPUTS: RangeInclusive<u16> = 1..=3000;
@@ -18,6 +18,18 @@ const OUTPUTS: RangeInclusive<u16> = 1..=3000;
 const FEE_RATE_PER_VB: RangeInclusive<u64> = 1..=10_000;
 /// Confirmations. Deeper than the range, on any coin, is a typo.
 const DEPTH: RangeInclusive<u64> = 1..=10_000;
+/// Peers below which a daemon counts as isolated unless set: one can lie, or be gone in a moment.
+const MIN_PEERS: u64 = 3;
+/// Peers.
+const PEERS: RangeInclusive<u64> = 0..=1000;
+/// Block times without a block unless set: by chance, blocks stay away for so long once in three hundred years of bitcoin.
+const STALLED_AFTER_BLOCKS: u64 = 16;
+/// Block times.
+const STALLED: RangeInclusive<u64> = 2..=100_000;
+/// Free space unless set, in MiB: a daemon stops at 50, and by then a wallet may have lost keys.
+const MIN_FREE_MIB: u64 = 1024;
+/// Free space in MiB.
+const FREE_MIB: RangeInclusive<u64> = 64..=10_000_000;
 /// Characters of a coin instance's name: it becomes part of user, unit and folder names.
 const MAX_COIN_NAME_CHARS: usize = 32;
 /// Characters of a wallet's name: it becomes a folder's name.
@@ -102,9 +114,10 @@ pub(super) fn fee_rate(place: &Place<'_>, rate: Option<u64>) -> Result<Option<u6
     rate.map(|rate| place.within(&["payouts", "fee_rate_per_vb"], rate, &FEE_RATE_PER_VB, why)).transpose()
 }
 
-pub(super) fn max_amount(place: &Place<'_>, text: Option<&str>, profile: &Profile) -> Result<Option<Amount>, ConfigError> {
+/// A limit in coins, below `payouts`.
+pub(super) fn amount(place: &Place<'_>, key: &str, text: Option<&str>, profile: &Profile) -> Result<Option<Amount>, ConfigError> {
     let Some(text) = text else { return Ok(None) };
-    let path = ["payouts", "max_amount"];
+    let path = ["payouts", key];
     let amount = Amount::parse_payment(text, profile.decimals).map_err(|error| place.refuse(&path, error.to_string()))?;
     if amount > profile.max_money() {
         return Err(place.refuse(&path, format!("'{text}' is above all the money that {} can have", profile.name)));
@@ -165,6 +178,18 @@ pub(super) fn directories(place: &Place<'_>, base: &Path, dirs: Vec<PathBuf>) ->
         absolute.push(dir);
     }
     Ok(absolute)
+}
+
+/// Limits of health. A private chain has no peers and no blocks of its own.
+pub(super) fn health(place: &Place<'_>, raw: &RawHealth, chain: Chain) -> Result<HealthSettings, ConfigError> {
+    let min_peers = raw.min_peers.unwrap_or(if chain == Chain::Regtest { 0 } else { MIN_PEERS });
+    let stalled = raw.stalled_after_blocks.unwrap_or(STALLED_AFTER_BLOCKS);
+    let free = raw.min_free_mib.unwrap_or(MIN_FREE_MIB);
+    Ok(HealthSettings {
+        min_peers: place.within(&["health", "min_peers"], min_peers, &PEERS, "peers, of which a daemon rarely has more")?,
+        stalled_after_blocks: place.within(&["health", "stalled_after_blocks"], stalled, &STALLED, "block times")?,
+        min_free_mib: place.within(&["health", "min_free_mib"], free, &FREE_MIB, "MiB")?,
+    })
 }
 
 pub(super) fn http_listen(place: &Place<'_>, listen: Option<SocketAddr>) -> Result<Option<SocketAddr>, ConfigError> {

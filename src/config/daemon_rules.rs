@@ -19,6 +19,8 @@ const MAX_CONNECTIONS: RangeInclusive<u16> = 1..=1000;
 const DBCACHE_MIB: RangeInclusive<u32> = 4..=65_536;
 /// Keys made ahead.
 const KEYPOOL: RangeInclusive<u32> = 1..=1_000_000;
+/// Disk for old blocks in MiB: no daemon takes less than 550.
+const PRUNE_MIB: RangeInclusive<u32> = 550..=100_000_000;
 /// Patience in seconds; at most a day.
 const TIMEOUT_S: RangeInclusive<u64> = 1..=86_400;
 
@@ -34,6 +36,9 @@ pub(super) fn daemon(
     let (rpc_work_queue, rpc_concurrency) = queue_and_concurrency(place, &raw)?;
     let connections = raw.max_connections.unwrap_or(40);
     Ok(DaemonSettings {
+        separate_keeper: separate_keeper(place, &raw)?,
+        data_dir: data_dir(place, base, &raw)?,
+        prune_mib: raw.prune_mib.map(|mib| place.within(&at("prune_mib"), mib, &PRUNE_MIB, "MiB of blocks")).transpose()?,
         mode: if is_kept(&raw) { DaemonMode::Keep } else { DaemonMode::Attach },
         rpc_connect: rpc_connect(place, &raw, rpc_port)?,
         rpc_credentials_file: credentials_file(place, base, &raw)?,
@@ -55,6 +60,26 @@ pub(super) fn daemon(
 
 fn is_kept(raw: &RawDaemon) -> bool {
     raw.mode != Some(RawMode::Attach)
+}
+
+fn separate_keeper(place: &Place<'_>, raw: &RawDaemon) -> Result<bool, ConfigError> {
+    let separate = raw.separate_keeper.unwrap_or(false);
+    if separate && !is_kept(raw) {
+        let problem = "an attached daemon has no keeper: leave it out, or set mode = \"keep\"";
+        return Err(place.refuse(&["daemon", "separate_keeper"], problem));
+    }
+    Ok(separate)
+}
+
+/// Where an attached daemon keeps its files; a kept one has its place below `state_dir`.
+fn data_dir(place: &Place<'_>, base: &Path, raw: &RawDaemon) -> Result<Option<PathBuf>, ConfigError> {
+    match &raw.data_dir {
+        Some(_) if is_kept(raw) => {
+            Err(place.refuse(&["daemon", "data_dir"], "a kept daemon's files are below state_dir: leave it out"))
+        }
+        Some(dir) if dir.as_os_str().is_empty() => Err(place.refuse(&["daemon", "data_dir"], "must not be empty")),
+        dir => Ok(dir.as_ref().map(|dir| base.join(dir))),
+    }
 }
 
 fn port(place: &Place<'_>, key: &str, set: Option<u16>, default: u16) -> Result<u16, ConfigError> {

@@ -57,7 +57,8 @@ fn coin(place: &Place<'_>, base: &Path, profiles: &BTreeMap<String, Profile>, ra
         payouts: PayoutSettings {
             max_outputs: coin_rules::max_outputs(place, raw.payouts.max_outputs.unwrap_or(MAX_OUTPUTS))?,
             fee_rate_per_vb: coin_rules::fee_rate(place, raw.payouts.fee_rate_per_vb)?,
-            max_amount: coin_rules::max_amount(place, raw.payouts.max_amount.as_deref(), &profile)?,
+            max_amount: coin_rules::amount(place, "max_amount", raw.payouts.max_amount.as_deref(), &profile)?,
+            max_tx_fee: coin_rules::amount(place, "max_tx_fee", raw.payouts.max_tx_fee.as_deref(), &profile)?,
         },
         schedule: ScheduleSettings {
             sync: coin_rules::cron(place, "sync", raw.schedule.sync, "*/15 * * * * *")?,
@@ -71,6 +72,7 @@ fn coin(place: &Place<'_>, base: &Path, profiles: &BTreeMap<String, Profile>, ra
             identity_file: raw.backup.identity_file.map(|file| base.join(file)),
             directories: coin_rules::directories(place, base, raw.backup.directories)?,
         },
+        health: coin_rules::health(place, &raw.health, raw.chain)?,
         http_listen: coin_rules::http_listen(place, raw.http.listen)?,
         credit_depth,
         final_depth,

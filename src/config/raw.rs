@@ -35,6 +35,8 @@ pub(super) struct RawCoin {
     #[serde(default)]
     pub(super) backup: RawBackup,
     #[serde(default)]
+    pub(super) health: RawHealth,
+    #[serde(default)]
     pub(super) http: RawHttp,
 }
 
@@ -49,6 +51,9 @@ pub(super) enum RawMode {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawDaemon {
     pub(super) mode: Option<RawMode>,
+    pub(super) separate_keeper: Option<bool>,
+    pub(super) data_dir: Option<PathBuf>,
+    pub(super) prune_mib: Option<u32>,
     pub(super) program: Option<PathBuf>,
     pub(super) rpc_port: Option<u16>,
     pub(super) rpc_connect: Option<SocketAddr>,
@@ -86,6 +91,7 @@ pub(super) struct RawPayouts {
     pub(super) max_outputs: Option<u16>,
     pub(super) fee_rate_per_vb: Option<u64>,
     pub(super) max_amount: Option<String>,
+    pub(super) max_tx_fee: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -112,4 +118,12 @@ pub(super) struct RawBackup {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawHttp {
     pub(super) listen: Option<SocketAddr>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawHealth {
+    pub(super) min_peers: Option<u64>,
+    pub(super) stalled_after_blocks: Option<u64>,
+    pub(super) min_free_mib: Option<u64>,
 }

@@ -42,6 +42,8 @@ pub struct CoinSettings {
     pub schedule: ScheduleSettings,
     /// Backups.
     pub backup: BackupSettings,
+    /// When a daemon counts as unwell.
+    pub health: HealthSettings,
     /// Where `/metrics` and `/healthz` listen; none: nowhere.
     pub http_listen: Option<SocketAddr>,
     /// Confirmations at which a deposit is credited.
@@ -59,11 +61,62 @@ pub enum DaemonMode {
     Attach,
 }
 
+/// Whose RPC call it is: each role has its own user, and may call what it needs and no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RpcRole {
+    /// Looks: tips, balances, listings.
+    Observe,
+    /// Makes payments and what belongs to them.
+    Pay,
+    /// Everything else: makes, loads and backs up wallets, repairs.
+    Admin,
+}
+
+impl RpcRole {
+    /// All of them, the least powerful first.
+    pub const ALL: [RpcRole; 3] = [RpcRole::Observe, RpcRole::Pay, RpcRole::Admin];
+
+    /// Its name, which is the name of its file.
+    pub fn name(self) -> &'static str {
+        match self {
+            RpcRole::Observe => "observe",
+            RpcRole::Pay => "pay",
+            RpcRole::Admin => "admin",
+        }
+    }
+
+    /// Its user name at the daemon.
+    pub fn user(self) -> &'static str {
+        match self {
+            RpcRole::Observe => "bursar-observe",
+            RpcRole::Pay => "bursar-pay",
+            RpcRole::Admin => "bursar-admin",
+        }
+    }
+}
+
+/// When a daemon counts as unwell.
+#[derive(Clone, Debug)]
+pub struct HealthSettings {
+    /// Fewer peers than this: isolated.
+    pub min_peers: u64,
+    /// No block for so many of the coin's block times: stalled.
+    pub stalled_after_blocks: u64,
+    /// Payouts stop below this free space where the daemon writes, in MiB.
+    pub min_free_mib: u64,
+}
+
 /// How the daemon is run and reached.
 #[derive(Clone, Debug)]
 pub struct DaemonSettings {
     /// Who runs it.
     pub mode: DaemonMode,
+    /// A kept daemon belongs to `bursar keep`, a process of its own; false: the service itself is its parent.
+    pub separate_keeper: bool,
+    /// Attached daemons: their data directory, if we can read it; none: what stands in its files stays unknown.
+    pub data_dir: Option<PathBuf>,
+    /// Disk for old blocks, in MiB; none: all are kept.
+    pub prune_mib: Option<u32>,
     /// The program; a bare name is looked up in `PATH`.
     pub program: PathBuf,
     /// Port on which the daemon serves RPC, on loopback.
@@ -112,6 +165,8 @@ pub struct PayoutSettings {
     pub fee_rate_per_vb: Option<u64>,
     /// No single payout above this; none: no limit.
     pub max_amount: Option<Amount>,
+    /// The daemon refuses a transaction with a higher fee; none: its own ceiling.
+    pub max_tx_fee: Option<Amount>,
 }
 
 /// When jobs run: cron expressions with seconds, in UTC.
@@ -182,9 +237,9 @@ impl Settings {
 }
 
 impl CoinSettings {
-    /// The daemon's data directory; seen by the daemon and by the service.
+    /// The daemon's data directory; seen by the daemon and by the service. That of an attached daemon is where its owner says.
     pub fn daemon_dir(&self) -> PathBuf {
-        self.state_dir.join("daemon")
+        self.daemon.data_dir.clone().unwrap_or_else(|| self.state_dir.join("daemon"))
     }
 
     /// Store, credentials and keys; never seen by the daemon.
@@ -202,17 +257,37 @@ impl CoinSettings {
         self.daemon_dir().join(&self.profile.conf_file)
     }
 
-    /// `user:password` for RPC, 0600.
-    pub fn credentials_file(&self) -> PathBuf {
+    /// `user:password` of a role for RPC, 0600. An attached daemon has one for all.
+    pub fn credentials_file(&self, role: RpcRole) -> PathBuf {
         match &self.daemon.rpc_credentials_file {
             Some(file) => file.clone(),
-            None => self.service_dir().join("rpc-credentials"),
+            None => self.rpc_dir().join(role.name()),
         }
+    }
+
+    /// The RPC passwords of all roles; never seen by the daemon.
+    pub fn rpc_dir(&self) -> PathBuf {
+        self.service_dir().join("rpc")
+    }
+
+    /// The salted hashes of those passwords, one `rpcauth` value a line: what the keeper, who must not see them, gives the daemon.
+    pub fn rpcauth_file(&self) -> PathBuf {
+        self.daemon_dir().join("rpcauth")
+    }
+
+    /// The keeper's own `user:password`, 0600: enough to see whether the daemon answers.
+    pub fn keeper_credentials_file(&self) -> PathBuf {
+        self.daemon_dir().join("keeper-credentials")
+    }
+
+    /// The socket on which `bursar keep` takes orders.
+    pub fn keeper_socket(&self) -> PathBuf {
+        self.daemon_dir().join("keeper.sock")
     }
 
     /// A folder that both the daemon and the service see, for files that pass between them.
     pub fn handover_dir(&self) -> PathBuf {
-        self.daemon_dir().join("handover")
+        self.state_dir.join("daemon").join("handover")
     }
 
     /// The service's control socket.

@@ -58,6 +58,9 @@ fn the_example_with_everything_switched_on_works_and_shows_the_defaults() {
     let comparable = |coin: &CoinSettings| {
         let mut coin = coin.clone();
         coin.payouts.fee_rate_per_vb = None;
+        coin.payouts.max_tx_fee = None;
+        coin.daemon.prune_mib = None;
+        coin.daemon.data_dir = None;
         coin.backup = BackupSettings { recipients: vec![], identity_file: None, directories: vec![] };
         format!("{coin:?}")
     };
@@ -96,7 +99,7 @@ fn the_example_shows_every_key_that_the_parser_knows_and_no_other() {
     let top = known_keys("coins.ltc");
     let tables: Vec<String> =
         top.iter().map(|key| format!("coins.ltc.{key}")).filter(|table| !shown_keys(table).is_empty()).collect();
-    assert_eq!(tables.len(), 7, "{tables:?}");
+    assert_eq!(tables.len(), 8, "{tables:?}");
     for table in tables.iter().map(String::as_str).chain(["", "coins.ltc"]) {
         assert_eq!(shown_keys(table), known_keys(table), "[{table}]");
     }
@@ -235,7 +238,7 @@ fn an_attached_daemon_needs_credentials_and_may_be_elsewhere() {
     let attach = format!("{LTC}[coins.ltc.daemon]\nmode = \"attach\"\nrpc_connect = \"10.0.0.1:19443\"\n");
     refused(&attach, 4, "coins.ltc.daemon.rpc_credentials_file", ".cookie");
     let coin = load(&format!("{attach}rpc_credentials_file = \"/c\"\n")).unwrap().coin(None).unwrap().clone();
-    assert_eq!((coin.daemon.mode, coin.credentials_file()), (DaemonMode::Attach, PathBuf::from("/c")));
+    assert_eq!((coin.daemon.mode, coin.credentials_file(RpcRole::Pay)), (DaemonMode::Attach, PathBuf::from("/c")));
 }
 
 #[test]

@@ -37,7 +37,7 @@ impl Credentials {
 }
 
 /// The text of a file that nobody but its owner may open.
-fn read_private(path: &Path) -> Result<Zeroizing<String>, String> {
+pub(super) fn read_private(path: &Path) -> Result<Zeroizing<String>, String> {
     let file = File::open(path).map_err(|error| match error.kind() {
         ErrorKind::NotFound => "there is no such file; a kept daemon gets one when bursar starts it".to_owned(),
         _ => error.to_string(),

@@ -2,6 +2,7 @@
 //!
 //! Nothing here retries. Every call has a deadline, and every failure says whether the daemon can have acted on it.
 
+mod access;
 mod conf;
 mod credentials;
 mod error;
@@ -9,6 +10,7 @@ mod http;
 mod limits;
 mod options;
 mod probe;
+mod roles;
 mod rpc;
 mod rpc_wallet;
 mod rpcauth;
@@ -16,12 +18,14 @@ mod slots;
 mod transport;
 mod wallet;
 
+pub use access::{AccessError, adopt_rotated, ensure_access, keeper_access, renew, rotate, rpcauth_lines};
 pub use conf::render;
 pub use error::RpcError;
 pub use http::{Answer as HttpAnswer, AnswerReader, HttpError};
 pub use limits::Limits;
 pub use options::{OptionsUnknown, known_options};
 pub use probe::{Abilities, RescanWay, SendmanyForm};
+pub use roles::{role_of, whitelist};
 pub use rpc::Rpc;
 pub use rpc_wallet::RpcWallet;
 pub use rpcauth::rpcauth;

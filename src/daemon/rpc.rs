@@ -1,7 +1,8 @@
 //! A thin client: a method, its arguments, its answer. No retry, no float, no type of our own for what the daemon says.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -10,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::RpcError;
 use super::limits::Limits;
-use super::transport::{HttpTransport, Link};
+use super::transport::{HttpTransport, Link, RoleFiles};
 use crate::config::CoinSettings;
 
 /// The oldest envelope, which all generations answer alike: with "2.0" some send errors with status 200 and some do not.
@@ -31,7 +32,14 @@ impl Rpc {
     /// The same with other deadlines and sizes.
     pub fn with_limits(coin: &CoinSettings, limits: Limits) -> Rpc {
         let daemon = &coin.daemon;
-        let link = Link::new(daemon.rpc_connect, coin.credentials_file(), daemon.rpc_concurrency, limits);
+        let link = Link::new(daemon.rpc_connect, RoleFiles::of_coin(coin), daemon.rpc_concurrency, limits);
+        Rpc::over(Arc::new(link), "/".to_owned())
+    }
+
+    /// RPC to the daemon's own port with the `user:password` of this file for every call.
+    pub fn direct(coin: &CoinSettings, credentials: &Path, limits: Limits) -> Rpc {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, coin.daemon.rpc_port));
+        let link = Link::new(address, RoleFiles::all(credentials.to_owned()), coin.daemon.rpc_concurrency, limits);
         Rpc::over(Arc::new(link), "/".to_owned())
     }
 

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,26 +17,57 @@ use super::RpcError;
 use super::credentials::Credentials;
 use super::http::{Answer, AnswerReader, HttpError};
 use super::limits::Limits;
+use super::roles::role_of;
 use super::slots::Slots;
+use crate::config::{CoinSettings, RpcRole};
 
 /// Bytes that one read takes at most.
 const READ_SIZE: usize = 64 * 1024;
 /// Characters of a body that an error quotes.
 const QUOTED: usize = 300;
 
+/// The files with `user:password`: each call uses that of the least role that may make it.
+#[derive(Clone, Debug)]
+pub(super) struct RoleFiles {
+    observe: PathBuf,
+    pay: PathBuf,
+    admin: PathBuf,
+}
+
+impl RoleFiles {
+    /// Those of a coin's roles.
+    pub(super) fn of_coin(coin: &CoinSettings) -> RoleFiles {
+        let file = |role| coin.credentials_file(role);
+        RoleFiles { observe: file(RpcRole::Observe), pay: file(RpcRole::Pay), admin: file(RpcRole::Admin) }
+    }
+
+    /// The same file for all calls.
+    pub(super) fn all(file: PathBuf) -> RoleFiles {
+        RoleFiles { observe: file.clone(), pay: file.clone(), admin: file }
+    }
+
+    fn of(&self, method: &str) -> &Path {
+        match role_of(method) {
+            RpcRole::Observe => &self.observe,
+            RpcRole::Pay => &self.pay,
+            RpcRole::Admin => &self.admin,
+        }
+    }
+}
+
 /// One daemon's RPC port, shared by all its paths.
 #[derive(Debug)]
 pub(super) struct Link {
     address: SocketAddr,
-    credentials_file: PathBuf,
+    credentials: RoleFiles,
     limits: Limits,
     slots: Slots,
 }
 
 impl Link {
     /// A daemon at `address`, with at most `concurrency` calls open at once.
-    pub(super) fn new(address: SocketAddr, credentials_file: PathBuf, concurrency: usize, limits: Limits) -> Link {
-        Link { address, credentials_file, limits, slots: Slots::new(concurrency) }
+    pub(super) fn new(address: SocketAddr, credentials: RoleFiles, concurrency: usize, limits: Limits) -> Link {
+        Link { address, credentials, limits, slots: Slots::new(concurrency) }
     }
 
     /// Where it is.
@@ -64,7 +95,7 @@ impl HttpTransport {
         if slot.is_none() {
             return Err(call.not_connected("too many other calls were open"));
         }
-        let credentials = Credentials::read(&self.link.credentials_file).map_err(|reason| call.not_connected(&reason))?;
+        let credentials = Credentials::read(self.link.credentials.of(method)).map_err(|reason| call.not_connected(&reason))?;
         let mut stream = call.connect()?;
         call.write(&mut stream, &self.request(&credentials, body))?;
         let answer = call.read(&mut stream)?;

@@ -3,33 +3,38 @@
 //! Only a confirmed exit is a fence: after it no copy of an earlier RPC call can still run. The keeper writes down pid, start time and boot
 //! id of what it spawned, so that after its own death it finds the same process again and never mistakes another for it.
 //!
-//! - Every start makes a fresh RPC password, stored before the process exists: a late copy of an earlier call gets HTTP 401.
+//! - Whoever needs a fence stops it, makes new RPC passwords (`daemon::renew`) and starts it: a late copy of an earlier call gets HTTP 401.
 //! - The end of a keeper never ends the daemon: nothing is killed on drop, and the daemon prints into a file, not into a pipe of ours.
 //! - The wallet is named to the daemon only when its file exists, because some daemons put an empty wallet in the place of a missing
 //!   one. Started without a name, daemons up to 0.20 make a default wallet (name: empty) of their own; it stays empty and unused.
 //! - A daemon of 0.21 or older takes up to 30 s (`rpcservertimeout`) to stop while a client keeps a connection to it open.
 
+mod client;
 mod files;
 mod output;
+mod parent;
 mod process;
+mod protocol;
+mod render;
+mod restarts;
 mod rules;
-mod start;
+mod trouble;
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::config::{CoinSettings, DaemonMode};
-use crate::daemon::RpcError;
-use files::Record;
+use crate::daemon::{AccessError, OptionsUnknown, RpcError};
+use client::Client;
 pub use files::{wallet_dir, wallet_exists};
-use output::Output;
-use process::Process;
-
-/// How often a stop that takes long is mentioned in the log.
-const STOP_PROGRESS: Duration = Duration::from_secs(10);
+use parent::Parent;
+use protocol::KeeperOrder;
+pub use protocol::KeeperReport;
+pub use render::{Rendered, render};
+pub use restarts::{End, Restarts, Verdict};
+pub use trouble::{Trouble, recognise};
 
 /// Why an order to the daemon process was not carried out.
 #[derive(Debug, Error)]
@@ -94,6 +99,30 @@ pub enum KeeperError {
         /// How long we waited, in seconds.
         waited_s: u64,
     },
+    /// No `bursar keep` answers.
+    #[error("the keeper of '{coin}' does not answer at {} ({reason}); what the daemon does is unknown", socket.display())]
+    NoKeeper {
+        /// The coin instance.
+        coin: String,
+        /// Its socket.
+        socket: PathBuf,
+        /// The system's words.
+        reason: String,
+    },
+    /// `bursar keep` did not carry out the order.
+    #[error("{message}")]
+    Refused {
+        /// [`KeeperError::code`] there.
+        code: String,
+        /// Its words.
+        message: String,
+    },
+    /// RPC users.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// The daemon's program.
+    #[error(transparent)]
+    Options(#[from] OptionsUnknown),
     /// Files.
     #[error("{path}: {error}")]
     Io {
@@ -104,6 +133,26 @@ pub enum KeeperError {
     },
 }
 
+impl KeeperError {
+    /// A stable word for scripts, and for a keeper to tell another process.
+    pub fn code(&self) -> &str {
+        match self {
+            KeeperError::Attached(_) => "attached",
+            KeeperError::NotStarted { .. } => "daemon_not_started",
+            KeeperError::Runs { .. } => "daemon_runs",
+            KeeperError::InUse { .. } => "datadir_in_use",
+            KeeperError::SuspectWallet { .. } => "suspect_wallet",
+            KeeperError::NotReady { .. } => "daemon_not_ready",
+            KeeperError::StillRunning { .. } => "daemon_still_runs",
+            KeeperError::NoKeeper { .. } => "no_keeper",
+            KeeperError::Refused { code, .. } => code,
+            KeeperError::Access(_) => "rpc_access",
+            KeeperError::Options(_) => "daemon_program",
+            KeeperError::Io { .. } => "daemon_process",
+        }
+    }
+}
+
 /// What the keeper knows of the process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -112,6 +161,8 @@ pub enum ProcessState {
     Attached,
     /// Not running, never started or stopped by order.
     Stopped,
+    /// Its keeper does not answer; why.
+    NoKeeper(String),
     /// Running.
     Running {
         /// The process.
@@ -126,190 +177,129 @@ pub enum ProcessState {
     },
 }
 
-/// The keeper of one coin's daemon.
+/// What a keeper is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// The daemon is somebody else's.
+    Attached,
+    /// It does not run, and is not meant to.
+    Stopped,
+    /// It was started and does not answer yet.
+    Starting,
+    /// It answers.
+    Ready,
+    /// It runs, answered before, and does not now.
+    Unresponsive,
+    /// It was asked to stop and is finishing.
+    Stopping,
+    /// It ended unasked, and is started again after a pause.
+    Waiting,
+    /// It is not started again until a person looks.
+    GaveUp,
+}
+
+/// The keeper of one coin's daemon: this process, or a `bursar keep` that runs beside it.
 #[derive(Debug)]
 pub struct Keeper {
-    coin: CoinSettings,
-    process: Option<Process>,
-    /// How the process ended that nobody asked to end.
-    ended: Option<String>,
-    output: Output,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Parent(Box<Parent>),
+    Separate(Client),
 }
 
 impl Keeper {
-    /// Looks for a daemon that an earlier keeper of this coin left running. Starts nothing.
+    /// The keeper that the settings say, or one that is found running. As the parent, looks for a daemon that an earlier keeper left running. Starts
+    /// nothing.
     pub fn new(coin: &CoinSettings) -> Keeper {
-        let output = Output::at(coin.daemon_dir().join("keeper-output.log"));
-        let mut keeper = Keeper { coin: coin.clone(), process: None, ended: None, output };
-        if keeper.is_kept() {
-            keeper.look_for_process();
-        }
-        keeper
+        let client = Client::new(coin);
+        let separate = coin.daemon.separate_keeper || (coin.daemon.mode == DaemonMode::Keep && client.listens());
+        let kind = if separate { Kind::Separate(client) } else { Kind::Parent(Box::new(Parent::new(coin))) };
+        Keeper { kind }
     }
 
     /// Whether bursar starts and stops this daemon; otherwise it is attached, and somebody else does.
     pub fn is_kept(&self) -> bool {
-        self.coin.daemon.mode == DaemonMode::Keep
-    }
-
-    /// Writes conf and fresh credentials as the next start would, for a person to look at. A running daemon keeps those that it has: it
-    /// would refuse all others, so nothing is written while one runs or is being started.
-    pub fn render(&mut self) -> Result<std::path::PathBuf, KeeperError> {
-        self.refuse_attached("configure")?;
-        let _turn = self.take_turn()?;
-        if let ProcessState::Running { pid } = self.state() {
-            return Err(KeeperError::Runs { pid, problem: "with the conf that it has; its next start renders anew" });
+        match &self.kind {
+            Kind::Parent(parent) => parent.is_kept(),
+            Kind::Separate(_) => true,
         }
-        start::refuse_folder_in_use(&self.coin)?;
-        self.write_conf_and_credentials()?;
-        Ok(self.coin.conf_file())
     }
 
-    /// Starts the daemon unless it runs: fresh credentials, conf, process, and waits until RPC answers. `extra` are further arguments such
-    /// as `-rescan`; with them, a daemon that runs already is an error. An adopted process keeps the credentials that it has.
+    /// Whether a `bursar keep` is the parent, which starts the daemon again by itself.
+    pub fn is_separate(&self) -> bool {
+        matches!(self.kind, Kind::Separate(_))
+    }
+
+    /// Starts the daemon unless it runs: conf, process, and waits until RPC answers. `extra` are further arguments such as `-rescan`; with
+    /// them, a daemon that runs already is an error.
     pub fn start(&mut self, extra: &[&str]) -> Result<(), KeeperError> {
-        self.refuse_attached("start")?;
-        if let ProcessState::Running { pid } = self.state() {
-            if !extra.is_empty() {
-                return Err(KeeperError::Runs { pid, problem: "already, without these arguments: stop it first" });
+        match &mut self.kind {
+            Kind::Parent(parent) => parent.start(extra),
+            Kind::Separate(client) => {
+                let extra = extra.iter().map(|argument| (*argument).to_owned()).collect();
+                client.place(KeeperOrder::Start { extra }).map(drop)
             }
-            return self.wait_until_ready(false);
         }
-        self.spawn(extra)?;
-        self.wait_until_ready(true)
     }
 
     /// Asks the daemon to stop and waits for its **confirmed exit**. When it does not run, only makes sure that nobody else works on its
     /// folder. Never kills.
     pub fn stop(&mut self) -> Result<(), KeeperError> {
-        self.refuse_attached("stop")?;
-        if let ProcessState::Running { pid } = self.state() {
-            tracing::info!(coin = self.coin.name, pid, "asking the daemon to stop");
-            let status = self.wait_for_ordered_exit()?;
-            tracing::info!(coin = self.coin.name, pid, "the daemon has stopped: {status}");
+        match &mut self.kind {
+            Kind::Parent(parent) => parent.stop(),
+            Kind::Separate(client) => client.place(KeeperOrder::Stop { kill: false }).map(drop),
         }
-        // A caller takes our word for a fence: make sure that no daemon works on the folder, whoever started it.
-        start::refuse_folder_in_use(&self.coin)?;
-        self.process = None;
-        self.ended = None;
-        let record = Record::read(&self.coin);
-        if record.process.is_none() {
-            return Ok(());
+    }
+
+    /// The same, but a daemon that outlasts its patience is killed: a person's word, because it may be writing.
+    pub fn stop_or_kill(&mut self) -> Result<(), KeeperError> {
+        match &mut self.kind {
+            Kind::Parent(parent) => parent.stop(),
+            Kind::Separate(client) => client.place(KeeperOrder::Stop { kill: true }).map(drop),
         }
-        // It may have ended by itself, unheard; after this nobody would read its last words.
-        match self.suspect_after(&self.output.last_lines()) {
-            Ok(()) | Err(KeeperError::SuspectWallet { .. }) => {}
-            Err(error) => return Err(error),
-        }
-        Record { process: None, ..Record::read(&self.coin) }.write(&self.coin)
     }
 
     /// What the process does now.
     pub fn state(&mut self) -> ProcessState {
-        if !self.is_kept() {
-            return ProcessState::Attached;
+        match &mut self.kind {
+            Kind::Parent(parent) => parent.state(),
+            Kind::Separate(_) => {
+                self.report().map_or_else(|error| ProcessState::NoKeeper(error.to_string()), |report| report.process)
+            }
         }
-        self.output.forward(&self.coin.name);
-        if self.process.is_none() || self.has_ended() {
-            // Another keeper of this coin may have started it meanwhile.
-            self.look_for_process();
-        }
-        match (&self.process, &self.ended) {
-            (Some(process), _) => ProcessState::Running { pid: process.pid() },
-            (None, Some(status)) => ProcessState::Exited { status: status.clone(), last_lines: self.output.last_lines() },
-            (None, None) => ProcessState::Stopped,
+    }
+
+    /// How keeper and daemon are.
+    pub fn report(&mut self) -> Result<KeeperReport, KeeperError> {
+        match &mut self.kind {
+            Kind::Parent(parent) => Ok(parent.report()),
+            Kind::Separate(client) => client.place(KeeperOrder::Status),
         }
     }
 
     /// The last lines that the daemon printed since its start; its debug.log says more.
-    pub fn last_lines(&self) -> Vec<String> {
-        self.output.last_lines()
+    pub fn last_lines(&mut self) -> Vec<String> {
+        self.report().map(|report| report.last_lines).unwrap_or_default()
     }
 
     /// The daemon's line that says that it runs with what it could save of a damaged wallet (0.18 and older do that at a plain start);
     /// it names the `.bak` that holds the damaged one.
-    pub fn salvaged(&self) -> Option<String> {
-        let lines = if self.is_kept() { self.output.last_lines() } else { vec![] };
-        rules::salvaged_wallet(&lines).map(str::to_owned)
+    pub fn salvaged(&mut self) -> Option<String> {
+        self.report().ok().and_then(|report| report.salvaged)
     }
 
     /// Allows starts again after [`KeeperError::SuspectWallet`]: the wallet folder was copied, and the file repaired or restored.
     pub fn trust_wallet(&mut self) -> Result<(), KeeperError> {
-        self.refuse_attached("start")?;
-        let running = matches!(self.state(), ProcessState::Running { .. });
-        let record = Record::read(&self.coin);
-        // The last words of a process that ended are settled with this.
-        let trusted = Record { process: record.process.clone().filter(|_| running), suspect_wallet: None };
-        if trusted == record { Ok(()) } else { trusted.write(&self.coin) }
-    }
-
-    fn refuse_attached(&self, order: &'static str) -> Result<(), KeeperError> {
-        if self.is_kept() { Ok(()) } else { Err(KeeperError::Attached(order)) }
-    }
-
-    fn not_started(&self, status: &str, reason: String) -> KeeperError {
-        let program = self.coin.daemon.program.display().to_string();
-        KeeperError::NotStarted { program, status: status.to_owned(), reason }
-    }
-
-    /// Takes hold of the process that the record names, or else of the one that holds our data directory and has our arguments: a
-    /// keeper can die between the start and the record.
-    fn look_for_process(&mut self) {
-        let recorded = Record::read(&self.coin).process;
-        let alive = recorded.as_ref().and_then(Process::find).filter(|process| matches!(process.wait(Duration::ZERO), Ok(None)));
-        self.process = alive.or_else(|| start::unrecorded_process(&self.coin));
-        match (&self.process, recorded) {
-            (Some(process), _) => {
-                tracing::info!(
-                    coin = self.coin.name,
-                    pid = process.pid(),
-                    "found the daemon running, as an earlier keeper left it"
-                );
-                self.ended = None;
-            }
-            (None, Some(identity)) if self.ended.is_none() => {
-                let rebooted = identity.boot_id != boot_id();
-                let status = if rebooted { "the host was restarted" } else { "unknown: it ended while no keeper watched" };
-                self.ended = Some(status.to_owned());
-            }
-            (None, _) => {}
-        }
-    }
-
-    /// Notices an exit that nobody ordered.
-    fn has_ended(&mut self) -> bool {
-        let Some(process) = &self.process else { return true };
-        let Ok(Some(status)) = process.wait(Duration::ZERO) else { return false };
-        self.output.forward(&self.coin.name);
-        tracing::error!(coin = self.coin.name, pid = process.pid(), "the daemon ended unasked: {status}");
-        self.ended = Some(status);
-        self.process = None;
-        true
-    }
-
-    fn wait_for_ordered_exit(&mut self) -> Result<String, KeeperError> {
-        let Some(process) = &self.process else { return Ok("it had ended already".to_owned()) };
-        let pid = process.pid();
-        let proc_path = format!("/proc/{pid}");
-        process.ask_to_stop().map_err(files::at(proc_path.as_ref()))?;
-        let began = Instant::now();
-        let patience = Duration::from_secs(self.coin.daemon.stop_timeout_s);
-        loop {
-            let left = patience.saturating_sub(began.elapsed());
-            if let Some(status) = process.wait(left.min(STOP_PROGRESS)).map_err(files::at(proc_path.as_ref()))? {
-                self.output.forward(&self.coin.name);
-                return Ok(status);
-            }
-            let waited_s = began.elapsed().as_secs();
-            if began.elapsed() >= patience {
-                return Err(KeeperError::StillRunning { pid, waited_s });
-            }
-            self.output.forward(&self.coin.name);
-            tracing::info!(coin = self.coin.name, pid, waited_s, "the daemon is still finishing its work");
+        match &mut self.kind {
+            Kind::Parent(parent) => parent.trust_wallet(),
+            Kind::Separate(client) => client.place(KeeperOrder::TrustWallet).map(drop),
         }
     }
 }
-
 /// The id of this boot of the host: pids and locks mean nothing across boots.
 pub fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|text| text.trim().to_owned()).unwrap_or_default()

@@ -62,6 +62,11 @@ impl Process {
         &self.identity
     }
 
+    /// What tells this run from every other, as text.
+    pub(super) fn run(&self) -> String {
+        format!("{}:{}:{}", self.identity.boot_id, self.identity.pid, self.identity.start_ticks)
+    }
+
     pub(super) fn pid(&self) -> u32 {
         self.identity.pid
     }

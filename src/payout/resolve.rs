@@ -10,9 +10,9 @@ use super::rules::{self, Event, Finding, NOT_SENT_LIMIT};
 use super::{continuity, life, look, records, verify};
 use crate::coin::{Timestamp, Txid};
 use crate::config::{CoinSettings, DaemonMode};
-use crate::daemon::{RpcError, Wallet};
+use crate::daemon::{self, RpcError, Wallet};
 use crate::gate::{self, Cause, Freeze};
-use crate::keeper::Keeper;
+use crate::keeper::{Keeper, KeeperError};
 use crate::store::{Store, StoreError};
 
 /// Opens a connection to the wallet. It is asked again after each restart of the daemon, which changes the credentials.
@@ -158,7 +158,10 @@ impl Resolver<'_> {
     fn fence(&mut self, batch: &Batch) -> Result<(), PayoutError> {
         let now = self.now;
         match self.coin.daemon.mode {
-            DaemonMode::Keep => self.keeper.stop()?,
+            DaemonMode::Keep => {
+                self.keeper.stop()?;
+                daemon::renew(self.coin).map_err(KeeperError::from)?;
+            }
             DaemonMode::Attach => self.must_be_restarted(batch)?,
         }
         self.store.write(|tx| records::note_fence(tx, &batch.id, now))?;

@@ -24,12 +24,23 @@ pub enum Order {
     Status,
     /// What the daemon process does.
     DaemonStatus,
+    /// Whether all is well: settings, permissions, daemon, staking, wallet, backups.
+    Check,
     /// Starts the daemon.
-    DaemonStart,
+    DaemonStart {
+        /// Further arguments for this start, such as `-rescan`.
+        extra: Vec<String>,
+    },
     /// Stops the daemon and waits for its exit.
-    DaemonStop,
+    DaemonStop {
+        /// Kill it when its patience is over.
+        kill: bool,
+    },
     /// Stops and starts the daemon.
-    DaemonRestart,
+    DaemonRestart {
+        /// Further arguments for this start, such as `-rescan`.
+        extra: Vec<String>,
+    },
     /// Queues one payout.
     PaySubmit(payout::Request),
     /// Queues many payouts from a file's text.
@@ -160,9 +171,10 @@ impl Order {
         match self {
             Order::Status => "status",
             Order::DaemonStatus => "daemon_status",
-            Order::DaemonStart => "daemon_start",
-            Order::DaemonStop => "daemon_stop",
-            Order::DaemonRestart => "daemon_restart",
+            Order::Check => "check",
+            Order::DaemonStart { .. } => "daemon_start",
+            Order::DaemonStop { .. } => "daemon_stop",
+            Order::DaemonRestart { .. } => "daemon_restart",
             Order::PaySubmit(_) => "pay_submit",
             Order::PayImport { .. } => "pay_import",
             Order::PayList(_) => "pay_list",
@@ -192,9 +204,10 @@ impl Order {
         }
     }
 
-    /// The process exit code of its failure. Monitoring reads those of an audit: what failed to come to a verdict is unknown, not a warning.
+    /// The process exit code of its failure. Monitoring reads those of an audit and a check: what failed to come to a verdict is unknown, not a
+    /// warning.
     pub fn exit_code_of(&self, failure: &Failure) -> u8 {
-        if matches!(self, Order::AuditRun) { exit::PARTLY } else { failure.exit }
+        if matches!(self, Order::AuditRun | Order::Check) { exit::PARTLY } else { failure.exit }
     }
 
     /// Whether the order only looks.
@@ -203,6 +216,7 @@ impl Order {
         matches!(
             self,
             Status
+                | Check
                 | DaemonStatus
                 | PayList(_)
                 | PayShow { .. }
@@ -224,6 +238,7 @@ impl Order {
 #[allow(missing_docs, reason = "each variant is the answer to the order of the same name")]
 pub enum Answer {
     Status(Box<StatusReport>),
+    Check(CheckReport),
     Daemon(DaemonReport),
     PaySubmit(payout::Submitted),
     PayImport(payout::ImportReport),
@@ -292,6 +307,12 @@ impl Answer {
             Answer::BackupCreate(report) => done_if(report.complete, exit::PARTLY),
             Answer::BackupDrill(report) => done_if(report.passed, exit::FAILED),
             Answer::LedgerVerify(report) => done_if(report.fault.is_none(), exit::FAILED),
+            Answer::Check(report) => match report.level() {
+                Level::Ok => exit::DONE,
+                Level::Warning => exit::FAILED,
+                Level::Critical => exit::USAGE,
+                Level::Unknown => exit::PARTLY,
+            },
             Answer::AuditRun(report) => match report.verdict {
                 audit::Verdict::Agrees => exit::DONE,
                 audit::Verdict::Explained => exit::FAILED,
@@ -300,6 +321,47 @@ impl Answer {
             Answer::RepairRun(report) => done_if(report.agrees, exit::PARTLY),
             _ => exit::DONE,
         }
+    }
+}
+
+/// How bad a finding is, as monitoring counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// All well.
+    Ok,
+    /// Could not be found out.
+    Unknown,
+    /// Look soon.
+    Warning,
+    /// Look now.
+    Critical,
+}
+
+/// One thing that was checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// A stable word for scripts, such as `staking` or `disk`.
+    pub name: String,
+    /// How it is.
+    pub level: Level,
+    /// The same in words.
+    pub message: String,
+    /// What to do, where something is to be done.
+    pub next: Option<String>,
+}
+
+/// Everything that was checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckReport {
+    /// One entry for each check, the well ones too.
+    pub checks: Vec<Checked>,
+}
+
+impl CheckReport {
+    /// The worst of all.
+    pub fn level(&self) -> Level {
+        self.checks.iter().map(|checked| checked.level).max().unwrap_or(Level::Unknown)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Everything that belongs to one coin, open: settings, store, keeper and wallet. Carries out orders, one at a time.
 
+mod check;
 mod execute;
 mod status;
 
@@ -52,19 +53,26 @@ impl World {
     /// How the daemon ended that is meant to run, and its last words; none when it runs, is attached, or was stopped by order of a person.
     pub(super) fn unordered_end(&mut self) -> Option<(String, Vec<String>)> {
         match self.keeper.state() {
-            _ if !self.meant_to_run => None,
+            // A keeper that runs apart starts it again by itself.
+            _ if !self.meant_to_run || self.keeper.is_separate() => None,
             ProcessState::Exited { status, last_lines } => Some((status, last_lines)),
             // Stopped for a fence, or for a repair, and the start after that failed.
             ProcessState::Stopped => Some(("stopped by bursar, and not up again".to_owned(), self.keeper.last_lines())),
-            ProcessState::Running { .. } | ProcessState::Attached => None,
+            ProcessState::Running { .. } | ProcessState::Attached | ProcessState::NoKeeper(_) => None,
         }
     }
 
     /// Starts the daemon if it is ours to start, and finds the wallet: loads it, and makes it when this store has never followed one.
     pub(super) fn start(&mut self) -> Result<(), Failure> {
+        self.start_with(&[])
+    }
+
+    /// The same with further arguments for the daemon, for this start.
+    fn start_with(&mut self, extra: &[String]) -> Result<(), Failure> {
         if self.coin.daemon.mode == DaemonMode::Keep {
             self.meant_to_run = true;
-            self.keeper.start(&[])?;
+            let extra: Vec<&str> = extra.iter().map(String::as_str).collect();
+            self.keeper.start(&extra)?;
             self.distrust_salvage()?;
         }
         self.wallet = None;
@@ -108,10 +116,19 @@ impl World {
 
     /// Stops a kept daemon and waits for its exit.
     pub(super) fn stop(&mut self) -> Result<(), Failure> {
+        self.stop_or(false)
+    }
+
+    /// The same; with `kill`, a daemon that outlasts its patience is killed.
+    fn stop_or(&mut self, kill: bool) -> Result<(), Failure> {
         self.wallet = None;
         self.meant_to_run = false;
         if self.coin.daemon.mode == DaemonMode::Keep {
-            self.keeper.stop()?;
+            if kill {
+                self.keeper.stop_or_kill()?
+            } else {
+                self.keeper.stop()?
+            }
             info!("the daemon has stopped");
         }
         Ok(())

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use bursar::coin::{Chain, Profile};
 use bursar::config::{
-    BackupSettings, CoinSettings, DaemonMode, DaemonSettings, PayoutSettings, ScheduleSettings, WalletSettings,
+    BackupSettings, CoinSettings, DaemonMode, DaemonSettings, HealthSettings, PayoutSettings, RpcRole, ScheduleSettings,
+    WalletSettings,
 };
 
 /// A port that nobody uses at this moment.
@@ -24,6 +25,9 @@ pub(crate) fn coin(profile: &str, program: &Path, dir: &Path) -> CoinSettings {
         profile,
         state_dir: dir.to_owned(),
         daemon: DaemonSettings {
+            separate_keeper: false,
+            data_dir: None,
+            prune_mib: None,
             mode: DaemonMode::Keep,
             program: program.to_owned(),
             rpc_port,
@@ -42,7 +46,8 @@ pub(crate) fn coin(profile: &str, program: &Path, dir: &Path) -> CoinSettings {
             start_timeout_s: 60,
         },
         wallet: WalletSettings { name: String::new() },
-        payouts: PayoutSettings { max_outputs: 100, fee_rate_per_vb: Some(20), max_amount: None },
+        health: HealthSettings { min_peers: 0, stalled_after_blocks: 16, min_free_mib: 64 },
+        payouts: PayoutSettings { max_outputs: 100, fee_rate_per_vb: Some(20), max_amount: None, max_tx_fee: None },
         schedule: ScheduleSettings {
             sync: String::new(),
             flush: String::new(),
@@ -60,7 +65,10 @@ pub(crate) fn coin(profile: &str, program: &Path, dir: &Path) -> CoinSettings {
 /// Writes `user:password` for the coin's RPC.
 pub(crate) fn write_credentials(coin: &CoinSettings, pair: &str) {
     use std::os::unix::fs::PermissionsExt;
-    let file = coin.credentials_file();
-    std::fs::write(&file, pair).unwrap();
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    for role in RpcRole::ALL {
+        let file = coin.credentials_file(role);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, pair).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
 }

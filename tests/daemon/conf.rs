@@ -82,7 +82,7 @@ fn the_conf_of_knots_is_this() {
 fn staking_is_off_where_the_daemon_knows_how() {
     let mut coin = settings("litecoin", Chain::Test);
     let switches = [("minting", "0"), ("staking", "0")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-    coin.profile.staking = Some(Staking { switches: switches.into() });
+    coin.profile.staking = Some(Staking { switches: switches.into(), proofs: vec![] });
     let conf = render(&coin, None, &[]);
     assert!(conf.contains("\ntestnet=1\n") && conf.contains("\nminting=0\nstaking=0\n") && conf.contains("\ngen=0\n"), "{conf}");
     let mut known = all_but(&[]);

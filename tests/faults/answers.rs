@@ -96,7 +96,7 @@ fn a_payout_is_queued_while_the_daemon_warms_up_and_its_address_is_asked_about_l
 #[test]
 fn a_wrong_password_is_named_with_the_way_to_a_right_one() {
     let world = ready_to_pay();
-    let file = world.coin().credentials_file();
+    let file = world.coin().credentials_file(bursar::config::RpcRole::Admin);
     let right = fs::read_to_string(&file).unwrap();
     fs::write(&file, "bursar:not-the-password\n").unwrap();
     for order in ORDERS {

@@ -113,7 +113,10 @@ fn a_missing_or_wrong_program_is_named_with_its_key() {
         let world = World::with(Generation::Litecoin021, &[("daemon.program", &format!("'{program}'"))]);
         let ran = run(&world, &["daemon", "start"]);
         ran.fails_with(program, 1, "daemon_not_started", &[program, words, "daemon.program"]);
-        assert!(!world.coin().credentials_file().exists(), "{program}: no credentials for what cannot run");
+        assert!(
+            !world.coin().credentials_file(bursar::config::RpcRole::Admin).exists(),
+            "{program}: no credentials for what cannot run"
+        );
     }
 }
 

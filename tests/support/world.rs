@@ -182,7 +182,7 @@ impl World {
 
     /// The current `user:password`.
     pub fn credentials(&self) -> String {
-        let file = self.coin().credentials_file();
+        let file = self.coin().credentials_file(bursar::config::RpcRole::Admin);
         fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display())).trim().to_owned()
     }
 

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use super::FINAL_DEPTH;
 use crate::coin::{Chain, Profile};
-use crate::config::{BackupSettings, CoinSettings, DaemonMode, DaemonSettings, PayoutSettings, ScheduleSettings, WalletSettings};
+use crate::config::{
+    BackupSettings, CoinSettings, DaemonMode, DaemonSettings, HealthSettings, PayoutSettings, ScheduleSettings, WalletSettings,
+};
 
 /// Settings of a coin with a short final depth.
 pub(crate) fn coin() -> CoinSettings {
@@ -18,6 +20,9 @@ pub(crate) fn coin() -> CoinSettings {
         params,
         state_dir: PathBuf::from("/nowhere"),
         daemon: DaemonSettings {
+            separate_keeper: false,
+            data_dir: None,
+            prune_mib: None,
             mode: DaemonMode::Attach,
             program: PathBuf::from("litecoind"),
             rpc_port: 1,
@@ -36,7 +41,8 @@ pub(crate) fn coin() -> CoinSettings {
             start_timeout_s: 60,
         },
         wallet: WalletSettings { name: "w".to_owned() },
-        payouts: PayoutSettings { max_outputs: 100, fee_rate_per_vb: None, max_amount: None },
+        health: HealthSettings { min_peers: 0, stalled_after_blocks: 16, min_free_mib: 64 },
+        payouts: PayoutSettings { max_outputs: 100, fee_rate_per_vb: None, max_amount: None, max_tx_fee: None },
         schedule: ScheduleSettings { sync: never(), flush: never(), audit: never(), backup: never(), drill: never() },
         backup: BackupSettings { recipients: vec![], identity_file: None, directories: vec![] },
         http_listen: None,

@@ -70,9 +70,10 @@ impl World {
         match order {
             Order::Status => Ok(Answer::Status(Box::new(self.status()?))),
             Order::DaemonStatus => Ok(Answer::Daemon(self.daemon_report())),
-            Order::DaemonStart => self.daemon("start", World::start),
-            Order::DaemonStop => self.daemon("stop", World::stop),
-            Order::DaemonRestart => self.daemon("restart", |world| world.stop().and_then(|()| world.start())),
+            Order::Check => Ok(Answer::Check(self.check())),
+            Order::DaemonStart { extra } => self.daemon("start", |world| world.start_with(extra)),
+            Order::DaemonStop { kill } => self.daemon("stop", |world| world.stop_or(*kill)),
+            Order::DaemonRestart { extra } => self.daemon("restart", |world| world.stop().and_then(|()| world.start_with(extra))),
             Order::PaySubmit(request) => self.submit(request),
             Order::PayImport { format, text } => self.import(*format, text),
             Order::PayList(filter) => Ok(Answer::PayList { payouts: payout::list(&mut self.store, filter)? }),
@@ -304,7 +305,7 @@ impl World {
         match self.process() {
             ProcessState::Running { .. } => self.meant_to_run = true,
             ProcessState::Stopped => self.meant_to_run = false,
-            ProcessState::Exited { .. } | ProcessState::Attached => {}
+            ProcessState::Exited { .. } | ProcessState::Attached | ProcessState::NoKeeper(_) => {}
         }
         Ok(Answer::RepairRun(report?))
     }

@@ -12,23 +12,14 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, fcntl_lock};
 use rustix::io::Errno;
-use zeroize::Zeroizing;
 
-use super::files::{self, Record, at};
-use super::process::{self, Process};
-use super::rules::{self, Readiness};
-use super::{Keeper, KeeperError, wallet_exists};
+use super::Parent;
 use crate::config::CoinSettings;
 use crate::daemon::{self, Limits, Rpc, RpcError};
-
-/// The RPC user that bursar is for the daemon.
-const RPC_USER: &str = "bursar";
-
-/// Beyond all guessing, in bytes of randomness.
-const PASSWORD_BYTES: usize = 32;
-
-/// As `rpcauth.py` of Bitcoin Core, in bytes.
-const SALT_BYTES: usize = 16;
+use crate::keeper::files::{self, Record, at};
+use crate::keeper::process::{self, Process};
+use crate::keeper::rules::{self, Readiness};
+use crate::keeper::{KeeperError, render, wallet_exists};
 
 /// A daemon that is up answers this call at once; a busy one is asked again.
 const FIRST_CALL_DEADLINE: Duration = Duration::from_secs(5);
@@ -36,8 +27,8 @@ const FIRST_CALL_DEADLINE: Duration = Duration::from_secs(5);
 /// Between two looks at a starting daemon: small daemons are up in 0.1 s.
 const READY_POLL: Duration = Duration::from_millis(50);
 
-impl Keeper {
-    /// Spawns the daemon: nothing is left half done when it fails, except that the stored password is that of a daemon that never ran.
+impl Parent {
+    /// Spawns the daemon: nothing is left half done when it fails.
     pub(super) fn spawn(&mut self, extra: &[&str]) -> Result<(), KeeperError> {
         if let Some(argument) = rules::reserved_argument(extra) {
             return Err(self.not_started("not tried", format!("{argument} is the keeper's to set")));
@@ -53,7 +44,10 @@ impl Keeper {
         }
         refuse_folder_in_use(&self.coin)?;
         self.refuse_taken_port()?;
-        self.write_conf_and_credentials()?;
+        if self.makes_access {
+            daemon::ensure_access(&self.coin)?;
+        }
+        render(&self.coin)?.write(&self.coin)?;
         let process = self.run_program(extra)?;
         let recorded = Record { process: Some(process.identity().clone()), ..Record::default() }.write(&self.coin);
         tracing::info!(coin = self.coin.name, pid = process.pid(), "started {}", self.coin.daemon.program.display());
@@ -80,22 +74,6 @@ impl Keeper {
                 Err(self.not_started("not tried", reason))
             }
         }
-    }
-
-    /// Conf and password of the next process. The password is on disk, synced, before the process that knows its hash exists.
-    pub(super) fn write_conf_and_credentials(&self) -> Result<(), KeeperError> {
-        let coin = &self.coin;
-        let known = daemon::known_options(&coin.daemon.program);
-        let known = known.map_err(|error| self.not_started("not tried", format!("{}; check daemon.program", error.reason)))?;
-        let (password, salt) = (random_hex(PASSWORD_BYTES)?, random_hex(SALT_BYTES)?);
-        let line = daemon::rpcauth(RPC_USER, &password, &salt);
-        let conf = daemon::render(coin, Some(&known), &[line]);
-        let credentials = Zeroizing::new(format!("{RPC_USER}:{}\n", *password));
-        let file = coin.credentials_file();
-        files::make_private_dir(&coin.daemon_dir())?;
-        files::make_private_dir(file.parent().unwrap_or(&coin.state_dir))?;
-        files::replace(&coin.conf_file(), conf.as_bytes())?;
-        files::replace(&file, credentials.as_bytes())
     }
 
     fn run_program(&mut self, extra: &[&str]) -> Result<Process, KeeperError> {
@@ -170,7 +148,9 @@ impl Keeper {
 
     /// Waits a moment for the exit of the starting daemon; an exit is a failed start, with its reason.
     fn refuse_ended(&mut self) -> Result<(), KeeperError> {
-        let Some(process) = &self.process else { return Err(self.not_started("ended", rules::reason(&self.last_lines()))) };
+        let Some(process) = &self.process else {
+            return Err(self.not_started("ended", rules::reason(&self.output.last_lines())));
+        };
         let Some(status) = process.wait(READY_POLL).map_err(at("/proc".as_ref()))? else { return Ok(()) };
         self.output.forward(&self.coin.name);
         let last_lines = self.output.last_lines();
@@ -191,12 +171,10 @@ impl Keeper {
     }
 }
 
-/// A harmless call straight to the daemon's own port: `rpc_connect` may lead elsewhere.
+/// A harmless call straight to the daemon's own port, under the keeper's own name: `rpc_connect` may lead elsewhere.
 fn first_call(coin: &CoinSettings) -> Result<(), RpcError> {
-    let mut direct = coin.clone();
-    direct.daemon.rpc_connect = SocketAddr::from((Ipv4Addr::LOCALHOST, coin.daemon.rpc_port));
     let limits = Limits { deadline: Some(FIRST_CALL_DEADLINE), ..Limits::default() };
-    Rpc::with_limits(&direct, limits).call::<u64>("getblockcount", &[]).map(|_height| ())
+    Rpc::direct(coin, &coin.keeper_credentials_file(), limits).call::<u64>("getblockcount", &[]).map(|_height| ())
 }
 
 /// What the daemon is started with; everything else stands in its conf. A wallet is named only when its file exists: a daemon of the
@@ -251,11 +229,4 @@ pub(super) fn unrecorded_process(coin: &CoinSettings) -> Option<Process> {
         ours.iter().all(|argument| given.iter().any(|word| OsString::from(word) == *argument))
     };
     holders(coin).into_iter().filter(started_by_us).find_map(|pid| Process::take(pid).ok())
-}
-
-fn random_hex(bytes: usize) -> Result<Zeroizing<String>, KeeperError> {
-    let mut random = Zeroizing::new(vec![0; bytes]);
-    getrandom::fill(&mut random)
-        .map_err(|error| at("the system's random numbers".as_ref())(io::Error::other(error.to_string())))?;
-    Ok(Zeroizing::new(hex::encode(&*random)))
 }

@@ -1,0 +1,64 @@
+//! Orders to `bursar keep` through its socket.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::KeeperError;
+use super::protocol::{Call, KeeperOrder, KeeperReport, MAX_LINE_BYTES, Reply, VERSION};
+use crate::config::CoinSettings;
+
+/// A keeper that works on an order says so at least this often; one that is silent for longer is stuck.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// The socket of one coin's keeper.
+#[derive(Debug)]
+pub(super) struct Client {
+    coin: String,
+    socket: PathBuf,
+}
+
+impl Client {
+    /// The keeper of this coin, whether or not it runs.
+    pub(super) fn new(coin: &CoinSettings) -> Client {
+        Client { coin: coin.name.clone(), socket: coin.keeper_socket() }
+    }
+
+    /// Whether a keeper listens there.
+    pub(super) fn listens(&self) -> bool {
+        UnixStream::connect(&self.socket).is_ok()
+    }
+
+    /// Places one order and waits for its end.
+    pub(super) fn place(&self, order: KeeperOrder) -> Result<KeeperReport, KeeperError> {
+        let lost = |reason: String| KeeperError::NoKeeper { coin: self.coin.clone(), socket: self.socket.clone(), reason };
+        let stream = UnixStream::connect(&self.socket).map_err(|error| lost(error.to_string()))?;
+        let answer = self.converse(stream, &order).map_err(|error| lost(error.to_string()))?;
+        match answer {
+            Reply::Done(report) => Ok(*report),
+            Reply::Failed(refusal) => Err(KeeperError::Refused { code: refusal.code, message: refusal.message }),
+            Reply::Progress(_) => Err(lost("it ended in the middle of its answer".to_owned())),
+        }
+    }
+
+    /// One call; returns the last line of the answer.
+    fn converse(&self, mut stream: UnixStream, order: &KeeperOrder) -> std::io::Result<Reply> {
+        stream.set_read_timeout(Some(SILENCE))?;
+        stream.set_write_timeout(Some(SILENCE))?;
+        let mut call = serde_json::to_vec(&Call { protocol: VERSION, order: order.clone() })?;
+        call.push(b'\n');
+        stream.write_all(&call)?;
+        let mut lines = BufReader::new(stream);
+        loop {
+            let mut line = String::new();
+            if lines.by_ref().take(MAX_LINE_BYTES).read_line(&mut line)? == 0 {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+            match serde_json::from_str(&line)? {
+                Reply::Progress(text) => tracing::info!(coin = self.coin, "the keeper: {text}"),
+                end => return Ok(end),
+            }
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The parent of the daemon process, in this process.
+
+mod start;
+
+use std::time::{Duration, Instant};
+
+use super::files::{self, Record};
+use super::output::Output;
+use super::process::Process;
+use super::{KeeperError, KeeperReport, Phase, ProcessState, boot_id, rules};
+use crate::config::{CoinSettings, DaemonMode};
+
+/// How often a stop that takes long is mentioned in the log.
+const STOP_PROGRESS: Duration = Duration::from_secs(10);
+
+/// The parent of one coin's daemon process.
+#[derive(Debug)]
+pub(super) struct Parent {
+    coin: CoinSettings,
+    process: Option<Process>,
+    /// How the process ended that nobody asked to end.
+    ended: Option<String>,
+    output: Output,
+    /// Whether the RPC passwords are ours to make; a keeper that runs apart must not even see them.
+    makes_access: bool,
+}
+
+impl Parent {
+    /// Looks for a daemon that an earlier keeper of this coin left running. Starts nothing.
+    pub(super) fn new(coin: &CoinSettings) -> Parent {
+        let output = Output::at(coin.daemon_dir().join("keeper-output.log"));
+        let mut parent = Parent { coin: coin.clone(), process: None, ended: None, output, makes_access: true };
+        if parent.is_kept() {
+            parent.look_for_process();
+        }
+        parent
+    }
+
+    /// Whether bursar starts and stops this daemon; otherwise it is attached, and somebody else does.
+    pub(super) fn is_kept(&self) -> bool {
+        self.coin.daemon.mode == DaemonMode::Keep
+    }
+
+    /// Starts the daemon unless it runs: conf, process, and waits until RPC answers. `extra` are further arguments such
+    /// as `-rescan`; with them, a daemon that runs already is an error.
+    pub(super) fn start(&mut self, extra: &[&str]) -> Result<(), KeeperError> {
+        self.refuse_attached("start")?;
+        if let ProcessState::Running { pid } = self.state() {
+            if !extra.is_empty() {
+                return Err(KeeperError::Runs { pid, problem: "already, without these arguments: stop it first" });
+            }
+            return self.wait_until_ready(false);
+        }
+        self.spawn(extra)?;
+        self.wait_until_ready(true)
+    }
+
+    /// Asks the daemon to stop and waits for its **confirmed exit**. When it does not run, only makes sure that nobody else works on its
+    /// folder. Never kills.
+    pub(super) fn stop(&mut self) -> Result<(), KeeperError> {
+        self.refuse_attached("stop")?;
+        if let ProcessState::Running { pid } = self.state() {
+            tracing::info!(coin = self.coin.name, pid, "asking the daemon to stop");
+            let status = self.wait_for_ordered_exit()?;
+            tracing::info!(coin = self.coin.name, pid, "the daemon has stopped: {status}");
+        }
+        // A caller takes our word for a fence: make sure that no daemon works on the folder, whoever started it.
+        start::refuse_folder_in_use(&self.coin)?;
+        self.process = None;
+        self.ended = None;
+        let record = Record::read(&self.coin);
+        if record.process.is_none() {
+            return Ok(());
+        }
+        // It may have ended by itself, unheard; after this nobody would read its last words.
+        match self.suspect_after(&self.output.last_lines()) {
+            Ok(()) | Err(KeeperError::SuspectWallet { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        Record { process: None, ..Record::read(&self.coin) }.write(&self.coin)
+    }
+
+    /// What the process does now.
+    pub(super) fn state(&mut self) -> ProcessState {
+        if !self.is_kept() {
+            return ProcessState::Attached;
+        }
+        self.output.forward(&self.coin.name);
+        if self.process.is_none() || self.has_ended() {
+            // Another keeper of this coin may have started it meanwhile.
+            self.look_for_process();
+        }
+        match (&self.process, &self.ended) {
+            (Some(process), _) => ProcessState::Running { pid: process.pid() },
+            (None, Some(status)) => ProcessState::Exited { status: status.clone(), last_lines: self.output.last_lines() },
+            (None, None) => ProcessState::Stopped,
+        }
+    }
+
+    /// How things are, as a `bursar keep` would tell.
+    pub(super) fn report(&mut self) -> KeeperReport {
+        let process = self.state();
+        let (phase, text) = match &process {
+            ProcessState::Attached => (Phase::Attached, "somebody else runs it".to_owned()),
+            ProcessState::Running { pid } => (Phase::Ready, format!("runs (pid {pid})")),
+            ProcessState::Exited { status, .. } => (Phase::Waiting, format!("ended: {status}")),
+            ProcessState::Stopped | ProcessState::NoKeeper(_) => (Phase::Stopped, "does not run".to_owned()),
+        };
+        let last_lines = if self.is_kept() { self.output.last_lines() } else { vec![] };
+        KeeperReport {
+            process,
+            phase,
+            text,
+            run: self.process.as_ref().map(Process::run),
+            unordered_ends: 0,
+            salvaged: rules::salvaged_wallet(&last_lines).map(str::to_owned),
+            last_lines,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    /// Allows starts again after [`KeeperError::SuspectWallet`]: the wallet folder was copied, and the file repaired or restored.
+    pub(super) fn trust_wallet(&mut self) -> Result<(), KeeperError> {
+        self.refuse_attached("start")?;
+        let running = matches!(self.state(), ProcessState::Running { .. });
+        let record = Record::read(&self.coin);
+        // The last words of a process that ended are settled with this.
+        let trusted = Record { process: record.process.clone().filter(|_| running), suspect_wallet: None };
+        if trusted == record { Ok(()) } else { trusted.write(&self.coin) }
+    }
+
+    fn refuse_attached(&self, order: &'static str) -> Result<(), KeeperError> {
+        if self.is_kept() { Ok(()) } else { Err(KeeperError::Attached(order)) }
+    }
+
+    fn not_started(&self, status: &str, reason: String) -> KeeperError {
+        let program = self.coin.daemon.program.display().to_string();
+        KeeperError::NotStarted { program, status: status.to_owned(), reason }
+    }
+
+    /// Takes hold of the process that the record names, or else of the one that holds our data directory and has our arguments: a
+    /// keeper can die between the start and the record.
+    fn look_for_process(&mut self) {
+        let recorded = Record::read(&self.coin).process;
+        let alive = recorded.as_ref().and_then(Process::find).filter(|process| matches!(process.wait(Duration::ZERO), Ok(None)));
+        self.process = alive.or_else(|| start::unrecorded_process(&self.coin));
+        match (&self.process, recorded) {
+            (Some(process), _) => {
+                tracing::info!(
+                    coin = self.coin.name,
+                    pid = process.pid(),
+                    "found the daemon running, as an earlier keeper left it"
+                );
+                self.ended = None;
+            }
+            (None, Some(identity)) if self.ended.is_none() => {
+                let rebooted = identity.boot_id != boot_id();
+                let status = if rebooted { "the host was restarted" } else { "unknown: it ended while no keeper watched" };
+                self.ended = Some(status.to_owned());
+            }
+            (None, _) => {}
+        }
+    }
+
+    /// Notices an exit that nobody ordered.
+    fn has_ended(&mut self) -> bool {
+        let Some(process) = &self.process else { return true };
+        let Ok(Some(status)) = process.wait(Duration::ZERO) else { return false };
+        self.output.forward(&self.coin.name);
+        tracing::error!(coin = self.coin.name, pid = process.pid(), "the daemon ended unasked: {status}");
+        self.ended = Some(status);
+        self.process = None;
+        true
+    }
+
+    fn wait_for_ordered_exit(&mut self) -> Result<String, KeeperError> {
+        let Some(process) = &self.process else { return Ok("it had ended already".to_owned()) };
+        let pid = process.pid();
+        let proc_path = format!("/proc/{pid}");
+        process.ask_to_stop().map_err(files::at(proc_path.as_ref()))?;
+        let began = Instant::now();
+        let patience = Duration::from_secs(self.coin.daemon.stop_timeout_s);
+        loop {
+            let left = patience.saturating_sub(began.elapsed());
+            if let Some(status) = process.wait(left.min(STOP_PROGRESS)).map_err(files::at(proc_path.as_ref()))? {
+                self.output.forward(&self.coin.name);
+                return Ok(status);
+            }
+            let waited_s = began.elapsed().as_secs();
+            if began.elapsed() >= patience {
+                return Err(KeeperError::StillRunning { pid, waited_s });
+            }
+            self.output.forward(&self.coin.name);
+            tracing::info!(coin = self.coin.name, pid, waited_s, "the daemon is still finishing its work");
+        }
+    }
+}

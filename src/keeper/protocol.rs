@@ -1,0 +1,88 @@
+//! What is said on the socket of `bursar keep`: one JSON line asks, and lines answer until one says how it ended.
+//!
+//! An old keeper outlives an upgrade, so the protocol has a version of its own, and a keeper says which it speaks when it refuses another. Within
+//! a version, fields are only added.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Phase, ProcessState};
+
+/// The version of what is said here.
+pub(super) const VERSION: u32 = 1;
+
+/// A call is at most this long, in bytes: an order and a few arguments.
+pub(super) const MAX_CALL_BYTES: u64 = 64 << 10;
+
+/// A line of an answer is at most this long, in bytes.
+pub(super) const MAX_LINE_BYTES: u64 = 1 << 20;
+
+/// One call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Call {
+    /// [`VERSION`] of the caller.
+    pub(super) protocol: u32,
+    /// What to do.
+    pub(super) order: KeeperOrder,
+}
+
+/// What a keeper can be asked to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum KeeperOrder {
+    /// Says how things are.
+    Status,
+    /// Starts the daemon unless it runs, and waits until it answers.
+    Start {
+        /// Further arguments, for this start only.
+        extra: Vec<String>,
+    },
+    /// Stops the daemon and waits for its confirmed exit.
+    Stop {
+        /// Kill it when its patience is over.
+        kill: bool,
+    },
+    /// Allows starts again after a suspect wallet.
+    TrustWallet,
+}
+
+/// One line of the answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Reply {
+    /// What it waits for; more lines follow.
+    Progress(String),
+    /// Carried out; the last line.
+    Done(Box<KeeperReport>),
+    /// Not carried out; the last line.
+    Failed(Refusal),
+}
+
+/// Why a keeper did not carry out an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Refusal {
+    /// The word for it, as in [`KeeperError::code`](super::KeeperError::code).
+    pub(super) code: String,
+    /// What was wrong, and what to do.
+    pub(super) message: String,
+}
+
+/// How a keeper and its daemon are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeeperReport {
+    /// The daemon's process.
+    pub process: ProcessState,
+    /// What the keeper is about.
+    pub phase: Phase,
+    /// The same in words for a person, with the next step where one is needed.
+    pub text: String,
+    /// What tells this run of the daemon from every other; none while it does not run.
+    pub run: Option<String>,
+    /// Ends that nobody ordered, since the keeper began.
+    pub unordered_ends: u64,
+    /// The last lines that the daemon printed.
+    pub last_lines: Vec<String>,
+    /// The daemon's line that says that it salvaged its wallet.
+    pub salvaged: Option<String>,
+    /// The version of the keeper's program.
+    pub version: String,
+}
