@@ -34,7 +34,7 @@ use protocol::KeeperOrder;
 pub use protocol::KeeperReport;
 pub use render::{Rendered, render};
 pub use restarts::{End, Restarts, Verdict};
-pub use trouble::{Trouble, recognise};
+pub use trouble::{Trouble, diagnose, recognise};
 
 /// Why an order to the daemon process was not carried out.
 #[derive(Debug, Error)]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::files::{self, Record};
 use super::output::Output;
 use super::process::Process;
-use super::{KeeperError, KeeperReport, Phase, ProcessState, boot_id, rules};
+use super::{KeeperError, KeeperReport, Phase, ProcessState, boot_id, trouble};
 use crate::config::{CoinSettings, DaemonMode};
 
 /// How often a stop that takes long is mentioned in the log.
@@ -113,7 +113,7 @@ impl Parent {
             text,
             run: self.process.as_ref().map(Process::run),
             unordered_ends: 0,
-            salvaged: rules::salvaged_wallet(&last_lines).map(str::to_owned),
+            salvaged: trouble::salvaged_wallet(&last_lines).map(str::to_owned),
             last_lines,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }

@@ -19,6 +19,7 @@ use crate::daemon::{self, Limits, Rpc, RpcError};
 use crate::keeper::files::{self, Record, at};
 use crate::keeper::process::{self, Process};
 use crate::keeper::rules::{self, Readiness};
+use crate::keeper::trouble::{self, Trouble};
 use crate::keeper::{KeeperError, render, wallet_exists};
 
 /// A daemon that is up answers this call at once; a busy one is asked again.
@@ -125,7 +126,7 @@ impl Parent {
 
     fn report_ready(&mut self, waited: Duration) {
         self.output.forward(&self.coin.name);
-        if let Some(line) = rules::salvaged_wallet(&self.output.last_lines()) {
+        if let Some(line) = trouble::salvaged_wallet(&self.output.last_lines()) {
             tracing::error!(
                 coin = self.coin.name,
                 "the wallet is no longer what it was: {line}. Audit it before anything is paid"
@@ -149,7 +150,7 @@ impl Parent {
     /// Waits a moment for the exit of the starting daemon; an exit is a failed start, with its reason.
     fn refuse_ended(&mut self) -> Result<(), KeeperError> {
         let Some(process) = &self.process else {
-            return Err(self.not_started("ended", rules::reason(&self.output.last_lines())));
+            return Err(self.not_started("ended", trouble::reason("", &self.output.last_lines())));
         };
         let Some(status) = process.wait(READY_POLL).map_err(at("/proc".as_ref()))? else { return Ok(()) };
         self.output.forward(&self.coin.name);
@@ -158,14 +159,16 @@ impl Parent {
         self.ended = Some(status.clone());
         // The plain words of this end stand for themselves; the next start is refused.
         match self.suspect_after(&last_lines) {
-            Ok(()) | Err(KeeperError::SuspectWallet { .. }) => Err(self.not_started(&status, rules::reason(&last_lines))),
+            Ok(()) | Err(KeeperError::SuspectWallet { .. }) => {
+                Err(self.not_started(&status, trouble::reason(&status, &last_lines)))
+            }
             Err(error) => Err(error),
         }
     }
 
     /// Refuses this and all further starts when the daemon's last words say that it may have swapped the wallet for a partial one.
     pub(super) fn suspect_after(&self, last_lines: &[String]) -> Result<(), KeeperError> {
-        let Some(line) = rules::swapped_wallet(last_lines) else { return Ok(()) };
+        let Some(line) = trouble::line_about(last_lines, Trouble::WalletSwapped) else { return Ok(()) };
         Record { suspect_wallet: Some(line.to_owned()), ..Record::read(&self.coin) }.write(&self.coin)?;
         Err(KeeperError::SuspectWallet { line: line.to_owned() })
     }
