@@ -125,6 +125,7 @@ impl Parent {
     }
 
     fn report_ready(&mut self, waited: Duration) {
+        self.given_up = None;
         self.output.forward(&self.coin.name);
         if let Some(line) = trouble::salvaged_wallet(&self.output.last_lines()) {
             tracing::error!(
@@ -153,7 +154,7 @@ impl Parent {
             return Err(self.not_started("ended", trouble::reason("", &self.output.last_lines())));
         };
         let Some(status) = process.wait(READY_POLL).map_err(at("/proc".as_ref()))? else { return Ok(()) };
-        self.output.forward(&self.coin.name);
+        self.output.forward_last(&self.coin.name);
         let last_lines = self.output.last_lines();
         self.process = None;
         self.ended = Some(status.clone());
