@@ -30,6 +30,8 @@ pub(super) struct Output {
     printed: Follower,
     debug_log: Follower,
     flood: Flood,
+    /// The last lines of what stood in the file before it grew too large and was emptied.
+    emptied: Vec<String>,
     /// Time is counted from here.
     began: Instant,
 }
@@ -38,7 +40,7 @@ impl Output {
     /// The output of a daemon that may run already; what stands there was logged by the keeper that started it.
     pub(super) fn at(printed: PathBuf, debug_log: PathBuf) -> Output {
         let (printed, debug_log) = (Follower::from_end(printed), Follower::from_end(debug_log));
-        Output { printed, debug_log, flood: Flood::default(), began: Instant::now() }
+        Output { printed, debug_log, flood: Flood::default(), emptied: vec![], began: Instant::now() }
     }
 
     /// Empties it for a new process. Appending, so that the file can be emptied under a running daemon.
@@ -46,6 +48,7 @@ impl Output {
         let file = OpenOptions::new().create(true).append(true).mode(0o600).open(self.printed.path())?;
         file.set_len(0)?;
         self.printed.emptied();
+        self.emptied.clear();
         Ok(file)
     }
 
@@ -67,9 +70,12 @@ impl Output {
                 Level::Info => tracing::info!(coin, "{line}"),
             }
         }
-        let too_large = self.printed.read_to() > LARGEST_FILE;
-        if too_large && OpenOptions::new().write(true).open(self.printed.path()).is_ok_and(|file| file.set_len(0).is_ok()) {
-            self.printed.emptied();
+        if self.printed.read_to() > LARGEST_FILE && !ended {
+            let last_lines = self.last_lines();
+            if OpenOptions::new().write(true).open(self.printed.path()).is_ok_and(|file| file.set_len(0).is_ok()) {
+                self.printed.emptied();
+                self.emptied = last_lines;
+            }
         }
     }
 
@@ -94,7 +100,7 @@ impl Output {
     pub(super) fn last_lines(&self) -> Vec<String> {
         let tail = self.printed.tail(TAIL_BYTES);
         let lines = tail.split(|byte| *byte == b'\n').map(lines::harmless).filter(|line| !line.trim().is_empty());
-        let lines: Vec<String> = lines.collect();
+        let lines: Vec<String> = self.emptied.iter().cloned().chain(lines).collect();
         lines[lines.len().saturating_sub(LAST_LINES)..].to_vec()
     }
 }
@@ -186,9 +192,11 @@ mod tests {
         let mut output = output(&dir);
         let mut file = output.begin().unwrap();
         file.write_all(&vec![b'\n'; LARGEST_FILE as usize + 1]).unwrap();
+        writeln!(file, "last of many").unwrap();
         output.forward("ltc");
         assert_eq!(fs::metadata(dir.path().join("printed")).unwrap().len(), 0);
         writeln!(file, "goes on").unwrap();
         assert_eq!(output.new_lines(false), [(Level::Warn, "the daemon prints: goes on".to_owned())]);
+        assert_eq!(output.last_lines(), ["last of many", "goes on"]);
     }
 }

@@ -56,6 +56,10 @@ use Trouble::*;
 /// What is said, and what that means. The first text that a line holds decides, so the special stand before the general.
 const TEXTS: &[(&str, Trouble)] = &[
     ("salvage failed", WalletSwapped),
+    ("Disk space is", DiskFull),
+    ("No space left on device", DiskFull),
+    ("bad_alloc", OutOfMemory),
+    ("Out of memory", OutOfMemory),
     ("Wallet requires newer version", WalletTooNew),
     ("should not be reused across chains", OtherChainsWallet),
     ("Build does not support", WalletUnsupported),
@@ -72,8 +76,6 @@ const TEXTS: &[(&str, Trouble)] = &[
     ("ing block database", ChainDamaged),
     ("ing coins database", ChainDamaged),
     ("Fatal LevelDB error", ChainDamaged),
-    ("Disk space is", DiskFull),
-    ("No space left on device", DiskFull),
     ("Cannot obtain a lock on", FolderLocked),
     ("is in use by another daemon", FolderLocked), // bursar's own look before a start
     ("Unable to start HTTP server", RpcPortTaken),
@@ -98,8 +100,6 @@ const TEXTS: &[(&str, Trouble)] = &[
     ("error while loading shared libraries", BadProgram),
     ("symbol lookup error", BadProgram),
     ("Exec format error", BadProgram),
-    ("bad_alloc", OutOfMemory),
-    ("Out of memory", OutOfMemory),
     ("Assertion", FailedAssertion),
 ];
 
@@ -194,12 +194,14 @@ impl fmt::Display for Trouble {
     }
 }
 
-/// The trouble that these last lines tell of; none: unknown. The last line that tells of one decides.
+/// The trouble that these last lines tell of; none: unknown. The last line that tells of one decides, but a full disk or no memory is the
+/// cause of whatever else fails (Knots then says that it cannot initialize its block database), and a failed salvage is worse than all.
 pub fn recognise(last_lines: &[String]) -> Option<Trouble> {
     if line_about(last_lines, WalletSwapped).is_some() {
         return Some(WalletSwapped);
     }
-    last_lines.iter().rev().filter(|line| !line.starts_with(WARNING)).find_map(|line| told_by(line))
+    let told = || last_lines.iter().rev().filter(|line| !line.starts_with(WARNING)).filter_map(|line| told_by(line));
+    told().find(|trouble| matches!(trouble, DiskFull | OutOfMemory)).or_else(|| told().next())
 }
 
 /// The same of an end with its status, in the words of the keeper: a daemon that dies of a signal has often said nothing.

@@ -149,6 +149,7 @@ impl Worker {
     fn begin_anew_after(&mut self, order: &Order, done: bool) {
         let concerns_daemon = matches!(order, Order::DaemonStart { .. } | Order::DaemonStop { .. } | Order::DaemonRestart { .. });
         if done && concerns_daemon {
+            self.metrics.daemon_given_up(false);
             self.watch = Watch::new();
         }
     }

@@ -48,13 +48,24 @@ impl Parent {
         if self.makes_access {
             daemon::ensure_access(&self.coin)?;
         }
+        let looked_at = program_file(&self.coin);
         render(&self.coin)?.write(&self.coin)?;
         let process = self.run_program(extra)?;
+        let replaced = program_file(&self.coin) != looked_at;
         let recorded = Record { process: Some(process.identity().clone()), ..Record::default() }.write(&self.coin);
         tracing::info!(coin = self.coin.name, pid = process.pid(), "started {}", self.coin.daemon.program.display());
         self.process = Some(process);
         self.ended = None;
-        recorded
+        recorded?;
+        if replaced { Err(self.give_up_on_replaced_program()) } else { Ok(()) }
+    }
+
+    /// The conf is for the version that was asked for its options; which one was started, nobody can tell now.
+    fn give_up_on_replaced_program(&mut self) -> KeeperError {
+        match self.stop() {
+            Ok(()) => self.not_started("stopped again", "it was replaced at the moment of its start; try again".to_owned()),
+            Err(error) => error,
+        }
     }
 
     /// The turn to write conf and credentials and to start: two keepers never do it at the same moment.
@@ -173,6 +184,12 @@ impl Parent {
         Record { suspect_wallet: Some(line.to_owned()), ..Record::read(&self.coin) }.write(&self.coin)?;
         Err(KeeperError::SuspectWallet { line: line.to_owned() })
     }
+}
+
+/// What tells the file of the program from one that an upgrade puts in its place. Behind a wrapper script, a replaced program is not noticed.
+fn program_file(coin: &CoinSettings) -> Option<(u64, u64, i64, i64)> {
+    let metadata = fs::metadata(&coin.daemon.program).ok()?;
+    Some((metadata.dev(), metadata.ino(), metadata.ctime(), metadata.ctime_nsec()))
 }
 
 /// A harmless call straight to the daemon's own port, under the keeper's own name: `rpc_connect` may lead elsewhere.

@@ -61,6 +61,11 @@ const SAID: &[(&str, Trouble)] = &[
     ("Error: Error: Disk space is low!", DiskFull),
     ("Error: Disk space is too low!", DiskFull),
     ("Error: A fatal internal error occurred, see debug.log for details: Disk space is too low!", DiskFull),
+    (
+        "Error: A fatal internal error occurred, see debug.log for details: Disk space is too low!\n\
+         : Error initializing block database.",
+        DiskFull,
+    ),
     // L21; KN and PPC
     ("Error: Failed loading settings file:\n- Unable to parse settings file /x/settings.json", SettingsDamaged),
     ("Error: Settings file could not be read:\n- Unable to parse settings file /x/settings.json", SettingsDamaged),
