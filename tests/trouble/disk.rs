@@ -99,7 +99,6 @@ fn filled_while_it_runs(generation: Generation) {
     });
     let ended = keeper.state();
     assert!(matches!(&ended, ProcessState::Exited { status, .. } if status.contains("signal")), "{generation:?}: {ended:?}");
-    println!("{generation:?}: {ended:?}");
     fs::remove_file(filler).unwrap();
     let mut next = Keeper::new(world.coin());
     next.start(&[]).unwrap();

@@ -128,7 +128,7 @@ fn our_own_refusals_are_recognised_and_our_advice_is_not() {
     // A reason that holds words, meaning and next step must mean what the words mean.
     for (said, trouble) in SAID {
         let whole = format!("litecoind did not start (exit code 1): {}", reason("exit code 1", &lines(said)));
-        assert_eq!(recognise(&[whole.clone()]), Some(*trouble), "{whole}");
+        assert_eq!(recognise(std::slice::from_ref(&whole)), Some(*trouble), "{whole}");
         assert_eq!(told_by(trouble.next()), None, "{trouble:?}");
     }
 }
