@@ -9,7 +9,7 @@ use bursar::keeper::{Keeper, ProcessState};
 use serde_json::json;
 
 use crate::support::{Generation, World, wait_for};
-use crate::{DEADLINE, fails_with, is_alive, pid_of, refusal};
+use crate::{DEADLINE, fails_with, pid_of, refusal};
 
 /// Where the next test has its small disks.
 const PLACE: &str = "BURSAR_TEST_SMALL_DISKS";
@@ -89,15 +89,14 @@ fn filled_while_it_runs(generation: Generation) {
     world.mine(3);
     let pid = pid_of(&mut keeper);
     let filler = fill(&dir);
-    wait_for(DEADLINE, "the crash", || {
+    let ended = wait_for(DEADLINE, "the crash", || {
         // A flush is what it dies of; Knots dies of the next block.
         for (method, params) in [("gettxoutsetinfo", json!([])), ("generatetoaddress", json!([1, crate::support::BURN_ADDRESS]))]
         {
             let _ = world.try_rpc("/", method, params);
         }
-        (!is_alive(pid)).then_some(())
+        Some(keeper.state()).filter(|state| *state != ProcessState::Running { pid })
     });
-    let ended = keeper.state();
     assert!(matches!(&ended, ProcessState::Exited { status, .. } if status.contains("signal")), "{generation:?}: {ended:?}");
     fs::remove_file(filler).unwrap();
     let mut next = Keeper::new(world.coin());

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use bursar::keeper::ProcessState;
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -118,9 +119,9 @@ fn a_daemon_that_crashes_is_told_of_with_its_signal() {
         let mut keeper = world.start_daemon();
         let pid = pid_of(&mut keeper);
         signal(pid, Signal::SEGV);
-        wait_for(DEADLINE, "the exit", || (!is_alive(pid)).then_some(()));
-        let state = format!("{:?}", keeper.state());
-        assert!(state.contains("ended by signal 11"), "{generation:?}: {state}");
+        let ended =
+            wait_for(DEADLINE, "the exit", || Some(keeper.state()).filter(|state| *state != ProcessState::Running { pid }));
+        assert!(matches!(&ended, ProcessState::Exited { status, .. } if status == "ended by signal 11"), "{ended:?}");
         keeper.start(&[]).unwrap();
     }
 }
