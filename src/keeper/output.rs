@@ -1,5 +1,7 @@
 //! What the daemon prints and logs: what it prints is kept in a file beside its data, not in a pipe, because a pipe breaks when the keeper
 //! dies and a daemon can die of writing to it. Nothing here ever makes the daemon wait, and no byte of it reaches a terminal as it came.
+//!
+//! Only what is printed is judged (`trouble.rs`): strangers can have words of their choice written into `debug.log`, so that is only repeated.
 
 mod flood;
 mod follow;

@@ -62,6 +62,24 @@ fn an_idle_connection_of_a_stranger_delays_the_stop_by_little() {
     }
 }
 
+/// A STAND-IN, because no wallet daemon takes long to stop on order.
+#[test]
+fn a_program_that_still_works_when_the_patience_is_over_is_said_to() {
+    let generation = Generation::Litecoin018;
+    let switch = ProgramSwitch::to(generation);
+    let settings =
+        [("daemon.program", switch.setting()), ("daemon.stop_timeout_s", "2".into()), ("daemon.start_timeout_s", "1".into())];
+    let world = World::with(generation, &settings.each_ref().map(|(key, value)| (*key, value.as_str())));
+    let chain_dir = world.coin().chain_dir();
+    std::fs::create_dir_all(&chain_dir).unwrap();
+    let log = chain_dir.join("debug.log");
+    switch.stand_in(generation, &format!("trap '' TERM; while :; do echo flushing >> {}; sleep 0.1; done", log.display()));
+    let mut keeper = world.keeper();
+    fails_with(keeper.start(&[]), "daemon_not_ready", &["left running"]);
+    fails_with(keeper.stop(), "daemon_still_runs", &["not killed, it still w", "better wait"]);
+    keeper.stop_or_kill().unwrap();
+}
+
 /// A STAND-IN, because no wallet daemon ignores SIGTERM on order.
 #[test]
 fn a_program_that_ignores_the_order_is_killed_only_when_told() {

@@ -84,3 +84,27 @@ fn rubbish_and_floods_reach_nobody() {
     assert!(!stderr.chars().any(|char| char.is_control() && char != '\n'), "{stderr:?}");
     assert!(stderr.lines().count() < 2000, "{} lines", stderr.lines().count());
 }
+
+#[test]
+fn a_flood_of_wrong_passwords_is_one_line_and_a_count() {
+    for generation in Generation::ALL {
+        let world = World::new(generation);
+        let service = Service::start(&world);
+        let address = world.coin().daemon.rpc_connect;
+        for _ in 0..6 {
+            let refused =
+                crate::support::call(address, "stranger:guess", "/", "getblockcount", serde_json::json!([])).unwrap_err();
+            assert_eq!(refused.code, 401);
+        }
+        let attempts = |log: &str| log.lines().filter(|line| line.contains("incorrect password attempt")).count();
+        wait_for(DEADLINE, "the line", || (attempts(&service.log()) == 1).then_some(()));
+        // A look later the rest has been counted, and is told when the daemon ends.
+        world.done(&["daemon", "stop"]);
+        let log = service.log();
+        assert!(
+            attempts(&log) <= 2 && log.contains("5 times more: the daemon logs: ThreadRPCServer incorrect password"),
+            "{log}"
+        );
+        assert!(service.stop().success());
+    }
+}

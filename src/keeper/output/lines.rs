@@ -55,9 +55,18 @@ pub(super) fn worth_printed(line: &str) -> Level {
 
 /// The text without the time that a daemon puts before it (`2026-01-02T03:04:05Z `, or with a space inside in older ones).
 pub(super) fn without_time(line: &str) -> &str {
-    let is_time = |char: char| char.is_ascii_digit() || matches!(char, '-' | ':' | '.' | 'T' | 'Z' | ' ');
-    let rest = line.trim_start_matches(is_time);
-    if line.len() - rest.len() >= 19 { rest } else { line }
+    let fits = |(at, byte): (usize, u8)| match at {
+        4 | 7 => byte == b'-',
+        10 => byte == b'T' || byte == b' ',
+        13 | 16 => byte == b':',
+        _ => byte.is_ascii_digit(),
+    };
+    let is_time = line.len() > 19 && line.bytes().take(19).enumerate().all(fits);
+    let is_rest_of_time = |mark: &str| mark.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'Z');
+    match if is_time { line[19..].split_once(' ') } else { None } {
+        Some((mark, text)) if is_rest_of_time(mark) => text,
+        _ => line,
+    }
 }
 
 /// What two lines have in common that say the same of different things: their words without those that hold a digit.
@@ -137,6 +146,9 @@ mod tests {
         assert_eq!(one, kind("2026-11-20 23:59:59 ThreadRPCServer incorrect password attempt from 10.0.0.7:99"));
         assert_ne!(one, kind("2026-01-02T03:04:05Z Shutdown: done"));
         assert_eq!(without_time("2026-01-02T03:04:05.123456Z x 7"), "x 7");
+        assert_eq!(without_time("2026-01-02T03:04:05Z ThreadRPCServer x"), "ThreadRPCServer x");
+        assert_eq!(without_time("2026-01-02 03:04:05 12 coins"), "12 coins");
+        assert_eq!(without_time("2026-01-02 03:04:05µ"), "2026-01-02 03:04:05µ");
         assert_eq!(without_time("12 coins"), "12 coins");
     }
 
