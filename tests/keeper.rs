@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use bursar::config::Settings;
 use bursar::keeper::{Keeper, KeeperError, ProcessState};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
-use support::{Generation, World, free_port, wait_for};
+use support::{ForeignDaemon, Generation, World, wait_for};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -279,7 +279,7 @@ fn a_data_directory_in_use_names_its_user() {
     for generation in Generation::ALL {
         let world = World::new(generation);
         world.start_daemon().stop().unwrap();
-        let mut other = foreign_daemon(&world);
+        let mut other = ForeignDaemon::start(&world);
         let credentials = world.credentials();
         // Stopping is refused too: its caller would take it for the proof that no daemon works on the wallet.
         for refused in [world.keeper().start(&[]), world.keeper().stop()] {
@@ -292,35 +292,6 @@ fn a_data_directory_in_use_names_its_user() {
         assert!(other.0.wait().unwrap().success());
         world.keeper().start(&[]).unwrap();
     }
-}
-
-/// A daemon on the world's folder that is none of the keeper's; it ends with the value.
-struct ForeignDaemon(Child);
-
-impl Drop for ForeignDaemon {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// It has no conf of ours and another port.
-fn foreign_daemon(world: &World) -> ForeignDaemon {
-    let no_conf = world.dir().join("none.conf");
-    File::create(&no_conf).unwrap();
-    let log = world.coin().chain_dir().join("debug.log");
-    fs::remove_file(&log).unwrap();
-    let mut command = Command::new(world.generation.program());
-    command.args(["-regtest", "-listen=0", "-printtoconsole=0", &format!("-rpcport={}", free_port())]);
-    command.arg(format!("-datadir={}", world.coin().daemon_dir().display()));
-    command.arg(format!("-conf={}", no_conf.display()));
-    if world.generation == Generation::Knots {
-        command.arg("-allowignoredconf"); // it notices that the folder holds another conf
-    }
-    let other = ForeignDaemon(command.stdin(Stdio::null()).spawn().unwrap());
-    let loaded = || fs::read_to_string(&log).ok().filter(|text| text.contains("init message: Done loading"));
-    wait_for(DEADLINE, "the other daemon", loaded);
-    other
 }
 
 #[test]

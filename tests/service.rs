@@ -24,6 +24,7 @@ const METRICS: &[&str] = &[
     "bursar_audit_suspect_transactions",
     "bursar_backup_last_success_timestamp_seconds",
     "bursar_build_info",
+    "bursar_daemon_given_up",
     "bursar_daemon_restarts_total",
     "bursar_daemon_up",
     "bursar_ledger_fees_coins",

@@ -4,9 +4,6 @@ use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-use rustix::process::{Pid, Signal};
 
 use super::destination::hash_file;
 use super::manifest::{Manifest, STORE, WALLET, wallet_file_in};
@@ -16,7 +13,7 @@ use super::{BackupError, DrillRecord, DrillReport, flow, identity, records};
 use crate::coin::Timestamp;
 use crate::config::{CoinSettings, DaemonMode};
 use crate::daemon::{RpcWallet, Wallet};
-use crate::keeper::{Keeper, KeeperError, ProcessState};
+use crate::keeper::Keeper;
 use crate::store::Store;
 
 /// Start of the names of folders in which drills run.
@@ -27,9 +24,6 @@ const ALONE: [&str; 4] = ["-connect=0", "-listen=0", "-dnsseed=0", "-walletbroad
 
 /// How long a throwaway daemon may take to stop by itself. It holds only a copy, so it may then be killed.
 const STOP_TIMEOUT_S: u64 = 60;
-
-/// How long a killed process may take to be gone.
-const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// On a host where so many random ports are taken, something else is wrong.
 const PORTS_TRIED: u32 = 200;
@@ -171,26 +165,9 @@ fn free_ports() -> io::Result<[u16; 2]> {
     Err(io::Error::new(io::ErrorKind::AddrInUse, format!("none found in {PORTS_TRIED} tries")))
 }
 
-/// Ends a throwaway daemon: by asking, and when that does not help, by killing it.
+/// Ends a throwaway daemon: by asking, and when that does not help, by killing it, because it holds only a copy.
 fn end(keeper: &mut Keeper) -> Result<(), BackupError> {
-    let pid = match keeper.stop() {
-        Ok(()) => return Ok(()),
-        Err(KeeperError::StillRunning { pid, .. }) => pid,
-        Err(error) => return Err(error.into()),
-    };
-    tracing::warn!(pid, "the throwaway daemon of a drill does not stop; killing it, it holds only a copy");
-    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-        // It may have ended meanwhile; what counts is that it is gone.
-        let _ = rustix::process::kill_process(pid, Signal::KILL);
-    }
-    let deadline = Instant::now() + KILL_TIMEOUT;
-    while matches!(keeper.state(), ProcessState::Running { .. }) {
-        if Instant::now() >= deadline {
-            return Err(KeeperError::StillRunning { pid, waited_s: STOP_TIMEOUT_S + KILL_TIMEOUT.as_secs() }.into());
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    Ok(())
+    Ok(keeper.stop_or_kill()?)
 }
 
 /// Ends daemons and removes folders of drills that were killed.

@@ -34,7 +34,7 @@ use protocol::KeeperOrder;
 pub use protocol::KeeperReport;
 pub use render::{Rendered, render};
 pub use restarts::{End, Restarts, Verdict};
-pub use trouble::{Trouble, recognise};
+pub use trouble::{Trouble, diagnose, recognise};
 
 /// Why an order to the daemon process was not carried out.
 #[derive(Debug, Error)]
@@ -89,15 +89,15 @@ pub enum KeeperError {
         /// The last failure.
         last: RpcError,
     },
-    /// It was asked to stop and still runs. It is never killed.
-    #[error(
-        "the daemon (pid {pid}) still runs {waited_s} s after it was asked to stop; it was not killed: it may be writing. Look at its debug.log"
-    )]
+    /// It was asked to stop and still runs. It is killed only by a person's word.
+    #[error("the daemon (pid {pid}) still runs {waited_s} s after it was asked to stop; {state}. Look at its debug.log")]
     StillRunning {
         /// The process.
         pid: u32,
         /// How long we waited, in seconds.
         waited_s: u64,
+        /// Whether it was killed, and what is known of its writing.
+        state: String,
     },
     /// No `bursar keep` answers.
     #[error("the keeper of '{coin}' does not answer at {} ({reason}); what the daemon does is unknown", socket.display())]
@@ -258,8 +258,15 @@ impl Keeper {
     /// The same, but a daemon that outlasts its patience is killed: a person's word, because it may be writing.
     pub fn stop_or_kill(&mut self) -> Result<(), KeeperError> {
         match &mut self.kind {
-            Kind::Parent(parent) => parent.stop(),
+            Kind::Parent(parent) => parent.stop_or_kill(),
             Kind::Separate(client) => client.place(KeeperOrder::Stop { kill: true }).map(drop),
+        }
+    }
+
+    /// The daemon is not started again by itself; until it is started by order, everybody who asks is told why. A `bursar keep` decides that itself.
+    pub fn give_up(&mut self, reason: &str) {
+        if let Kind::Parent(parent) = &mut self.kind {
+            parent.give_up(reason);
         }
     }
 

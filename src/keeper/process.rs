@@ -73,7 +73,16 @@ impl Process {
 
     /// SIGTERM: coin daemons flush and exit on it.
     pub(super) fn ask_to_stop(&self) -> io::Result<()> {
-        match pidfd_send_signal(&self.pidfd, Signal::TERM) {
+        self.signal(Signal::TERM)
+    }
+
+    /// SIGKILL: it ends where it is, in the middle of a write if need be.
+    pub(super) fn kill(&self) -> io::Result<()> {
+        self.signal(Signal::KILL)
+    }
+
+    fn signal(&self, signal: Signal) -> io::Result<()> {
+        match pidfd_send_signal(&self.pidfd, signal) {
             // It has ended already; waiting will say so.
             Err(rustix::io::Errno::SRCH) => Ok(()),
             other => Ok(other?),

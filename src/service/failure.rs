@@ -106,7 +106,7 @@ impl From<KeeperError> for Failure {
             KeeperError::Runs { .. } => Failure::new("daemon_runs", error, exit::FAILED),
             KeeperError::InUse { .. } => Failure::new("datadir_in_use", error, exit::FAILED),
             KeeperError::StillRunning { .. } => Failure::new("daemon_still_runs", error, exit::LATER)
-                .next("wait, then give the order again; daemon.stop_timeout_s sets the patience"),
+                .next("wait, then give the order again; daemon.stop_timeout_s sets the patience. `bursar daemon stop --kill` ends it for certain, at the wallet's risk"),
             KeeperError::NotStarted { .. } => Failure::new("daemon_not_started", error, exit::FAILED),
             _ => Failure::new("daemon_process", error, exit::FAILED),
         }

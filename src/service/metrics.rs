@@ -25,6 +25,7 @@ pub(super) struct Metrics {
 struct Series {
     daemon_up: IntGauge,
     daemon_restarts: IntCounter,
+    daemon_given_up: IntGauge,
     tip_height: IntGauge,
     ledger_height: IntGauge,
     balance_coins: GaugeVec,
@@ -89,6 +90,8 @@ impl Maker<'_> {
         Ok(Series {
             daemon_up: self.gauge("bursar_daemon_up", "1 when the daemon answers RPC.")?,
             daemon_restarts: restarts,
+            daemon_given_up: self
+                .gauge("bursar_daemon_given_up", "1 when the daemon ended and is not started again until ordered.")?,
             tip_height: self.gauge("bursar_tip_height", "Height of the daemon's active chain.")?,
             ledger_height: self.gauge("bursar_ledger_height", "Height at which the ledger stands.")?,
             balance_coins: self.coins(
@@ -147,6 +150,11 @@ impl Metrics {
     /// A daemon that ended without an order is started again.
     pub(super) fn daemon_restarted(&self) {
         self.series.daemon_restarts.inc();
+    }
+
+    /// Whether a daemon that ended is left to a person.
+    pub(super) fn daemon_given_up(&self, given_up: bool) {
+        self.series.daemon_given_up.set(i64::from(given_up));
     }
 
     /// Takes note of an order's outcome, then reads what is now.

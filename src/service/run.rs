@@ -12,13 +12,10 @@ use tracing::{error, info, warn};
 
 use super::metrics::Metrics;
 use super::{Answer, Failure, Order, World, exit, http, pulse, schedule};
+use crate::keeper::{End, Restarts, Verdict};
 
-/// How often an idle service looks after its daemon.
-const WATCH_INTERVAL: Duration = Duration::from_secs(1);
-/// First pause before a crashed daemon is started again; doubles up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// Longest pause between two starts.
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// How often an idle service looks after its daemon: a crash is to be noticed within a second.
+const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Something for the worker to do.
 pub(super) enum Job {
@@ -49,7 +46,7 @@ async fn serve(world: World) -> Result<(), Failure> {
     let mut scheduler = schedule::start(&coin, jobs.clone()).await?;
     let (ended, mut end) = oneshot::channel();
     let worker = thread::spawn(move || {
-        let outcome = Worker { world, queue, metrics, restarts: Restarts::default() }.work();
+        let outcome = Worker { world, queue, metrics, watch: Watch::new() }.work();
         let _ = ended.send(());
         outcome
     });
@@ -70,45 +67,58 @@ async fn serve(world: World) -> Result<(), Failure> {
     }
 }
 
-/// When a daemon that ended unasked is started again: the pause doubles, until one has run for longer than the longest.
-#[derive(Default)]
-struct Restarts {
-    /// The next one; none: none is planned.
-    due: Option<Instant>,
-    pause: Duration,
-    last: Option<Instant>,
-}
-
-impl Restarts {
-    fn plan(&mut self, now: Instant) {
-        let was_long_ago = self.last.is_none_or(|last| now.duration_since(last) > LONGEST_PAUSE);
-        self.pause = if was_long_ago { FIRST_PAUSE } else { (self.pause * 2).min(LONGEST_PAUSE) };
-        self.due = Some(now + self.pause);
-    }
-
-    fn tried(&mut self, now: Instant) {
-        self.due = None;
-        self.last = Some(now);
-    }
-}
-
 /// The one thread that owns the store and the daemon.
 struct Worker {
     world: World,
     queue: Receiver<Job>,
     metrics: Metrics,
+    watch: Watch,
+}
+
+/// What becomes of a daemon that ended unasked.
+struct Watch {
     restarts: Restarts,
+    /// When the daemon came up last.
+    up_since: Instant,
+    plan: Plan,
+}
+
+/// The next step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Plan {
+    /// None: it runs, or is not meant to.
+    Nothing,
+    /// It is started then.
+    StartAt(Instant),
+    /// A person has to order it.
+    AwaitOrder,
+}
+
+impl Watch {
+    fn new() -> Watch {
+        Watch { restarts: Restarts::default(), up_since: Instant::now(), plan: Plan::Nothing }
+    }
+
+    /// How long the worker may wait for something to do.
+    fn patience(&self) -> Duration {
+        match self.plan {
+            Plan::StartAt(due) => due.saturating_duration_since(Instant::now()).min(WATCH_INTERVAL),
+            Plan::Nothing | Plan::AwaitOrder => WATCH_INTERVAL,
+        }
+    }
 }
 
 impl Worker {
     fn work(mut self) -> Result<(), Failure> {
         let pulse = pulse::start(self.world.coin(), self.metrics.clone());
         self.world.start()?;
+        self.watch.up_since = Instant::now();
         self.carry_out(&Order::LedgerSync);
         loop {
-            match self.queue.recv_timeout(WATCH_INTERVAL) {
+            match self.queue.recv_timeout(self.watch.patience()) {
                 Ok(Job::Placed(order, reply)) => {
                     let answer = self.world.execute(&order);
+                    self.begin_anew_after(&order, answer.is_ok());
                     self.metrics.observe(&order, &answer, &mut self.world);
                     let _ = reply.send(answer);
                 }
@@ -119,7 +129,7 @@ impl Worker {
                 Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            self.watch();
+            self.look_after_daemon();
         }
         // Whoever comes too late is told at once: the daemon may take minutes to stop.
         drop((self.queue, pulse));
@@ -135,36 +145,68 @@ impl Worker {
         self.metrics.observe(order, &answer, &mut self.world);
     }
 
-    /// Starts a daemon that ended without a person's order, after a pause.
-    fn watch(&mut self) {
+    /// A person's word about the daemon that was carried out ends all counting of what was before.
+    fn begin_anew_after(&mut self, order: &Order, done: bool) {
+        let concerns_daemon = matches!(order, Order::DaemonStart { .. } | Order::DaemonStop { .. } | Order::DaemonRestart { .. });
+        if done && concerns_daemon {
+            self.metrics.daemon_given_up(false);
+            self.watch = Watch::new();
+        }
+    }
+
+    /// Starts a daemon that ended without a person's order, after a pause, unless that has shown to be of no use.
+    fn look_after_daemon(&mut self) {
         let Some((status, last_lines)) = self.world.unordered_end() else {
-            self.restarts.due = None;
+            if self.watch.plan != Plan::Nothing {
+                self.metrics.daemon_given_up(false);
+                self.watch = Watch { plan: Plan::Nothing, up_since: Instant::now(), restarts: self.watch.restarts.clone() };
+            }
             return;
         };
-        let now = Instant::now();
-        match self.restarts.due {
-            None => {
-                error!(status, ?last_lines, "the daemon ended without an order");
-                self.restarts.plan(now);
+        match self.watch.plan {
+            Plan::Nothing => {
+                let end = End::of_run(&status, &last_lines, self.watch.up_since.elapsed());
+                error!(status, trouble = end.trouble.map(|it| it.to_string()), ?last_lines, "the daemon ended without an order");
+                self.decide(&end);
             }
-            Some(due) if due <= now => self.restart(),
-            Some(_) => {}
+            Plan::StartAt(due) if due <= Instant::now() => self.restart(),
+            Plan::StartAt(_) | Plan::AwaitOrder => {}
         }
     }
 
     fn restart(&mut self) {
         self.metrics.daemon_restarted();
-        let started = self.world.start();
-        let now = Instant::now();
-        self.restarts.tried(now);
-        match started {
-            Ok(()) => self.carry_out(&Order::LedgerSync),
+        match self.world.start() {
+            Ok(()) => {
+                self.watch.plan = Plan::Nothing;
+                self.watch.up_since = Instant::now();
+                self.carry_out(&Order::LedgerSync);
+            }
             Err(failure) => {
-                self.restarts.plan(now);
-                let pause_s = self.restarts.pause.as_secs();
-                error!(code = failure.code, pause_s, "the daemon did not start: {}", failure.message);
+                error!(code = failure.code, "the daemon did not start: {}", failure.message);
+                // One that runs and does not answer yet is waited for; it did not end.
+                if self.world.unordered_end().is_some() {
+                    self.decide(&End::of_start(&failure.code, &failure.message));
+                }
             }
         }
+    }
+
+    fn decide(&mut self, end: &End) {
+        // Without chance all daemons of the host come back at the same moment, no worse.
+        let chance = getrandom::u32().map_or(0, |number| number % 1000);
+        self.watch.plan = match self.watch.restarts.ended(end, chance) {
+            Verdict::Again { after } => {
+                info!(pause_ms = after.as_millis() as u64, "the daemon is started again after a pause");
+                Plan::StartAt(Instant::now() + after)
+            }
+            Verdict::GiveUp { reason } => {
+                error!("the daemon is given up: {reason}");
+                self.metrics.daemon_given_up(true);
+                self.world.give_up(&reason);
+                Plan::AwaitOrder
+            }
+        };
     }
 }
 
@@ -174,28 +216,4 @@ pub(super) async fn place(jobs: Sender<Job>, order: Order) -> Result<Answer, Fai
     let (reply, answer) = oneshot::channel();
     jobs.send(Job::Placed(order, reply)).map_err(|_| stopping())?;
     answer.await.map_err(|_| stopping())?
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_daemon_that_keeps_crashing_is_started_ever_more_rarely() {
-        let mut restarts = Restarts::default();
-        let mut now = Instant::now();
-        let mut pauses = Vec::new();
-        for _ in 0..11 {
-            restarts.plan(now);
-            assert_eq!(restarts.due, Some(now + restarts.pause));
-            pauses.push(restarts.pause.as_secs());
-            now += restarts.pause;
-            restarts.tried(now);
-            assert_eq!(restarts.due, None);
-        }
-        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
-        now += LONGEST_PAUSE + Duration::from_secs(1);
-        restarts.plan(now);
-        assert_eq!(restarts.pause, FIRST_PAUSE, "it ran for long");
-    }
 }

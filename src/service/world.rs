@@ -62,6 +62,11 @@ impl World {
         }
     }
 
+    /// Whoever asks is told that the daemon is not started again by itself, and why.
+    pub(super) fn give_up(&mut self, reason: &str) {
+        self.keeper.give_up(reason);
+    }
+
     /// Starts the daemon if it is ours to start, and finds the wallet: loads it, and makes it when this store has never followed one.
     pub(super) fn start(&mut self) -> Result<(), Failure> {
         self.start_with(&[])

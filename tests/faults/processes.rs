@@ -1,14 +1,14 @@
 //! What is taken already: the data directory, a port, the store.
 
-use std::fs::{self, File};
+use std::fs;
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::scene::{Ran, Seen, run, unchanged};
-use crate::support::{BURN_ADDRESS, Generation, World, free_port, wait_for};
+use crate::support::{BURN_ADDRESS, ForeignDaemon, Generation, World, wait_for};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -22,22 +22,6 @@ impl Drop for Started {
     }
 }
 
-/// A daemon on the world's folder that bursar did not start, with a conf and an RPC port of its own.
-fn foreign_daemon(world: &World) -> Started {
-    let no_conf = world.dir().join("none.conf");
-    File::create(&no_conf).unwrap();
-    let log = world.coin().chain_dir().join("debug.log");
-    fs::remove_file(&log).unwrap();
-    let mut command = Command::new(world.generation.program());
-    command.args(["-regtest", "-listen=0", "-printtoconsole=0", &format!("-rpcport={}", free_port())]);
-    command.arg(format!("-datadir={}", world.coin().daemon_dir().display()));
-    command.arg(format!("-conf={}", no_conf.display()));
-    let other = Started(command.stdin(Stdio::null()).spawn().unwrap());
-    let loaded = || fs::read_to_string(&log).ok().filter(|text| text.contains("init message: Done loading"));
-    wait_for(DEADLINE, "the other daemon", loaded);
-    other
-}
-
 /// `bursar run`, which is expected to end by itself.
 fn run_service(world: &World) -> Ran {
     let output = world.bursar(&["--output", "json", "run"]);
@@ -49,7 +33,7 @@ fn a_data_directory_in_use_names_its_user_and_is_left_alone() {
     let world = World::new(Generation::Litecoin021);
     world.start_daemon().stop().unwrap();
     run(&world, &["pay", "list"]).done();
-    let mut other = foreign_daemon(&world);
+    let mut other = ForeignDaemon::start(&world);
     let pid = format!("pid {}", other.0.id());
     let words = [pid.as_str(), "another daemon", "stop that one first", "Nothing was done"];
     for order in [&["daemon", "start"][..], &["daemon", "stop"], &["daemon", "restart"]] {

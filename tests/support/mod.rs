@@ -7,22 +7,26 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 #![allow(clippy::print_stderr, reason = "a failed test shows what the service said")]
 
+mod foreign;
 mod generation;
 mod proxy;
 mod rpc;
 mod service;
 mod standin;
+mod switch;
 mod world;
 
 use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub use foreign::ForeignDaemon;
 pub use generation::Generation;
 pub use proxy::{Call, Fault, FaultProxy};
 pub use rpc::{Refused, call};
 pub use service::{PATIENCE, Process, Service};
 pub use standin::getinfo_standin;
+pub use switch::ProgramSwitch;
 pub use world::{BURN_ADDRESS, World};
 
 /// Waits until `ready` gives something.

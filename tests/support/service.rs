@@ -57,6 +57,11 @@ impl<'a> Service<'a> {
         fs::read_to_string(&self.log).expect("its log")
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal to the service alone.
     pub fn signal(&self, signal: Signal) {
         send(self.child.id(), signal);

@@ -1,17 +1,15 @@
 //! The parent of the daemon process, in this process.
 
 mod start;
+mod stop;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::files::{self, Record};
+use super::files::Record;
 use super::output::Output;
 use super::process::Process;
-use super::{KeeperError, KeeperReport, Phase, ProcessState, boot_id, rules};
+use super::{KeeperError, KeeperReport, Phase, ProcessState, boot_id, trouble};
 use crate::config::{CoinSettings, DaemonMode};
-
-/// How often a stop that takes long is mentioned in the log.
-const STOP_PROGRESS: Duration = Duration::from_secs(10);
 
 /// The parent of one coin's daemon process.
 #[derive(Debug)]
@@ -20,6 +18,10 @@ pub(super) struct Parent {
     process: Option<Process>,
     /// How the process ended that nobody asked to end.
     ended: Option<String>,
+    /// Why it is not started again by itself.
+    given_up: Option<String>,
+    /// Ends that nobody asked for, since this keeper began.
+    unordered_ends: u64,
     output: Output,
     /// Whether the RPC passwords are ours to make; a keeper that runs apart must not even see them.
     makes_access: bool,
@@ -28,8 +30,16 @@ pub(super) struct Parent {
 impl Parent {
     /// Looks for a daemon that an earlier keeper of this coin left running. Starts nothing.
     pub(super) fn new(coin: &CoinSettings) -> Parent {
-        let output = Output::at(coin.daemon_dir().join("keeper-output.log"));
-        let mut parent = Parent { coin: coin.clone(), process: None, ended: None, output, makes_access: true };
+        let output = Output::at(coin.daemon_dir().join("keeper-output.log"), coin.chain_dir().join("debug.log"));
+        let mut parent = Parent {
+            coin: coin.clone(),
+            process: None,
+            ended: None,
+            given_up: None,
+            unordered_ends: 0,
+            output,
+            makes_access: true,
+        };
         if parent.is_kept() {
             parent.look_for_process();
         }
@@ -55,29 +65,9 @@ impl Parent {
         self.wait_until_ready(true)
     }
 
-    /// Asks the daemon to stop and waits for its **confirmed exit**. When it does not run, only makes sure that nobody else works on its
-    /// folder. Never kills.
-    pub(super) fn stop(&mut self) -> Result<(), KeeperError> {
-        self.refuse_attached("stop")?;
-        if let ProcessState::Running { pid } = self.state() {
-            tracing::info!(coin = self.coin.name, pid, "asking the daemon to stop");
-            let status = self.wait_for_ordered_exit()?;
-            tracing::info!(coin = self.coin.name, pid, "the daemon has stopped: {status}");
-        }
-        // A caller takes our word for a fence: make sure that no daemon works on the folder, whoever started it.
-        start::refuse_folder_in_use(&self.coin)?;
-        self.process = None;
-        self.ended = None;
-        let record = Record::read(&self.coin);
-        if record.process.is_none() {
-            return Ok(());
-        }
-        // It may have ended by itself, unheard; after this nobody would read its last words.
-        match self.suspect_after(&self.output.last_lines()) {
-            Ok(()) | Err(KeeperError::SuspectWallet { .. }) => {}
-            Err(error) => return Err(error),
-        }
-        Record { process: None, ..Record::read(&self.coin) }.write(&self.coin)
+    /// Remembers that the daemon is not started again by itself, and why; until a start or stop by order.
+    pub(super) fn give_up(&mut self, reason: &str) {
+        self.given_up = Some(reason.to_owned());
     }
 
     /// What the process does now.
@@ -92,7 +82,13 @@ impl Parent {
         }
         match (&self.process, &self.ended) {
             (Some(process), _) => ProcessState::Running { pid: process.pid() },
-            (None, Some(status)) => ProcessState::Exited { status: status.clone(), last_lines: self.output.last_lines() },
+            (None, Some(status)) => {
+                let status = match &self.given_up {
+                    Some(reason) => format!("{status}; given up: {reason}"),
+                    None => status.clone(),
+                };
+                ProcessState::Exited { status, last_lines: self.output.last_lines() }
+            }
             (None, None) => ProcessState::Stopped,
         }
     }
@@ -103,7 +99,9 @@ impl Parent {
         let (phase, text) = match &process {
             ProcessState::Attached => (Phase::Attached, "somebody else runs it".to_owned()),
             ProcessState::Running { pid } => (Phase::Ready, format!("runs (pid {pid})")),
-            ProcessState::Exited { status, .. } => (Phase::Waiting, format!("ended: {status}")),
+            ProcessState::Exited { status, .. } => {
+                (if self.given_up.is_some() { Phase::GaveUp } else { Phase::Waiting }, format!("ended: {status}"))
+            }
             ProcessState::Stopped | ProcessState::NoKeeper(_) => (Phase::Stopped, "does not run".to_owned()),
         };
         let last_lines = if self.is_kept() { self.output.last_lines() } else { vec![] };
@@ -112,8 +110,8 @@ impl Parent {
             phase,
             text,
             run: self.process.as_ref().map(Process::run),
-            unordered_ends: 0,
-            salvaged: rules::salvaged_wallet(&last_lines).map(str::to_owned),
+            unordered_ends: self.unordered_ends,
+            salvaged: trouble::salvaged_wallet(&last_lines).map(str::to_owned),
             last_lines,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
@@ -166,32 +164,11 @@ impl Parent {
     fn has_ended(&mut self) -> bool {
         let Some(process) = &self.process else { return true };
         let Ok(Some(status)) = process.wait(Duration::ZERO) else { return false };
-        self.output.forward(&self.coin.name);
+        self.output.forward_last(&self.coin.name);
         tracing::error!(coin = self.coin.name, pid = process.pid(), "the daemon ended unasked: {status}");
+        self.unordered_ends += 1;
         self.ended = Some(status);
         self.process = None;
         true
-    }
-
-    fn wait_for_ordered_exit(&mut self) -> Result<String, KeeperError> {
-        let Some(process) = &self.process else { return Ok("it had ended already".to_owned()) };
-        let pid = process.pid();
-        let proc_path = format!("/proc/{pid}");
-        process.ask_to_stop().map_err(files::at(proc_path.as_ref()))?;
-        let began = Instant::now();
-        let patience = Duration::from_secs(self.coin.daemon.stop_timeout_s);
-        loop {
-            let left = patience.saturating_sub(began.elapsed());
-            if let Some(status) = process.wait(left.min(STOP_PROGRESS)).map_err(files::at(proc_path.as_ref()))? {
-                self.output.forward(&self.coin.name);
-                return Ok(status);
-            }
-            let waited_s = began.elapsed().as_secs();
-            if began.elapsed() >= patience {
-                return Err(KeeperError::StillRunning { pid, waited_s });
-            }
-            self.output.forward(&self.coin.name);
-            tracing::info!(coin = self.coin.name, pid, waited_s, "the daemon is still finishing its work");
-        }
     }
 }

@@ -19,6 +19,7 @@ use crate::daemon::{self, Limits, Rpc, RpcError};
 use crate::keeper::files::{self, Record, at};
 use crate::keeper::process::{self, Process};
 use crate::keeper::rules::{self, Readiness};
+use crate::keeper::trouble::{self, Trouble};
 use crate::keeper::{KeeperError, render, wallet_exists};
 
 /// A daemon that is up answers this call at once; a busy one is asked again.
@@ -47,13 +48,24 @@ impl Parent {
         if self.makes_access {
             daemon::ensure_access(&self.coin)?;
         }
+        let looked_at = program_file(&self.coin);
         render(&self.coin)?.write(&self.coin)?;
         let process = self.run_program(extra)?;
+        let replaced = program_file(&self.coin) != looked_at;
         let recorded = Record { process: Some(process.identity().clone()), ..Record::default() }.write(&self.coin);
         tracing::info!(coin = self.coin.name, pid = process.pid(), "started {}", self.coin.daemon.program.display());
         self.process = Some(process);
         self.ended = None;
-        recorded
+        recorded?;
+        if replaced { Err(self.give_up_on_replaced_program()) } else { Ok(()) }
+    }
+
+    /// The conf is for the version that was asked for its options; which one was started, nobody can tell now.
+    fn give_up_on_replaced_program(&mut self) -> KeeperError {
+        match self.stop() {
+            Ok(()) => self.not_started("stopped again", "it was replaced at the moment of its start; try again".to_owned()),
+            Err(error) => error,
+        }
     }
 
     /// The turn to write conf and credentials and to start: two keepers never do it at the same moment.
@@ -124,8 +136,9 @@ impl Parent {
     }
 
     fn report_ready(&mut self, waited: Duration) {
+        self.given_up = None;
         self.output.forward(&self.coin.name);
-        if let Some(line) = rules::salvaged_wallet(&self.output.last_lines()) {
+        if let Some(line) = trouble::salvaged_wallet(&self.output.last_lines()) {
             tracing::error!(
                 coin = self.coin.name,
                 "the wallet is no longer what it was: {line}. Audit it before anything is paid"
@@ -149,26 +162,34 @@ impl Parent {
     /// Waits a moment for the exit of the starting daemon; an exit is a failed start, with its reason.
     fn refuse_ended(&mut self) -> Result<(), KeeperError> {
         let Some(process) = &self.process else {
-            return Err(self.not_started("ended", rules::reason(&self.output.last_lines())));
+            return Err(self.not_started("ended", trouble::reason("", &self.output.last_lines())));
         };
         let Some(status) = process.wait(READY_POLL).map_err(at("/proc".as_ref()))? else { return Ok(()) };
-        self.output.forward(&self.coin.name);
+        self.output.forward_last(&self.coin.name);
         let last_lines = self.output.last_lines();
         self.process = None;
         self.ended = Some(status.clone());
         // The plain words of this end stand for themselves; the next start is refused.
         match self.suspect_after(&last_lines) {
-            Ok(()) | Err(KeeperError::SuspectWallet { .. }) => Err(self.not_started(&status, rules::reason(&last_lines))),
+            Ok(()) | Err(KeeperError::SuspectWallet { .. }) => {
+                Err(self.not_started(&status, trouble::reason(&status, &last_lines)))
+            }
             Err(error) => Err(error),
         }
     }
 
     /// Refuses this and all further starts when the daemon's last words say that it may have swapped the wallet for a partial one.
     pub(super) fn suspect_after(&self, last_lines: &[String]) -> Result<(), KeeperError> {
-        let Some(line) = rules::swapped_wallet(last_lines) else { return Ok(()) };
+        let Some(line) = trouble::line_about(last_lines, Trouble::WalletSwapped) else { return Ok(()) };
         Record { suspect_wallet: Some(line.to_owned()), ..Record::read(&self.coin) }.write(&self.coin)?;
         Err(KeeperError::SuspectWallet { line: line.to_owned() })
     }
+}
+
+/// What tells the file of the program from one that an upgrade puts in its place. Behind a wrapper script, a replaced program is not noticed.
+fn program_file(coin: &CoinSettings) -> Option<(u64, u64, i64, i64)> {
+    let metadata = fs::metadata(&coin.daemon.program).ok()?;
+    Some((metadata.dev(), metadata.ino(), metadata.ctime(), metadata.ctime_nsec()))
 }
 
 /// A harmless call straight to the daemon's own port, under the keeper's own name: `rpc_connect` may lead elsewhere.
