@@ -10,9 +10,11 @@ use std::path::PathBuf;
 use bursar::audit;
 use bursar::backup::{self, Destination};
 use bursar::coin::{Amount, BlockHash, Chain, Timestamp, Txid};
+use bursar::daemon::health::{Condition, ConditionKind, Severity};
+use bursar::daemon::staking::StakingVerdict;
 use bursar::daemon::{BalanceSource, Balances, Tip, WalletIdentity};
 use bursar::gate::{Cause, Freeze, InForce};
-use bursar::keeper::ProcessState;
+use bursar::keeper::{Phase, ProcessState};
 use bursar::ledger::{self, Account, Kind};
 use bursar::payout::{self, BatchState, Resolution, State};
 use bursar::repair;
@@ -264,6 +266,16 @@ fn a_status() -> StatusReport {
         chain: Chain::Main,
         decimals: 8,
         process: ProcessState::Exited { status: "exit code 1".to_owned(), last_lines: vec!["l".to_owned()] },
+        keeper: Some((Phase::GaveUp, "t".to_owned())),
+        health: vec![Condition {
+            kind: ConditionKind::ClockSkew,
+            severity: Severity::Critical,
+            words: "w".to_owned(),
+            next: Some("n".to_owned()),
+        }],
+        staking: Some(StakingVerdict::Unproven { why: "w".to_owned() }),
+        busy_with: Some("audit_run".to_owned()),
+        time: TIME,
         daemon_error: None,
         tip: Some(tip()),
         balances: Some(balances),

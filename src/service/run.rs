@@ -20,6 +20,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// Longest pause between two starts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
+/// How long a person waits for the status of a service that is busy, before the last one is shown.
+const STATUS_PATIENCE: Duration = Duration::from_secs(4);
+
 /// Something for the worker to do.
 pub(super) enum Job {
     /// An order with somebody waiting for the answer.
@@ -108,6 +111,7 @@ impl Worker {
         loop {
             match self.queue.recv_timeout(WATCH_INTERVAL) {
                 Ok(Job::Placed(order, reply)) => {
+                    self.metrics.begins(&order);
                     let answer = self.world.execute(&order);
                     self.metrics.observe(&order, &answer, &mut self.world);
                     let _ = reply.send(answer);
@@ -128,6 +132,7 @@ impl Worker {
 
     /// Carries out an order that nobody waits for: what comes of it goes to the log.
     fn carry_out(&mut self, order: &Order) {
+        self.metrics.begins(order);
         let answer = self.world.execute(order);
         if let Err(failure) = &answer {
             warn!(code = failure.code, next = failure.next, "{order:?}: {}", failure.message);
@@ -168,11 +173,22 @@ impl Worker {
     }
 }
 
-/// Places an order with the worker and waits for the answer.
-pub(super) async fn place(jobs: Sender<Job>, order: Order) -> Result<Answer, Failure> {
+/// Places an order with the worker and waits for the answer. Whoever asks for the status of a service that is busy is told how things were.
+pub(super) async fn place(jobs: Sender<Job>, metrics: &Metrics, order: Order) -> Result<Answer, Failure> {
     let stopping = || Failure::new("stopping", "the service is stopping; the order was not carried out", exit::LATER);
-    let (reply, answer) = oneshot::channel();
+    let (reply, mut answer) = oneshot::channel();
+    let only_status = order == Order::Status;
     jobs.send(Job::Placed(order, reply)).map_err(|_| stopping())?;
+    if only_status {
+        match tokio::time::timeout(STATUS_PATIENCE, &mut answer).await {
+            Ok(answered) => return answered.map_err(|_| stopping())?,
+            Err(_elapsed) => {
+                if let Some(status) = metrics.last_status() {
+                    return Ok(Answer::Status(Box::new(status)));
+                }
+            }
+        }
+    }
     answer.await.map_err(|_| stopping())?
 }
 

@@ -16,15 +16,18 @@ use thiserror::Error;
 pub type Tx<'a> = rusqlite::Transaction<'a>;
 
 /// Schema changes in order; each runs once, in the transaction that bumps `user_version`.
-const MIGRATIONS: &[&str] = &[concat!(
-    include_str!("migrations/0001_store.sql"),
-    include_str!("migrations/0001_gate.sql"),
-    include_str!("migrations/0001_ledger.sql"),
-    include_str!("migrations/0001_payout.sql"),
-    include_str!("migrations/0001_audit.sql"),
-    include_str!("migrations/0001_backup.sql"),
-    include_str!("migrations/0001_repair.sql"),
-)];
+const MIGRATIONS: &[&str] = &[
+    concat!(
+        include_str!("migrations/0001_store.sql"),
+        include_str!("migrations/0001_gate.sql"),
+        include_str!("migrations/0001_ledger.sql"),
+        include_str!("migrations/0001_payout.sql"),
+        include_str!("migrations/0001_audit.sql"),
+        include_str!("migrations/0001_backup.sql"),
+        include_str!("migrations/0001_repair.sql"),
+    ),
+    include_str!("migrations/0002_sightings.sql"),
+];
 
 /// How long a reader of another process may hold us up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
