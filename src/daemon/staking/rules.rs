@@ -93,7 +93,8 @@ fn compare(proof: &StakingProof, says: &str, told: &Value) -> Word {
 
 /// As JSON, or as the bare text of a JSON string.
 fn is(told: &Value, wanted: &str) -> bool {
-    told.to_string() == wanted || told.as_str() == Some(wanted)
+    let json = told.to_string();
+    json == *wanted || told.as_str() == Some(wanted)
 }
 
 #[cfg(test)]

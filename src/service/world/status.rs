@@ -25,6 +25,10 @@ impl World {
         let last_drill_passed = self.read(backup::last_passed_drill)?;
         let facts = self.health_facts();
         let (tip, balances, daemon_error) = self.look_quickly(&facts);
+        // A command that stands for itself has not asked yet. A failure leaves it unknown.
+        if daemon_error.is_none() && self.staking.is_none() && self.coin.profile.staking.is_some() {
+            let _ = self.prove_staking();
+        }
         Ok(StatusReport {
             coin: self.coin.name.clone(),
             chain: self.coin.chain,
