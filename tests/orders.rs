@@ -18,7 +18,7 @@ use bursar::keeper::{Phase, ProcessState};
 use bursar::ledger::{self, Account, Kind};
 use bursar::payout::{self, BatchState, Resolution, State};
 use bursar::repair;
-use bursar::service::{Answer, AuditSummary, DaemonReport, Failure, Order, StatusReport, exit};
+use bursar::service::{Answer, AuditSummary, DaemonReport, Failure, KeeperWords, Order, StatusReport, exit};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -266,7 +266,7 @@ fn a_status() -> StatusReport {
         chain: Chain::Main,
         decimals: 8,
         process: ProcessState::Exited { status: "exit code 1".to_owned(), last_lines: vec!["l".to_owned()] },
-        keeper: Some((Phase::GaveUp, "t".to_owned())),
+        keeper: Some(KeeperWords { phase: Phase::GaveUp, text: "t".to_owned() }),
         health: vec![Condition {
             kind: ConditionKind::ClockSkew,
             severity: Severity::Critical,

@@ -20,7 +20,10 @@ pub(super) fn status(status: &StatusReport) -> String {
         row("as of", format!("{}; since then the service is busy with {order}", status.time));
     }
     row("daemon", daemon(status));
-    for condition in &status.health {
+    let silent = |kind| kind == ConditionKind::Unresponsive;
+    let runs = matches!(status.process, ProcessState::Running { .. } | ProcessState::Attached);
+    // That a daemon which does not run gives no answer goes without saying.
+    for condition in status.health.iter().filter(|condition| runs || !silent(condition.kind)) {
         let next = condition.next.as_ref().map(|next| format!("; {next}")).unwrap_or_default();
         let name = match condition.severity {
             Severity::Remark => "",
@@ -32,7 +35,12 @@ pub(super) fn status(status: &StatusReport) -> String {
     if let Some(staking) = &status.staking {
         row("staking", staking.words());
     }
-    row("tip", status.daemon_error.as_ref().map_or_else(|| height(status.tip), |why| format!("unknown: {why}")));
+    let told = status.health.iter().any(|condition| silent(condition.kind) || condition.kind == ConditionKind::WarmingUp);
+    let error = status.daemon_error.as_ref().filter(|_| !told);
+    row("tip", height(status.tip));
+    if let Some(why) = error {
+        row("wallet", format!("unknown: {why}"));
+    }
     row("ledger", status.ledger_tip.map_or_else(|| "never synced".to_owned(), in_step));
     if let Some(balances) = &status.balances {
         row("trusted", coins(balances.trusted));
@@ -59,7 +67,7 @@ pub(super) fn status(status: &StatusReport) -> String {
 pub(super) fn line(name: &str, status: &StatusReport) -> [String; 6] {
     let worst =
         status.health.iter().filter(|condition| condition.severity > Severity::Remark).map(|condition| condition.kind.name());
-    let daemon = match (&status.process, status.keeper.as_ref().map(|(phase, _)| *phase)) {
+    let daemon = match (&status.process, status.keeper.as_ref().map(|keeper| keeper.phase)) {
         (ProcessState::Running { .. }, Some(Phase::Ready)) | (ProcessState::Attached, _) => {
             join_or(worst.map(str::to_owned), "well")
         }
@@ -81,12 +89,12 @@ pub(super) fn line(name: &str, status: &StatusReport) -> [String; 6] {
 /// The process, and what its keeper says beyond that.
 fn daemon(status: &StatusReport) -> String {
     let process = process_words(&status.process);
-    let text = match &status.keeper {
-        Some((Phase::Ready | Phase::Attached | Phase::Stopped, _)) | None => process,
-        Some((_, text)) => format!("{process}; {text}"),
-    };
-    let silent = status.health.iter().any(|condition| condition.kind == ConditionKind::Unresponsive);
-    if silent { format!("{text}, and gives no answer") } else { text }
+    match &status.keeper {
+        Some(keeper) if !matches!(keeper.phase, Phase::Ready | Phase::Attached | Phase::Stopped) => {
+            format!("{process}; {}", keeper.text)
+        }
+        _ => process,
+    }
 }
 
 fn height(tip: Option<Tip>) -> String {

@@ -388,6 +388,15 @@ pub struct DaemonReport {
     pub abilities: Option<Abilities>,
 }
 
+/// What a keeper is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeeperWords {
+    /// In one word.
+    pub phase: Phase,
+    /// For a person, with the next step where one is needed.
+    pub text: String,
+}
+
 /// The last audit, in short.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AuditSummary {
@@ -412,8 +421,8 @@ pub struct StatusReport {
     pub decimals: u8,
     /// The daemon process.
     pub process: ProcessState,
-    /// What the keeper is about, and the same in words; none when it does not answer.
-    pub keeper: Option<(Phase, String)>,
+    /// What the keeper is about; none when it does not answer.
+    pub keeper: Option<KeeperWords>,
     /// What is not as it should be with daemon, wallet and disks; empty when all is well.
     pub health: Vec<Condition>,
     /// Whether staking is off; none for a coin that does not stake, or when it could not be asked.

@@ -50,7 +50,7 @@ pub fn compare(store: &mut Store, wallet: &dyn Wallet, now: Timestamp) -> Result
     flow::is_the_followed_wallet(store, &identity, now)?;
     let found = holdings(&identity, wallet)?;
     let Some(record) = store.read(|tx| records::last(tx, &identity.name))? else {
-        store.write(|tx| records::put(tx, &identity.name, &Sighting { known: found, at: now, found }, now))?;
+        store.write(|tx| records::put(tx, &identity.name, &Sighting { known: found, at: now, found }))?;
         return Ok(None);
     };
     let vanished = if found.tx_count < record.known.tx_count { harmlessly_gone(store, wallet)? } else { 0 };
@@ -59,9 +59,11 @@ pub fn compare(store: &mut Store, wallet: &dyn Wallet, now: Timestamp) -> Result
         None => rules::grown(&record.known, &found, vanished),
         Some(_) => record.known,
     };
-    let at = if known == record.known { record.at } else { now };
+    let next = Sighting { known, at: if known == record.known { record.at } else { now }, found };
     store.write::<_, StoreError>(|tx| {
-        records::put(tx, &identity.name, &Sighting { known, at, found }, now)?;
+        if next != record {
+            records::put(tx, &identity.name, &next)?;
+        }
         gate::follow(tx, Cause::ShrunkWallet, loss.as_deref(), "the wallet holds all that it held", now)?;
         Ok(())
     })?;
@@ -76,7 +78,7 @@ pub fn renew(store: &mut Store, wallet: &dyn Wallet, proof: &str, now: Timestamp
     let identity = wallet.identity()?;
     let found = holdings(&identity, wallet)?;
     Ok(store.write::<_, StoreError>(|tx| {
-        records::put(tx, &identity.name, &Sighting { known: found, at: now, found }, now)?;
+        records::put(tx, &identity.name, &Sighting { known: found, at: now, found })?;
         gate::cleared(tx, Cause::ShrunkWallet, proof, now)?;
         Ok(())
     })?)

@@ -19,13 +19,13 @@ pub fn last(tx: &Tx<'_>, wallet: &str) -> Result<Option<Sighting>, StoreError> {
     }))
 }
 
-pub(super) fn put(tx: &Tx<'_>, wallet: &str, sighting: &Sighting, now: Timestamp) -> Result<(), StoreError> {
+pub(super) fn put(tx: &Tx<'_>, wallet: &str, sighting: &Sighting) -> Result<(), StoreError> {
     let Sighting { known, at, found } = sighting;
     tx.execute(
-        "INSERT INTO sightings (wallet, tx_count, addresses, at_s, found_tx_count, found_addresses, found_s)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-         ON CONFLICT (wallet) DO UPDATE SET tx_count = ?2, addresses = ?3, at_s = ?4, found_tx_count = ?5, found_addresses = ?6, found_s = ?7",
-        params![wallet, known.tx_count, known.addresses, at.0, found.tx_count, found.addresses, now.0],
+        "INSERT INTO sightings (wallet, tx_count, addresses, at_s, found_tx_count, found_addresses)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (wallet) DO UPDATE SET tx_count = ?2, addresses = ?3, at_s = ?4, found_tx_count = ?5, found_addresses = ?6",
+        params![wallet, known.tx_count, known.addresses, at.0, found.tx_count, found.addresses],
     )?;
     Ok(())
 }

@@ -11,7 +11,7 @@ use crate::gate;
 use crate::keeper::{ProcessState, wallet_exists};
 use crate::ledger;
 use crate::payout;
-use crate::service::{AuditSummary, Failure, StatusReport};
+use crate::service::{AuditSummary, Failure, KeeperWords, StatusReport};
 use crate::store::StoreError;
 
 impl World {
@@ -34,7 +34,7 @@ impl World {
             chain: self.coin.chain,
             decimals: self.coin.profile.decimals,
             process: if self.coin.daemon.mode == DaemonMode::Keep { self.process() } else { ProcessState::Attached },
-            keeper: self.keeper.report().ok().map(|report| (report.phase, report.text)),
+            keeper: self.keeper.report().ok().map(|report| KeeperWords { phase: report.phase, text: report.text }),
             health: self.conditions(&facts, now),
             staking: self.staking.clone(),
             busy_with: None,

@@ -6,6 +6,5 @@ CREATE TABLE sightings (
     addresses       INTEGER NOT NULL,
     at_s            INTEGER NOT NULL,              -- when either grew last
     found_tx_count  INTEGER NOT NULL,              -- at the last comparison
-    found_addresses INTEGER NOT NULL,
-    found_s         INTEGER NOT NULL
+    found_addresses INTEGER NOT NULL
 ) STRICT;
