@@ -124,3 +124,27 @@ fn a_stranger_that_restarts_it_on_another_wallet_is_noticed() {
     assert_eq!(world.done(&["status"])["frozen"][0]["freeze"]["cause"], "shrunk_wallet");
     drop(service);
 }
+
+#[test]
+fn another_version_under_our_feet_is_asked_anew_what_it_can_do() {
+    let (mut owner, world) = attached(Generation::Litecoin018, false);
+    owner.fund(&["1"]);
+    let service = support::Service::start(&world);
+    let pay = |id: &str| {
+        world.done(&["pay", "submit", "--id", id, "--address", BURN_ADDRESS, "--amount", "0.1"]);
+        world.done(&["pay", "flush"])["batches"][0]["state"].clone()
+    };
+    assert_eq!(pay("old"), "sent");
+    let balance = |world: &World| world.done(&["daemon", "status"])["abilities"]["balance"].clone();
+    assert_eq!(balance(&world), "getwalletinfo");
+    owner.keeper().stop().unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(6));
+    let programs =
+        [Generation::Litecoin018, Generation::Litecoin021].map(|generation| generation.program().display().to_string());
+    owner.edit_settings(&programs[0], &programs[1]);
+    owner.keeper().start(&[]).unwrap();
+    assert_eq!(pay("new"), "sent");
+    assert_eq!(balance(&world), "getbalances");
+    assert_eq!(world.done(&["status"])["frozen"], json!([]));
+    drop(service);
+}

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bursar::keeper::wallet_dir;
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use support::{BURN_ADDRESS, Generation, Service, World, free_port, wait_for};
+use support::{BURN_ADDRESS, Fault, Generation, Service, World, free_port, wait_for};
 
 /// Whoever looks at a daemon that hangs has an answer within this, and not after the half minute of an ordinary call.
 const SECONDS: Duration = Duration::from_secs(12);
@@ -65,6 +65,53 @@ fn a_daemon_that_hangs_keeps_nobody_waiting() {
         audit.wait().unwrap();
         wait_for(SECONDS, "it answers again", || (conditions(&world.done(&["status"])) == [""; 0]).then_some(()));
         drop(service);
+    }
+}
+
+#[test]
+fn a_daemon_that_is_starting_is_told_in_its_own_words() {
+    let world = World::behind_proxy(Generation::Knots);
+    world.start_daemon();
+    world.done(&["ledger", "sync"]);
+    world.proxy.as_ref().unwrap().set("*", Fault::Refuse(-28, "Loading wallet...".to_owned()));
+    let status = world.done(&["status"]);
+    assert_eq!(conditions(&status), ["warming_up"], "{status}");
+    assert!(status["health"][0]["words"].as_str().unwrap().contains("Loading wallet..."));
+    let (refusal, code) = world.order(&["ledger", "sync"]);
+    assert_eq!((code, &refusal["error"]["code"]), (75, &json!("warming_up")), "{refusal}");
+    world.proxy.as_ref().unwrap().clear();
+    assert_eq!(conditions(&world.done(&["status"])), [""; 0]);
+}
+
+/// The STAND-IN for the generation with `getinfo`: what it does not say is not wrong.
+#[test]
+fn a_daemon_of_the_oldest_generation_is_well_too() {
+    let world = World::getinfo_standin();
+    world.start_daemon();
+    world.fund(&["1"]);
+    world.done(&["ledger", "sync"]);
+    pay(&world, "one");
+    assert_eq!(world.done(&["pay", "flush"])["batches"][0]["state"], "sent");
+    let status = world.done(&["status"]);
+    assert_eq!((conditions(&status), &status["frozen"]), (vec![], &json!([])), "{status}");
+    let (report, _) = world.order(&["check"]);
+    let unwell = report["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|checked| checked["level"] == "critical" || checked["level"] == "unknown");
+    assert_eq!(unwell.count(), 0, "{report}");
+}
+
+#[test]
+fn a_locked_wallet_is_only_a_remark() {
+    for generation in Generation::ALL {
+        let world = World::new(generation);
+        world.start_daemon();
+        world.rpc("encryptwallet", json!(["secret"]));
+        let status = world.done(&["status"]);
+        assert_eq!(conditions(&status), ["wallet_locked"], "{generation:?}");
+        assert_eq!(status["health"][0]["severity"], "remark");
     }
 }
 

@@ -176,7 +176,10 @@ impl World {
     /// Audits, and compares the wallet with what it was last known to hold: here the record grows.
     fn audit(&mut self) -> Result<Answer, Failure> {
         let report = self.with_wallet(audit::run)?;
-        self.with_wallet(|store, wallet, _, now| ledger::sighting::compare(store, wallet, now))?;
+        let compared = self.with_wallet(|store, wallet, _, now| ledger::sighting::compare(store, wallet, now));
+        if let Err(failure) = compared {
+            warn!(code = failure.code, "the wallet was not compared with its record: {}", failure.message);
+        }
         let frozen = !self.read(gate::frozen)?.is_empty();
         Ok(Answer::AuditRun(audit::Report { frozen, ..report }))
     }
