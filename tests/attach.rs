@@ -73,6 +73,17 @@ fn an_attached_daemon_has_everything_but_starts_and_stops() {
     }
 }
 
+#[test]
+fn a_folder_that_cannot_be_read_is_told() {
+    let (owner, mut world) = attached(Generation::Knots, true);
+    let nowhere = owner.dir().join("nowhere").display().to_string();
+    world.edit_settings(&owner.coin().daemon_dir().display().to_string(), &nowhere);
+    assert!(world.coin().daemon_dir().ends_with("nowhere"));
+    let found = entry(&world, "conf");
+    assert_eq!(found["level"], "warning", "{found}");
+    assert!(found["message"].as_str().unwrap().contains("nowhere"));
+}
+
 /// A payment whose answer is lost before the daemon sees it, and the restart by its owner that makes an end of the doubt.
 fn resolved_after_a_lost_call(with_folder: bool) -> Value {
     let (owner, world) = attached(Generation::Litecoin018, with_folder);

@@ -61,6 +61,8 @@ fn a_daemon_that_hangs_keeps_nobody_waiting() {
             (status["busy_with"] == "audit_run").then_some(status)
         });
         assert_eq!(busy["coin"], "coin");
+        let unknown = soon(&world, &["check"]);
+        assert_eq!(unknown["checks"][0]["level"], "unknown", "{generation:?}: {unknown}");
         daemon.signal(Signal::CONT);
         audit.wait().unwrap();
         wait_for(SECONDS, "it answers again", || (conditions(&world.done(&["status"])) == [""; 0]).then_some(()));
@@ -169,8 +171,14 @@ fn a_healthy_restart_under_traffic_raises_nothing() {
             world.done(&["audit", "run"]);
             assert_eq!(causes(&world), [""; 0], "{generation:?}, round {round}");
         }
-        // What a person abandons, the wallet remembers.
+        // Searching the chain again, and the restart that older daemons do it by, take nothing away.
+        world.rpc("rescanblockchain", json!([]));
+        if generation == Generation::Litecoin018 {
+            world.done(&["daemon", "restart", "--with", "-zapwallettxes"]);
+        }
         world.done(&["daemon", "restart"]);
+        world.done(&["audit", "run"]);
+        assert_eq!(causes(&world), [""; 0], "{generation:?}");
         let (report, _) = world.order(&["check"]);
         let wallet = report["checks"].as_array().unwrap().iter().find(|checked| checked["name"] == "wallet").unwrap();
         assert_eq!(wallet["level"], "ok", "{generation:?}: {wallet}");
@@ -268,6 +276,23 @@ fn a_wallet_that_was_salvaged_in_part_pays_nobody_and_a_repair_takes_it_as_it_is
     refuses_to_pay(&world);
     let (report, _) = world.order(&["repair", "run", "--yes"]);
     assert_eq!(report["agrees"], true, "{report}");
+    assert_eq!(causes(&world), [""; 0]);
+}
+
+#[test]
+fn a_transaction_that_was_taken_out_of_the_wallet_freezes_until_a_person_says_why() {
+    let world = busy_world(Generation::Litecoin021, "bursar");
+    let first = world.rpc("listtransactions", json!(["*", 10]))[0]["txid"].clone();
+    world.rpc("removeprunedfunds", json!([first]));
+    world.done(&["daemon", "restart"]);
+    world.order(&["ledger", "sync"]);
+    assert_eq!(causes(&world), ["shrunk_wallet"]);
+    let status = world.done(&["status"]);
+    assert!(status["frozen"][0]["freeze"]["detail"].as_str().unwrap().contains("transactions, and had"), "{status}");
+    // The search brings it back, and with it the proof.
+    world.rpc("rescanblockchain", json!([]));
+    world.done(&["daemon", "restart"]);
+    world.done(&["ledger", "sync"]);
     assert_eq!(causes(&world), [""; 0]);
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
-use super::{Answer, CheckReport, Failure, Level, Order, StatusReport, World, exit};
+use super::{Answer, CheckReport, Checked, Failure, Level, Order, StatusReport, World, exit};
 use crate::coin::{Amount, Timestamp};
 use crate::config::{CoinSettings, DaemonMode};
 use crate::daemon::health::{ConditionKind, free_mib};
@@ -290,6 +290,14 @@ impl Metrics {
     /// An order begins; until it ends, nobody else can look.
     pub(super) fn begins(&self, order: &Order) {
         self.now.lock().unwrap_or_else(PoisonError::into_inner).busy_with = Some(order.name().to_owned());
+    }
+
+    /// A check that says that nothing could be checked.
+    pub(super) fn busy(&self) -> Checked {
+        let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let order = now.busy_with.as_deref().unwrap_or("starting");
+        Checked::new("service", Level::Unknown, format!("busy with {order}: nothing could be checked in time"))
+            .next("look again; `bursar status` tells how things were before")
     }
 
     /// How things were before the order that is under way; none before the first look.

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use super::metrics::Metrics;
-use super::{Answer, Failure, Order, World, exit, http, pulse, schedule};
+use super::{Answer, CheckReport, Failure, Order, World, exit, http, pulse, schedule};
 
 /// How often an idle service looks after its daemon.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
@@ -22,6 +22,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// How long a person waits for the status of a service that is busy, before the last one is shown.
 const STATUS_PATIENCE: Duration = Duration::from_secs(4);
+
+/// The same for a check: monitoring gives up after ten seconds.
+const CHECK_PATIENCE: Duration = Duration::from_secs(8);
 
 /// Something for the worker to do.
 pub(super) enum Job {
@@ -173,20 +176,27 @@ impl Worker {
     }
 }
 
-/// Places an order with the worker and waits for the answer. Whoever asks for the status of a service that is busy is told how things were.
+/// Places an order with the worker and waits for the answer. Whoever looks at a service that is busy is told so, and how
+/// things were.
 pub(super) async fn place(jobs: Sender<Job>, metrics: &Metrics, order: Order) -> Result<Answer, Failure> {
     let stopping = || Failure::new("stopping", "the service is stopping; the order was not carried out", exit::LATER);
     let (reply, mut answer) = oneshot::channel();
-    let only_status = order == Order::Status;
+    let is_status = order == Order::Status;
+    let patience = match order {
+        Order::Status => Some(STATUS_PATIENCE),
+        Order::Check => Some(CHECK_PATIENCE),
+        _ => None,
+    };
     jobs.send(Job::Placed(order, reply)).map_err(|_| stopping())?;
-    if only_status {
-        match tokio::time::timeout(STATUS_PATIENCE, &mut answer).await {
+    if let Some(patience) = patience {
+        match tokio::time::timeout(patience, &mut answer).await {
             Ok(answered) => return answered.map_err(|_| stopping())?,
-            Err(_elapsed) => {
+            Err(_elapsed) if is_status => {
                 if let Some(status) = metrics.last_status() {
                     return Ok(Answer::Status(Box::new(status)));
                 }
             }
+            Err(_elapsed) => return Ok(Answer::Check(CheckReport { checks: vec![metrics.busy()] })),
         }
     }
     answer.await.map_err(|_| stopping())?

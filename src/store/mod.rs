@@ -191,6 +191,20 @@ mod tests {
     }
 
     #[test]
+    fn a_store_of_an_older_version_is_brought_up_to_date_and_keeps_what_it_has() {
+        let dir = tempfile::tempdir().unwrap();
+        let connection = Connection::open(dir.path().join("bursar.db")).unwrap();
+        connection.execute_batch(MIGRATIONS[0]).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection.execute("INSERT INTO store (one, id) VALUES (1, 'as before')", []).unwrap();
+        drop(connection);
+        let mut store = Store::open(dir.path()).unwrap();
+        assert_eq!(store.id(), "as before");
+        let version = store.read::<u32, StoreError>(|tx| Ok(tx.pragma_query_value(None, "user_version", |row| row.get(0))?));
+        assert_eq!(version.unwrap() as usize, MIGRATIONS.len());
+    }
+
+    #[test]
     fn a_store_from_the_future_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         drop(Store::open(dir.path()).unwrap());

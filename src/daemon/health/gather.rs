@@ -121,7 +121,8 @@ impl Asker<'_> {
         };
         let number = |key: &str| told.get(key).and_then(Value::as_i64);
         let birthday = number("birthtime").or_else(|| number("keypoololdest")).filter(|time| *time > 1);
-        WalletFacts::Loaded { locked: number("unlocked_until").map(|until| until == 0), born_by_s: birthday }
+        let keypool = told.get("keypoolsize").and_then(Value::as_u64);
+        WalletFacts::Loaded { locked: number("unlocked_until").map(|until| until == 0), born_by_s: birthday, keypool }
     }
 }
 

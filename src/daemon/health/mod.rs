@@ -143,6 +143,8 @@ pub enum WalletFacts {
         locked: Option<bool>,
         /// It is at least this old, in seconds since 1970: made then, or before.
         born_by_s: Option<i64>,
+        /// Keys made ahead; none where it does not say.
+        keypool: Option<u64>,
     },
     /// Not loaded.
     NotLoaded {

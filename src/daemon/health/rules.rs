@@ -204,7 +204,7 @@ mod tests {
             peers: Some(8),
             time_offset_s: Some(-1),
             version: Some(210_200),
-            wallet: WalletFacts::Loaded { locked: None, born_by_s: Some(NOW.0 - 1000) },
+            wallet: WalletFacts::Loaded { locked: None, born_by_s: Some(NOW.0 - 1000), keypool: Some(1000) },
             disks: vec![DiskFacts { whose: "the daemon", folder: "/d".to_owned(), free_mib: Some(5000) }],
         }
     }
@@ -291,7 +291,7 @@ mod tests {
         assert_eq!(wallet(WalletFacts::NotLoaded { has_file: Some(false) }), [(WalletMissing, Critical)]);
         assert_eq!(wallet(WalletFacts::NotLoaded { has_file: Some(true) }), [(WalletNotLoaded, Critical)]);
         assert_eq!(wallet(WalletFacts::NotLoaded { has_file: None }), [(WalletNotLoaded, Critical)]);
-        assert_eq!(wallet(WalletFacts::Loaded { locked: Some(true), born_by_s: None }), [(WalletLocked, Remark)]);
+        assert_eq!(wallet(WalletFacts::Loaded { locked: Some(true), born_by_s: None, keypool: None }), [(WalletLocked, Remark)]);
         assert_eq!(in_chain(|chain| chain.pruned_until_s = Some(NOW.0 - 999)), [(PrunedTooFar, Warning)]);
         assert_eq!(in_chain(|chain| chain.pruned_until_s = Some(NOW.0 - 1000)), []);
     }

@@ -56,7 +56,12 @@ impl World {
     fn check_conf(&self) -> Checked {
         let name = "conf";
         if self.coin.daemon.mode == DaemonMode::Attach {
-            return Checked::new(name, Level::Ok, "attached: its conf is its owner's, and is not checked");
+            let unread = self.coin.daemon.data_dir.is_some().then(|| fs::read_dir(self.coin.chain_dir()).err()).flatten();
+            return match unread {
+                Some(error) => Checked::new(name, Level::Warning, format!("{}: {error}", self.coin.chain_dir().display()))
+                    .next("let this user read it, or leave daemon.data_dir out: log and wallet folder stay unknown"),
+                None => Checked::new(name, Level::Ok, "attached: its conf is its owner's, and is not checked"),
+            };
         }
         let rendered = match keeper::render(&self.coin) {
             Ok(rendered) => rendered,
@@ -140,13 +145,16 @@ impl World {
         }
         let wallet_name = self.coin.wallet.name.clone();
         let held = self.read(|tx| ledger::sighting::last(tx, &wallet_name))?;
-        let words = match (&facts.wallet, held) {
-            (WalletFacts::Unknown, _) => return Ok(Checked::new(name, Level::Unknown, "the wallet could not be asked")),
-            (_, Some(held)) => {
-                let ledger::sighting::Holdings { tx_count, addresses } = held.known;
-                format!("loaded, the same as before: at least {tx_count} transactions, {addresses} addresses")
+        let keys = match &facts.wallet {
+            WalletFacts::Unknown => return Ok(Checked::new(name, Level::Unknown, "the wallet could not be asked")),
+            WalletFacts::Loaded { keypool: Some(keypool), .. } => format!(", {keypool} keys made ahead"),
+            WalletFacts::Loaded { .. } | WalletFacts::NotLoaded { .. } => String::new(),
+        };
+        let words = match held.map(|held| held.known) {
+            Some(ledger::sighting::Holdings { tx_count, addresses }) => {
+                format!("loaded, the same as before: at least {tx_count} transactions, {addresses} addresses{keys}")
             }
-            (_, None) => "loaded".to_owned(),
+            None => format!("loaded{keys}"),
         };
         use ConditionKind::{PrunedTooFar, WalletLocked, WalletMissing, WalletNotLoaded};
         Ok(about(conditions, name, &[WalletMissing, WalletNotLoaded, WalletLocked, PrunedTooFar], words))

@@ -1,5 +1,7 @@
 //! One screen about one coin, within seconds: a daemon that hangs is part of the answer.
 
+use std::fs;
+
 use super::World;
 use crate::audit;
 use crate::backup;
@@ -58,7 +60,8 @@ impl World {
 
     /// How daemon, wallet and disks are; takes seconds at most.
     pub(super) fn health_facts(&self) -> Facts {
-        let sees_files = self.coin.daemon.mode == DaemonMode::Keep || self.coin.daemon.data_dir.is_some();
+        let theirs = self.coin.daemon.mode == DaemonMode::Attach && self.coin.daemon.data_dir.is_none();
+        let sees_files = !theirs && fs::read_dir(self.coin.chain_dir()).is_ok();
         health::gather(&self.coin, sees_files.then(|| wallet_exists(&self.coin)))
     }
 
