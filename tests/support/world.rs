@@ -385,6 +385,8 @@ fn coin_table(dir: &Path, generation: Generation, rpc_port: u16, connect: Option
          final_depth = 3
          [payouts]
          fee_rate_per_vb = 20
+         [health]
+         min_free_mib = 64
          [backup]
          recipients = ['{recipient}']
          identity_file = '{dir}/identity.txt'

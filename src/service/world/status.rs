@@ -1,6 +1,7 @@
 //! One screen about one coin, within seconds: a daemon that hangs is part of the answer.
 
 use std::fs;
+use std::time::Duration;
 
 use super::World;
 use crate::audit;
@@ -8,13 +9,16 @@ use crate::backup;
 use crate::coin::{Chain, Timestamp};
 use crate::config::DaemonMode;
 use crate::daemon::health::{self, Answering, Condition, Facts, WalletFacts, quick_limits};
-use crate::daemon::{Balances, RpcError, RpcWallet, Tip, Wallet};
+use crate::daemon::{Balances, Limits, RpcError, RpcWallet, Tip, Wallet};
 use crate::gate;
 use crate::keeper::{ProcessState, wallet_exists};
 use crate::ledger;
 use crate::payout;
 use crate::service::{AuditSummary, Failure, KeeperWords, StatusReport};
 use crate::store::StoreError;
+
+/// A wallet with many coins takes longer to count them than to say anything else; still, a person waits.
+const BALANCES: Duration = Duration::from_secs(3);
 
 impl World {
     /// What is now.
@@ -96,7 +100,7 @@ impl World {
     /// The wallet with short deadlines; of a daemon that was probed already, or is quick to be.
     fn quick_wallet(&self) -> Result<RpcWallet, RpcError> {
         match &self.wallet {
-            Some(wallet) => Ok(wallet.with_limits(&self.coin, quick_limits())),
+            Some(wallet) => Ok(wallet.with_limits(&self.coin, Limits { deadline: Some(BALANCES), ..Limits::default() })),
             None => RpcWallet::connect_with(&self.coin, quick_limits()),
         }
     }

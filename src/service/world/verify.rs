@@ -58,6 +58,8 @@ impl World {
             self.verified = None;
             self.wallet = None;
             self.staking_in_log = None;
+            // A keeper that runs apart may have started it on what it could save of a damaged wallet.
+            self.distrust_salvage()?;
             self.with_wallet(|store, wallet, _, now| ledger::sighting::compare(store, wallet, now))?;
         }
         self.prove_staking()?;
