@@ -186,6 +186,37 @@ fn a_healthy_restart_under_traffic_raises_nothing() {
 }
 
 #[test]
+fn crashes_under_traffic_raise_nothing() {
+    for generation in Generation::ALL {
+        let each_second = "\"* * * * * *\"";
+        let world = World::with(generation, &[("schedule.sync", each_second), ("schedule.flush", each_second)]);
+        let service = Service::start(&world);
+        world.fund(&["1", "2", "3"]);
+        for round in 0..3 {
+            for payment in 0..5 {
+                pay(&world, &format!("{round}-{payment}"));
+                let address = world.new_address();
+                world.pay_in(&address, "0.01");
+            }
+            world.mine(1);
+            world.node_rpc("gettxoutsetinfo", json!([])); // has the chain written to disk
+            let daemon = world.daemon_process();
+            world.kill_daemon();
+            wait_for(support::PATIENCE, "the service starts it again", || {
+                let status = world.done(&["status"]);
+                (daemon.has_ended() && status["daemon_error"].is_null()).then_some(())
+            });
+            world.done(&["ledger", "sync"]);
+            assert_eq!(causes(&world), [""; 0], "{generation:?}, round {round}");
+        }
+        world.mine(1);
+        world.done(&["audit", "run"]);
+        assert_eq!(causes(&world), [""; 0], "{generation:?}");
+        drop(service);
+    }
+}
+
+#[test]
 fn a_default_wallet_that_was_deleted_is_another_one_and_pays_nobody() {
     let world = busy_world(Generation::Litecoin018, "");
     world.done(&["daemon", "stop"]);
