@@ -10,13 +10,15 @@ use std::path::PathBuf;
 use bursar::audit;
 use bursar::backup::{self, Destination};
 use bursar::coin::{Amount, BlockHash, Chain, Timestamp, Txid};
+use bursar::daemon::health::{Condition, ConditionKind, Severity};
+use bursar::daemon::staking::StakingVerdict;
 use bursar::daemon::{BalanceSource, Balances, Tip, WalletIdentity};
 use bursar::gate::{Cause, Freeze, InForce};
-use bursar::keeper::ProcessState;
+use bursar::keeper::{Phase, ProcessState};
 use bursar::ledger::{self, Account, Kind};
 use bursar::payout::{self, BatchState, Resolution, State};
 use bursar::repair;
-use bursar::service::{Answer, AuditSummary, DaemonReport, Failure, Order, StatusReport, exit};
+use bursar::service::{Answer, AuditSummary, DaemonReport, Failure, KeeperWords, Order, StatusReport, exit};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -264,6 +266,16 @@ fn a_status() -> StatusReport {
         chain: Chain::Main,
         decimals: 8,
         process: ProcessState::Exited { status: "exit code 1".to_owned(), last_lines: vec!["l".to_owned()] },
+        keeper: Some(KeeperWords { phase: Phase::GaveUp, text: "t".to_owned() }),
+        health: vec![Condition {
+            kind: ConditionKind::ClockSkew,
+            severity: Severity::Critical,
+            words: "w".to_owned(),
+            next: Some("n".to_owned()),
+        }],
+        staking: Some(StakingVerdict::Unproven { why: "w".to_owned() }),
+        busy_with: Some("audit_run".to_owned()),
+        time: TIME,
         daemon_error: None,
         tip: Some(tip()),
         balances: Some(balances),

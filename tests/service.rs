@@ -22,18 +22,20 @@ const METRICS: &[&str] = &[
     "bursar_audit_last_agreed_timestamp_seconds",
     "bursar_audit_last_run_timestamp_seconds",
     "bursar_audit_suspect_transactions",
-    "bursar_backup_last_success_timestamp_seconds",
     "bursar_build_info",
+    "bursar_check_last_run_timestamp_seconds",
+    "bursar_check_level",
+    "bursar_daemon_condition",
     "bursar_daemon_given_up",
     "bursar_daemon_restarts_total",
     "bursar_daemon_up",
+    "bursar_disk_free_bytes",
     "bursar_ledger_fees_coins",
     "bursar_ledger_height",
     "bursar_ledger_last_sync_timestamp_seconds",
     "bursar_orders_failed_total",
     "bursar_payouts",
     "bursar_payouts_frozen",
-    "bursar_restore_drill_last_success_timestamp_seconds",
     "bursar_tip_height",
     "bursar_wallet_balance_coins",
 ];
@@ -80,6 +82,7 @@ fn metrics_are_what_prometheus_wants_and_what_we_promise() {
     world.done(&["pay", "flush"]);
     world.order(&["ledger", "explain", &"0".repeat(64), "--as", "fee", "--reason", "an order that fails"]);
     world.done(&["audit", "run"]);
+    world.order(&["check"]);
     healthz(&service, 200);
     let (_, page) = service.get("/metrics");
     check_by_promtool(&page);

@@ -37,6 +37,8 @@ pub(super) enum Output {
     Human,
     /// One JSON object; amounts are integers of base units.
     Json,
+    /// For `check` and `audit run`: one line and performance data, as Nagios and its relatives read them.
+    Nagios,
 }
 
 /// The verbs.

@@ -2,8 +2,11 @@
 
 mod args;
 mod client;
+mod many;
+mod nagios;
 mod orders;
 mod print;
+mod screen;
 mod setup;
 mod tables;
 
@@ -13,10 +16,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-use self::args::{Cli, Output, Verb};
+use self::args::{AuditVerb, Cli, Output, Verb};
 use self::orders::Request;
 use crate::config::Settings;
-use crate::service::{self, Failure, exit};
+use crate::service::{self, Failure, Order, exit};
 
 /// Runs the program and decides its exit code.
 pub fn main() -> ExitCode {
@@ -28,13 +31,21 @@ pub fn main() -> ExitCode {
     };
     log_to_stderr(matches!(cli.verb, Verb::Run));
     let output = cli.global.output;
+    let monitored = matches!(cli.verb, Verb::Check) || is_for_nagios(&cli);
     match run(cli) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
+            let output = if output == Output::Nagios && !monitored { Output::Human } else { output };
             print::failure(&failure, output);
-            ExitCode::from(failure.exit)
+            // Monitoring knows no other codes.
+            ExitCode::from(if monitored { exit::PARTLY } else { failure.exit })
         }
     }
+}
+
+/// What says how things are in the words of monitoring plugins.
+fn is_for_nagios(cli: &Cli) -> bool {
+    cli.global.output == Output::Nagios && matches!(cli.verb, Verb::Check | Verb::Audit(AuditVerb::Run))
 }
 
 /// Help and version, or what is wrong with the arguments: as JSON where that was asked for, though the arguments as a whole are wrong.
@@ -66,6 +77,10 @@ fn log_to_stderr(service: bool) {
 }
 
 fn run(cli: Cli) -> Result<u8, Failure> {
+    if cli.global.output == Output::Nagios && !is_for_nagios(&cli) {
+        let message = "--output nagios is for `bursar check` and `bursar audit run`; nothing was done";
+        return Err(Failure::new("usage", message, exit::USAGE));
+    }
     if let Verb::Init = cli.verb {
         return setup::init(&cli.global.config, cli.global.output);
     }
@@ -73,6 +88,10 @@ fn run(cli: Cli) -> Result<u8, Failure> {
         return setup::coins(verb, &cli.global.config, cli.global.output);
     }
     let settings = Settings::load(&cli.global.config)?;
+    if cli.global.coin.is_none() && settings.coins.len() > 1 && matches!(cli.verb, Verb::Check | Verb::Status) {
+        let order = if matches!(cli.verb, Verb::Check) { Order::Check } else { Order::Status };
+        return many::place(&settings, &order, cli.global.output);
+    }
     let coin = settings.coin(cli.global.coin.as_deref())?;
     let request = match cli.verb {
         Verb::Render => return setup::render(coin, cli.global.output),

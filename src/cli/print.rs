@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde_json::{Map, Value, json};
 
 use super::args::Output;
-use super::tables;
+use super::{nagios, tables};
 use crate::service::{Answer, Failure, exit};
 
 /// Version of the JSON that scripts rely on.
@@ -34,7 +34,7 @@ pub(super) fn done(text: &str, output: Output) -> Result<(), Failure> {
 pub(super) fn both(human: &str, mut fields: Map<String, Value>, output: Output) -> Result<(), Failure> {
     fields.insert("schema".to_owned(), SCHEMA.into());
     let printed = match output {
-        Output::Human => line(human.trim_end()),
+        Output::Human | Output::Nagios => line(human.trim_end()),
         Output::Json => line(&Value::Object(fields).to_string()),
     };
     printed.map_err(unprinted)
@@ -42,6 +42,9 @@ pub(super) fn both(human: &str, mut fields: Map<String, Value>, output: Output) 
 
 /// Prints an answer.
 pub(super) fn answer(answer: &Answer, decimals: u8, output: Output) -> Result<(), Failure> {
+    if output == Output::Nagios {
+        return done(&nagios::answer(answer), output);
+    }
     both(&tables::answer(answer, decimals), to_fields(answer, decimals), output)
 }
 
@@ -55,6 +58,10 @@ pub(super) fn failure(failure: &Failure, output: Output) {
                 let _ = writeln!(io::stderr(), "{text}");
             }
         }
+        // Monitoring reads stdout only.
+        Output::Nagios => {
+            let _ = line(&nagios::failure(failure));
+        }
         Output::Human => {
             let _ = writeln!(io::stderr(), "bursar: {}", failure.message);
             if let Some(next) = &failure.next {
@@ -65,7 +72,7 @@ pub(super) fn failure(failure: &Failure, output: Output) {
 }
 
 /// The answer's own fields, and `decimals` for its amounts.
-fn to_fields(answer: &Answer, decimals: u8) -> Map<String, Value> {
+pub(super) fn to_fields(answer: &Answer, decimals: u8) -> Map<String, Value> {
     let content = match serde_json::to_value(answer) {
         Ok(Value::Object(tagged)) => tagged.into_iter().next().map_or(Value::Null, |(_, content)| content),
         Ok(other) => other,

@@ -6,13 +6,12 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use crate::audit;
 use crate::backup;
-use crate::coin::{Amount, Profile, Timestamp};
-use crate::daemon::Tip;
+use crate::coin::{Amount, Profile};
 use crate::keeper::ProcessState;
 use crate::ledger;
 use crate::payout;
 use crate::repair;
-use crate::service::{Answer, CheckReport, StatusReport};
+use crate::service::{Answer, CheckReport, Failure, StatusReport};
 
 /// An answer as text.
 pub(super) fn answer(answer: &Answer, decimals: u8) -> String {
@@ -22,7 +21,7 @@ pub(super) fn answer(answer: &Answer, decimals: u8) -> String {
 
 fn told(answer: &Answer, page: &Page) -> String {
     match answer {
-        Answer::Status(status) => page.status(status),
+        Answer::Status(status) => super::screen::status(status),
         Answer::Check(report) => checked(report),
         Answer::Daemon(report) => match &report.abilities {
             Some(abilities) => format!("process         {}\n{abilities}", process_words(&report.process)),
@@ -105,7 +104,18 @@ fn checked(report: &CheckReport) -> String {
     table(["level", "check", "finding"], &[], rows.collect())
 }
 
-fn process_words(process: &ProcessState) -> String {
+/// Several coins in short: a line for each.
+pub(super) fn statuses(coins: &[(String, Result<Box<StatusReport>, Failure>)]) -> String {
+    let rows = coins.iter().map(|(name, status)| match status {
+        Ok(status) => super::screen::line(name, status),
+        Err(failure) => {
+            [name.clone(), format!("UNKNOWN: {}", failure.message), String::new(), String::new(), String::new(), String::new()]
+        }
+    });
+    table(["coin", "daemon", "tip", "trusted", "queued", "payouts"], &[2, 3, 4], rows.collect())
+}
+
+pub(super) fn process_words(process: &ProcessState) -> String {
     match process {
         ProcessState::Attached => "attached: somebody else runs it".to_owned(),
         ProcessState::Stopped => "stopped".to_owned(),
@@ -123,33 +133,6 @@ struct Page {
 impl Page {
     fn coins(&self, amount: Amount) -> String {
         amount.to_decimal(self.decimals)
-    }
-
-    fn status(&self, status: &StatusReport) -> String {
-        let optional = |amount: Option<Amount>| amount.map_or_else(|| "not told".to_owned(), |amount| self.coins(amount));
-        let height = |tip: &Option<Tip>| tip.map_or_else(|| "unknown".to_owned(), |tip| tip.height.to_string());
-        let mut rows = vec![
-            ["coin".to_owned(), format!("{} ({})", status.coin, status.chain)],
-            ["daemon".to_owned(), process_words(&status.process)],
-            ["tip".to_owned(), status.daemon_error.as_ref().map_or_else(|| height(&status.tip), |why| format!("unknown: {why}"))],
-            ["ledger".to_owned(), status.ledger_tip.map_or_else(|| "never synced".to_owned(), in_step)],
-        ];
-        if let Some(balances) = &status.balances {
-            rows.push(["trusted".to_owned(), self.coins(balances.trusted)]);
-            rows.push(["pending".to_owned(), optional(balances.pending)]);
-            rows.push(["immature".to_owned(), optional(balances.immature)]);
-        }
-        let counts = status.payouts.iter().map(|(state, count)| format!("{count} {state}"));
-        rows.push(["payouts".to_owned(), join_or(counts, "none")]);
-        let causes = status.frozen.iter().map(|frozen| format!("({}) {}", frozen.id, frozen.freeze.detail));
-        rows.push(["frozen".to_owned(), join_or(causes, "no")]);
-        let audit = status.last_audit.as_ref().map(|audit| format!("{} at {}", verdict(audit.verdict), audit.time));
-        rows.push(["last audit".to_owned(), audit.unwrap_or_else(|| "never".to_owned())]);
-        rows.push(["last backup".to_owned(), time_or_never(status.last_backup)]);
-        rows.push(["last drill".to_owned(), time_or_never(status.last_drill_passed)]);
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING).add_rows(rows);
-        table.trim_fmt()
     }
 
     fn payouts(&self, payouts: &[payout::Payout]) -> String {
@@ -233,19 +216,6 @@ impl Page {
     }
 }
 
-fn join_or(items: impl Iterator<Item = String>, none: &str) -> String {
-    let items: Vec<String> = items.collect();
-    if items.is_empty() { none.to_owned() } else { items.join(", ") }
-}
-
-fn in_step(tip: Tip) -> String {
-    format!("in step at height {}", tip.height)
-}
-
-fn time_or_never(time: Option<Timestamp>) -> String {
-    time.map_or_else(|| "never".to_owned(), |time| time.to_string())
-}
-
 fn resolved(report: &payout::ResolveReport) -> String {
     let lines = report.batches.iter().map(|batch| format!("{}: {:?} (in doubt: {})", batch.id, batch.resolution, batch.doubt));
     let lines: Vec<String> = lines.collect();
@@ -276,7 +246,7 @@ fn drill(report: &backup::DrillReport) -> String {
     text
 }
 
-fn verdict(verdict: audit::Verdict) -> &'static str {
+pub(super) fn verdict(verdict: audit::Verdict) -> &'static str {
     match verdict {
         audit::Verdict::Agrees => "agrees",
         audit::Verdict::Explained => "explained",

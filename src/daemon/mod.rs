@@ -6,6 +6,7 @@ mod access;
 mod conf;
 mod credentials;
 mod error;
+pub mod health;
 mod http;
 mod limits;
 mod options;
@@ -15,6 +16,7 @@ mod rpc;
 mod rpc_wallet;
 mod rpcauth;
 mod slots;
+pub mod staking;
 mod transport;
 mod wallet;
 

@@ -243,6 +243,9 @@ pub trait Wallet {
     /// All addresses that this wallet gave out or received on.
     fn own_addresses(&self) -> Result<Vec<String>, RpcError>;
 
+    /// How many addresses this wallet gave out: what it has in its address book, used or not.
+    fn received_addresses(&self) -> Result<u64, RpcError>;
+
     /// What tells this wallet from another.
     fn identity(&self) -> Result<WalletIdentity, RpcError>;
 

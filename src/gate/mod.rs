@@ -24,6 +24,30 @@ pub enum Cause {
     Wallet,
     /// A transaction of ours does not pay what was asked, or pays more than once. Only a person thaws it.
     Payment,
+    /// The wallet knows fewer transactions or addresses than it did. It thaws when it knows them again, or by a person.
+    ShrunkWallet,
+    /// Staking is on, or not proven to be off.
+    Staking,
+    /// Too little room where the daemon or the service writes.
+    Disk,
+}
+
+impl Cause {
+    /// What a person does about it.
+    pub fn next(self) -> &'static str {
+        match self {
+            Cause::Audit => "`bursar audit run` names the transactions, and thaws when ledger and wallet agree",
+            Cause::Repair => "`bursar repair run`, or `bursar audit run` when the repair is over",
+            Cause::StoreWentBack => "`bursar audit thaw` adopts the payments that the store forgot; read its help first",
+            Cause::Wallet => "find out which wallet the daemon loaded; if only its keys changed, `bursar ledger rekeyed`",
+            Cause::Payment => "look at the transactions on the chain, then `bursar audit thaw`",
+            Cause::ShrunkWallet => {
+                "`bursar repair plan`, or bring the wallet back from a backup; if you know why, `bursar audit thaw` takes the wallet as it is"
+            }
+            Cause::Staking => "switch staking off in the daemon's conf and restart it; it thaws when the daemon proves it",
+            Cause::Disk => "make room; it thaws by itself",
+        }
+    }
 }
 
 /// What an audit that agrees is proof against. Each is a state, told anew by each finding; the others are events, which add up.
@@ -96,6 +120,23 @@ pub fn audit_agreed(tx: &Tx<'_>, now: Timestamp) -> Result<usize, StoreError> {
         records::thaw(tx, *cause, "audit", "ledger and wallet agree", now)
     });
     thawed.sum()
+}
+
+/// Keeps a cause that is a state in step with what is found now: one freeze with these words while it lasts, none with this proof when it is
+/// over. Returns whether anything changed.
+pub fn follow(tx: &Tx<'_>, cause: Cause, finding: Option<&str>, proof: &str, now: Timestamp) -> Result<bool, StoreError> {
+    let in_force: Vec<String> = records::in_force(tx)?
+        .into_iter()
+        .filter(|frozen| frozen.freeze.cause == cause)
+        .map(|frozen| frozen.freeze.detail)
+        .collect();
+    let Some(words) = finding else { return Ok(records::thaw(tx, cause, "bursar", proof, now)? > 0) };
+    if in_force == [words] {
+        return Ok(false);
+    }
+    records::thaw(tx, cause, "bursar", "replaced by a newer finding", now)?;
+    records::insert(tx, &Freeze { cause, detail: words.to_owned(), txids: vec![], amount: None }, now)?;
+    Ok(true)
 }
 
 /// The cause is gone by proof other than an audit (such as the right wallet answering again).
@@ -184,6 +225,22 @@ mod tests {
         let payment = |amount| Freeze { cause: Cause::Payment, ..finding(amount) };
         store.write(|tx| [1, 2].into_iter().try_for_each(|amount| freeze(tx, &payment(amount), Timestamp(1)))).unwrap();
         assert_eq!(store.read(frozen).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_state_has_one_freeze_while_it_lasts() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(dir.path()).unwrap();
+        let mut found = |finding: Option<&str>, now| {
+            let changed = store.write(|tx| follow(tx, Cause::Disk, finding, "there is room again", Timestamp(now))).unwrap();
+            let frozen = store.read(frozen).unwrap();
+            (changed, frozen.into_iter().map(|frozen| (frozen.freeze.detail, frozen.since.0)).collect::<Vec<_>>())
+        };
+        assert_eq!(found(None, 1), (false, vec![]));
+        assert_eq!(found(Some("full"), 2), (true, vec![("full".to_owned(), 2)]));
+        assert_eq!(found(Some("full"), 3), (false, vec![("full".to_owned(), 2)]));
+        assert_eq!(found(Some("fuller"), 4), (true, vec![("fuller".to_owned(), 4)]));
+        assert_eq!(found(None, 5), (true, vec![]));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use tracing::{error, info, warn};
 
 use super::reading::{self, Forgotten, Reading, Sighting, Since};
 use super::rules::{self, Decision, Leg};
-use super::{Account, Followed, Kind, LedgerError, SyncReport, TxState, records};
+use super::{Account, Followed, Kind, LedgerError, SyncReport, TxState, records, sighting};
 use crate::coin::{Amount, Timestamp, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::{Tip, Wallet, WalletIdentity};
@@ -59,7 +59,7 @@ pub(super) fn sync(
 }
 
 /// Whether the ledger follows this wallet already. Another wallet freezes payouts.
-fn is_the_followed_wallet(store: &mut Store, identity: &WalletIdentity, now: Timestamp) -> Result<bool, LedgerError> {
+pub(super) fn is_the_followed_wallet(store: &mut Store, identity: &WalletIdentity, now: Timestamp) -> Result<bool, LedgerError> {
     let Some(followed) = store.read(records::wallet)? else { return Ok(false) };
     let detail = if followed.name != identity.name {
         format!("it follows '{}', the daemon answered for '{}'", followed.name, identity.name)
@@ -106,6 +106,7 @@ pub(super) fn apply(
     }
     report.posted += move_claimed(tx, desk)?;
     report.unknown_marks = records::stray_marks(tx)?;
+    sighting::grow(tx, desk.wallet, identity.tx_count, desk.now)?;
     records::move_wallet(tx, desk.wallet, identity.fingerprint.as_deref(), reading.cursor, reading.tip)?;
     Ok(report)
 }

@@ -18,6 +18,7 @@ mod reading;
 mod records;
 mod rekeyed;
 mod rules;
+pub mod sighting;
 #[cfg(test)]
 mod tests;
 mod verify;

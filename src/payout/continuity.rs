@@ -75,7 +75,8 @@ fn listing(wallet: &dyn Wallet) -> Result<BTreeMap<Txid, BTreeSet<String>>, Payo
 /// never saw the payment in doubt, so it does not miss it.
 fn signs_in_store(store: &mut Store, since: Timestamp) -> Result<Vec<String>, PayoutError> {
     let frozen = store.read(|tx| gate::frozen_since(tx, since))?.into_iter();
-    let telling = frozen.filter(|frozen| matches!(frozen.freeze.cause, Cause::Repair | Cause::Wallet | Cause::StoreWentBack));
+    let causes = [Cause::Repair, Cause::Wallet, Cause::ShrunkWallet, Cause::StoreWentBack];
+    let telling = frozen.filter(|frozen| causes.contains(&frozen.freeze.cause));
     Ok(telling.map(|frozen| frozen.freeze.detail).collect())
 }
 

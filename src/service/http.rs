@@ -46,12 +46,13 @@ pub(super) async fn listen(coin: &CoinSettings, jobs: Sender<Job>, metrics: Metr
     let mut tasks = Vec::new();
     if let Some(address) = coin.http_listen {
         let listener = bind_http(address).await?;
-        let pages = Router::new().route("/metrics", get(show_metrics)).route("/healthz", get(health)).with_state(metrics);
+        let pages = Router::new().route("/metrics", get(show_metrics)).route("/healthz", get(health)).with_state(metrics.clone());
         tasks.push(serve(async move { axum::serve(listener, pages).await }));
     }
     let socket = coin.control_socket();
     let control = bind_control(&socket)?;
-    let orders = Router::new().route("/v1/orders", post(order)).layer(DefaultBodyLimit::max(MAX_ORDER_BYTES)).with_state(jobs);
+    let orders =
+        Router::new().route("/v1/orders", post(order)).layer(DefaultBodyLimit::max(MAX_ORDER_BYTES)).with_state((jobs, metrics));
     tasks.push(serve(async move { axum::serve(control, orders).await }));
     Ok(Listeners { tasks, socket })
 }
@@ -86,8 +87,8 @@ fn bind_control(socket: &Path) -> Result<UnixListener, Failure> {
     Ok(listener)
 }
 
-async fn order(State(jobs): State<Sender<Job>>, Json(order): Json<Order>) -> Response {
-    match place(jobs, order).await {
+async fn order(State((jobs, metrics)): State<(Sender<Job>, Metrics)>, Json(order): Json<Order>) -> Response {
+    match place(jobs, &metrics, order).await {
         Ok(answer) => Json(answer).into_response(),
         Err(failure) => (StatusCode::CONFLICT, Json(failure)).into_response(),
     }

@@ -1,13 +1,15 @@
 //! Prometheus metrics of one coin: what happened is counted, what is now is read after each order.
 
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
-use super::{Answer, Failure, Order, StatusReport, World, exit};
+use super::{Answer, CheckReport, Checked, Failure, Level, Order, StatusReport, World, exit};
 use crate::coin::{Amount, Timestamp};
-use crate::config::CoinSettings;
+use crate::config::{CoinSettings, DaemonMode};
+use crate::daemon::health::{ConditionKind, free_mib};
 
 /// A service whose last good sync is older than this is not healthy.
 const SYNC_STALE_S: i64 = 600;
@@ -19,6 +21,29 @@ pub(super) struct Metrics {
     series: Arc<Series>,
     decimals: u8,
     last_sync_s: Arc<AtomicI64>,
+    now: Arc<Mutex<Now>>,
+    disks: Vec<(&'static str, PathBuf)>,
+}
+
+/// What can be told while the worker is busy.
+#[derive(Default)]
+struct Now {
+    status: Option<StatusReport>,
+    busy_with: Option<String>,
+}
+
+impl Now {
+    fn clone_status(&self) -> Option<StatusReport> {
+        self.status.clone().map(|status| StatusReport { busy_with: self.busy_with.clone(), ..status })
+    }
+}
+
+/// Sets a gauge that is absent without a value.
+fn set_if_any(gauge: &IntGaugeVec, value: Option<i64>) {
+    match value {
+        Some(value) => gauge.with_label_values::<&str>(&[]).set(value),
+        None => gauge.reset(),
+    }
 }
 
 /// Every series that is exported.
@@ -37,8 +62,14 @@ struct Series {
     audit_last_agreed: IntGauge,
     audit_discrepancy: IntGauge,
     audit_suspects: IntGauge,
-    backup_last: IntGauge,
-    drill_last_passed: IntGauge,
+    /// Absent until there is one: a time of 0 would look like one of 1970.
+    backup_last: IntGaugeVec,
+    drill_last_passed: IntGaugeVec,
+    conditions: IntGaugeVec,
+    staking_off: IntGaugeVec,
+    disk_free: IntGaugeVec,
+    checks: IntGaugeVec,
+    check_last: IntGaugeVec,
     fees_paid_coins: Gauge,
 }
 
@@ -62,6 +93,13 @@ impl Maker<'_> {
 
     fn gauges(&self, name: &str, help: &str, label: &str) -> prometheus::Result<IntGaugeVec> {
         let gauges = IntGaugeVec::new(self.opts(name, help), &[label])?;
+        self.registry.register(Box::new(gauges.clone()))?;
+        Ok(gauges)
+    }
+
+    /// A gauge that is not exported before it is set.
+    fn optional(&self, name: &str, help: &str) -> prometheus::Result<IntGaugeVec> {
+        let gauges = IntGaugeVec::new(self.opts(name, help), &[])?;
         self.registry.register(Box::new(gauges.clone()))?;
         Ok(gauges)
     }
@@ -108,9 +146,22 @@ impl Maker<'_> {
             audit_last_agreed: self.gauge("bursar_audit_last_agreed_timestamp_seconds", "When an audit last agreed.")?,
             audit_discrepancy: self.gauge("bursar_audit_discrepancy_base_units", "Ledger minus wallet at the last audit.")?,
             audit_suspects: self.gauge("bursar_audit_suspect_transactions", "Transactions that the last audit named.")?,
-            backup_last: self.gauge("bursar_backup_last_success_timestamp_seconds", "When the last whole backup was made.")?,
+            backup_last: self.optional("bursar_backup_last_success_timestamp_seconds", "When the last whole backup was made.")?,
             drill_last_passed: self
-                .gauge("bursar_restore_drill_last_success_timestamp_seconds", "When a restore drill last passed.")?,
+                .optional("bursar_restore_drill_last_success_timestamp_seconds", "When a restore drill last passed.")?,
+            conditions: self.gauges(
+                "bursar_daemon_condition",
+                "What is not well: 0 well, 1 a remark, 2 a warning, 3 critical.",
+                "condition",
+            )?,
+            staking_off: self.optional("bursar_staking_off", "1 when staking is proven to be off; absent for coins without.")?,
+            disk_free: self.gauges("bursar_disk_free_bytes", "Room where daemon and service write.", "writer")?,
+            checks: self.gauges(
+                "bursar_check_level",
+                "What the last `bursar check` found: 0 ok, 1 warning, 2 critical, 3 unknown.",
+                "check",
+            )?,
+            check_last: self.optional("bursar_check_last_run_timestamp_seconds", "When `bursar check` was last run.")?,
             fees_paid_coins,
         })
     }
@@ -122,7 +173,12 @@ impl Metrics {
         let registry = Registry::new();
         let series = Maker { registry: &registry, coin }.series();
         let series = Arc::new(series.map_err(|error| Failure::new("metrics", error, exit::FAILED))?);
-        Ok(Metrics { registry, series, decimals: coin.profile.decimals, last_sync_s: Arc::default() })
+        let mut disks = vec![("service", coin.service_dir())];
+        if coin.daemon.mode == DaemonMode::Keep || coin.daemon.data_dir.is_some() {
+            disks.push(("daemon", coin.chain_dir()));
+        }
+        let (decimals, last_sync_s, now) = (coin.profile.decimals, Arc::default(), Arc::default());
+        Ok(Metrics { registry, series, decimals, last_sync_s, now, disks })
     }
 
     /// Prometheus' text format.
@@ -159,7 +215,9 @@ impl Metrics {
 
     /// Takes note of an order's outcome, then reads what is now.
     pub(super) fn observe(&self, order: &Order, answer: &Result<Answer, Failure>, world: &mut World) {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner).busy_with = Some("looking at the daemon".to_owned());
         match answer {
+            Ok(Answer::Check(report)) => self.show_check(report),
             Err(_) => self.series.orders_failed.with_label_values(&[order.name()]).inc(),
             Ok(Answer::LedgerSync(_)) => {
                 let now = Timestamp::now();
@@ -173,6 +231,7 @@ impl Metrics {
         }
         if let Ok(Answer::Status(status)) = world.execute(&Order::Status) {
             self.show(&status);
+            self.now.lock().unwrap_or_else(PoisonError::into_inner).status = Some(*status);
         }
         if let Ok(Answer::LedgerBalance { balances }) = world.execute(&Order::LedgerBalance) {
             let fees = balances.iter().find(|balance| balance.account == crate::ledger::Account::Fee);
@@ -205,8 +264,53 @@ impl Metrics {
                 series.audit_last_agreed.set(audit.time.0);
             }
         }
-        series.backup_last.set(status.last_backup.unwrap_or_default().0);
-        series.drill_last_passed.set(status.last_drill_passed.unwrap_or_default().0);
+        set_if_any(&series.backup_last, status.last_backup.map(|time| time.0));
+        set_if_any(&series.drill_last_passed, status.last_drill_passed.map(|time| time.0));
+        for kind in ConditionKind::ALL {
+            let found = status.health.iter().filter(|condition| condition.kind == kind);
+            let level = found.map(|condition| condition.severity as i64 + 1).max().unwrap_or(0);
+            series.conditions.with_label_values(&[kind.name()]).set(level);
+        }
+        set_if_any(&series.staking_off, status.staking.as_ref().map(|verdict| i64::from(verdict.is_off())));
+        for (writer, folder) in &self.disks {
+            if let Some(free) = free_mib(folder) {
+                series.disk_free.with_label_values(&[*writer]).set((free << 20).cast_signed());
+            }
+        }
+    }
+
+    fn show_check(&self, report: &CheckReport) {
+        self.series.checks.reset();
+        for checked in &report.checks {
+            let level = match checked.level {
+                Level::Ok => 0,
+                Level::Warning => 1,
+                Level::Critical => 2,
+                Level::Unknown => 3,
+            };
+            let gauge = self.series.checks.with_label_values(&[checked.name.as_str()]);
+            // Several findings under one name: the worst.
+            gauge.set(gauge.get().max(level));
+        }
+        set_if_any(&self.series.check_last, Some(Timestamp::now().0));
+    }
+
+    /// An order begins; until it ends, nobody else can look.
+    pub(super) fn begins(&self, order: &Order) {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner).busy_with = Some(order.name().to_owned());
+    }
+
+    /// A check that says that nothing could be checked.
+    pub(super) fn busy(&self) -> Checked {
+        let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let order = now.busy_with.as_deref().unwrap_or("starting");
+        Checked::new("service", Level::Unknown, format!("busy with {order}: nothing could be checked in time"))
+            .next("look again; `bursar status` tells how things were before")
+    }
+
+    /// How things were before the order that is under way; none before the first look.
+    pub(super) fn last_status(&self) -> Option<StatusReport> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner).clone_status()
     }
 
     /// Whole coins as a float, through decimal text: for display only.

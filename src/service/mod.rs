@@ -13,6 +13,6 @@ mod schedule;
 mod world;
 
 pub use failure::{Failure, exit};
-pub use order::{Answer, AuditSummary, CheckReport, Checked, DaemonReport, Level, Order, StatusReport};
+pub use order::{Answer, AuditSummary, CheckReport, Checked, DaemonReport, KeeperWords, Level, Order, StatusReport};
 pub use run::run;
 pub use world::World;

@@ -9,9 +9,11 @@ use super::{Failure, exit};
 use crate::audit;
 use crate::backup;
 use crate::coin::{Amount, Chain, Timestamp, Txid};
+use crate::daemon::health::Condition;
+use crate::daemon::staking::StakingVerdict;
 use crate::daemon::{Abilities, Balances, Tip};
 use crate::gate::InForce;
-use crate::keeper::ProcessState;
+use crate::keeper::{Phase, ProcessState};
 use crate::ledger;
 use crate::payout;
 use crate::repair;
@@ -351,6 +353,18 @@ pub struct Checked {
     pub next: Option<String>,
 }
 
+impl Checked {
+    /// A check that found this.
+    pub fn new(name: &str, level: Level, message: impl Into<String>) -> Checked {
+        Checked { name: name.to_owned(), level, message: message.into(), next: None }
+    }
+
+    /// The same with a next step.
+    pub fn next(self, step: impl Into<String>) -> Checked {
+        Checked { next: Some(step.into()).filter(|step| !step.is_empty()), ..self }
+    }
+}
+
 /// Everything that was checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckReport {
@@ -372,6 +386,15 @@ pub struct DaemonReport {
     pub process: ProcessState,
     /// What the probe found; none while it does not answer.
     pub abilities: Option<Abilities>,
+}
+
+/// What a keeper is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeeperWords {
+    /// In one word.
+    pub phase: Phase,
+    /// For a person, with the next step where one is needed.
+    pub text: String,
 }
 
 /// The last audit, in short.
@@ -398,6 +421,16 @@ pub struct StatusReport {
     pub decimals: u8,
     /// The daemon process.
     pub process: ProcessState,
+    /// What the keeper is about; none when it does not answer.
+    pub keeper: Option<KeeperWords>,
+    /// What is not as it should be with daemon, wallet and disks; empty when all is well.
+    pub health: Vec<Condition>,
+    /// Whether staking is off; none for a coin that does not stake, or when it could not be asked.
+    pub staking: Option<StakingVerdict>,
+    /// The order that kept the service from looking now: this is how things were after the one before it.
+    pub busy_with: Option<String>,
+    /// When it was looked.
+    pub time: Timestamp,
     /// Why the daemon cannot be asked; none when it can.
     pub daemon_error: Option<String>,
     /// The daemon's tip.

@@ -11,11 +11,17 @@ use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use super::metrics::Metrics;
-use super::{Answer, Failure, Order, World, exit, http, pulse, schedule};
+use super::{Answer, CheckReport, Failure, Order, World, exit, http, pulse, schedule};
 use crate::keeper::{End, Restarts, Verdict};
 
 /// How often an idle service looks after its daemon: a crash is to be noticed within a second.
 const WATCH_INTERVAL: Duration = Duration::from_millis(500);
+
+/// How long a person waits for the status of a service that is busy, before the last one is shown.
+const STATUS_PATIENCE: Duration = Duration::from_secs(4);
+
+/// The same for a check: monitoring gives up after ten seconds.
+const CHECK_PATIENCE: Duration = Duration::from_secs(8);
 
 /// Something for the worker to do.
 pub(super) enum Job {
@@ -117,6 +123,7 @@ impl Worker {
         loop {
             match self.queue.recv_timeout(self.watch.patience()) {
                 Ok(Job::Placed(order, reply)) => {
+                    self.metrics.begins(&order);
                     let answer = self.world.execute(&order);
                     self.begin_anew_after(&order, answer.is_ok());
                     self.metrics.observe(&order, &answer, &mut self.world);
@@ -138,6 +145,7 @@ impl Worker {
 
     /// Carries out an order that nobody waits for: what comes of it goes to the log.
     fn carry_out(&mut self, order: &Order) {
+        self.metrics.begins(order);
         let answer = self.world.execute(order);
         if let Err(failure) = &answer {
             warn!(code = failure.code, next = failure.next, "{order:?}: {}", failure.message);
@@ -210,10 +218,28 @@ impl Worker {
     }
 }
 
-/// Places an order with the worker and waits for the answer.
-pub(super) async fn place(jobs: Sender<Job>, order: Order) -> Result<Answer, Failure> {
+/// Places an order with the worker and waits for the answer. Whoever looks at a service that is busy is told so, and how
+/// things were.
+pub(super) async fn place(jobs: Sender<Job>, metrics: &Metrics, order: Order) -> Result<Answer, Failure> {
     let stopping = || Failure::new("stopping", "the service is stopping; the order was not carried out", exit::LATER);
-    let (reply, answer) = oneshot::channel();
+    let (reply, mut answer) = oneshot::channel();
+    let is_status = order == Order::Status;
+    let patience = match order {
+        Order::Status => Some(STATUS_PATIENCE),
+        Order::Check => Some(CHECK_PATIENCE),
+        _ => None,
+    };
     jobs.send(Job::Placed(order, reply)).map_err(|_| stopping())?;
+    if let Some(patience) = patience {
+        match tokio::time::timeout(patience, &mut answer).await {
+            Ok(answered) => return answered.map_err(|_| stopping())?,
+            Err(_elapsed) if is_status => {
+                if let Some(status) = metrics.last_status() {
+                    return Ok(Answer::Status(Box::new(status)));
+                }
+            }
+            Err(_elapsed) => return Ok(Answer::Check(CheckReport { checks: vec![metrics.busy()] })),
+        }
+    }
     answer.await.map_err(|_| stopping())?
 }

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 
+use croner::parser::{CronParser, Seconds};
 use tokio_cron_scheduler::{Job as CronJob, JobScheduler, JobSchedulerError};
 use tracing::warn;
 
 use super::run::Job;
 use super::{Failure, Order, exit};
+use crate::coin::Timestamp;
 use crate::config::{CoinSettings, ScheduleSettings};
 
 /// What runs when. Without backups in the settings there is nothing to make, and without an identity nothing to open.
@@ -37,6 +39,13 @@ fn table(coin: &CoinSettings) -> Vec<(&'static str, &str, Order)> {
     table
 }
 
+/// Whether what this cron expression orders was due twice since then. False where the expression or a time means nothing.
+pub(super) fn is_overdue(cron: &str, last: Timestamp, now: Timestamp) -> bool {
+    let parsed = CronParser::builder().seconds(Seconds::Required).build().parse(cron);
+    let (Ok(cron), Some(last)) = (parsed, chrono::DateTime::from_timestamp(last.0, 0)) else { return false };
+    cron.iter_after(last).nth(1).is_some_and(|second| second.timestamp() < now.0)
+}
+
 /// Starts the schedule.
 pub(super) async fn start(coin: &CoinSettings, jobs: Sender<Job>) -> Result<JobScheduler, Failure> {
     let failed = |error: JobSchedulerError| Failure::new("schedule", error, exit::CONFIG);
@@ -59,4 +68,20 @@ pub(super) async fn start(coin: &CoinSettings, jobs: Sender<Job>) -> Result<JobS
     }
     scheduler.start().await.map_err(failed)?;
     Ok(scheduler)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_is_overdue_when_it_was_due_twice() {
+        // 2026-01-15T08:00:00Z; every six hours, at 17 minutes past.
+        let (last, hour, cron) = (1_768_464_000, 3600, "0 17 */6 * * *");
+        let overdue = |hours: i64| is_overdue(cron, Timestamp(last), Timestamp(last + hours * hour));
+        assert!(!overdue(0) && !overdue(5) && !overdue(10), "12:17 and 18:17 were not both missed");
+        assert!(overdue(11));
+        assert!(!is_overdue("0 0 0 29 2 *", Timestamp(last), Timestamp(last + 24 * hour)));
+        assert!(!is_overdue("nonsense", Timestamp(last), Timestamp(last + 99 * hour)));
+    }
 }

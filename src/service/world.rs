@@ -2,7 +2,9 @@
 
 mod check;
 mod execute;
+mod permissions;
 mod status;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -12,6 +14,7 @@ use super::{Failure, exit};
 use crate::coin::Timestamp;
 use crate::config::{CoinSettings, DaemonMode, Settings};
 use crate::daemon::RpcWallet;
+use crate::daemon::staking::StakingVerdict;
 use crate::gate::{self, Cause, Freeze};
 use crate::keeper::{Keeper, ProcessState, wallet_exists};
 use crate::ledger;
@@ -26,6 +29,14 @@ pub struct World {
     wallet: Option<RpcWallet>,
     /// Whether the daemon is meant to run: it was found running or started, and nobody ordered it to stop since.
     meant_to_run: bool,
+    /// The run of the daemon that was verified, see [`verify`].
+    verified: Option<verify::Run>,
+    /// What was last found out about staking.
+    staking: Option<StakingVerdict>,
+    /// The proof that this run's log gave: the line may be far back by now.
+    staking_in_log: Option<StakingVerdict>,
+    /// When the ledger was last brought in step by this process.
+    last_sync: Option<Timestamp>,
 }
 
 impl World {
@@ -35,7 +46,18 @@ impl World {
         let mut keeper = Keeper::new(coin);
         let meant_to_run = matches!(keeper.state(), ProcessState::Running { .. });
         let (settings_file, coin) = (settings.file.clone(), coin.clone());
-        let mut world = World { settings_file, coin, store, keeper, wallet: None, meant_to_run };
+        let mut world = World {
+            settings_file,
+            coin,
+            store,
+            keeper,
+            wallet: None,
+            meant_to_run,
+            verified: None,
+            staking: None,
+            staking_in_log: None,
+            last_sync: None,
+        };
         world.distrust_salvage()?;
         Ok(world)
     }

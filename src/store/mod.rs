@@ -16,15 +16,18 @@ use thiserror::Error;
 pub type Tx<'a> = rusqlite::Transaction<'a>;
 
 /// Schema changes in order; each runs once, in the transaction that bumps `user_version`.
-const MIGRATIONS: &[&str] = &[concat!(
-    include_str!("migrations/0001_store.sql"),
-    include_str!("migrations/0001_gate.sql"),
-    include_str!("migrations/0001_ledger.sql"),
-    include_str!("migrations/0001_payout.sql"),
-    include_str!("migrations/0001_audit.sql"),
-    include_str!("migrations/0001_backup.sql"),
-    include_str!("migrations/0001_repair.sql"),
-)];
+const MIGRATIONS: &[&str] = &[
+    concat!(
+        include_str!("migrations/0001_store.sql"),
+        include_str!("migrations/0001_gate.sql"),
+        include_str!("migrations/0001_ledger.sql"),
+        include_str!("migrations/0001_payout.sql"),
+        include_str!("migrations/0001_audit.sql"),
+        include_str!("migrations/0001_backup.sql"),
+        include_str!("migrations/0001_repair.sql"),
+    ),
+    include_str!("migrations/0002_sightings.sql"),
+];
 
 /// How long a reader of another process may hold us up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -185,6 +188,20 @@ mod tests {
         assert!(failed.is_err());
         let kept: Result<String, StoreError> = store.read(|tx| Ok(tx.query_row("SELECT id FROM store", [], |row| row.get(0))?));
         assert_eq!(kept.unwrap(), store.id());
+    }
+
+    #[test]
+    fn a_store_of_an_older_version_is_brought_up_to_date_and_keeps_what_it_has() {
+        let dir = tempfile::tempdir().unwrap();
+        let connection = Connection::open(dir.path().join("bursar.db")).unwrap();
+        connection.execute_batch(MIGRATIONS[0]).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection.execute("INSERT INTO store (one, id) VALUES (1, 'as before')", []).unwrap();
+        drop(connection);
+        let mut store = Store::open(dir.path()).unwrap();
+        assert_eq!(store.id(), "as before");
+        let version = store.read::<u32, StoreError>(|tx| Ok(tx.pragma_query_value(None, "user_version", |row| row.get(0))?));
+        assert_eq!(version.unwrap() as usize, MIGRATIONS.len());
     }
 
     #[test]

@@ -29,9 +29,14 @@ const MISTAKES: &[(&str, &str, usize, &[&str])] = &[
 ];
 
 fn status(file: &Path) -> Ran {
+    order(file, &["status"])
+}
+
+fn order(file: &Path, args: &[&str]) -> Ran {
     let output = Command::new(env!("CARGO_BIN_EXE_bursar"))
-        .args(["--output", "json", "status", "--config"])
+        .args(["--output", "json", "--config"])
         .arg(file)
+        .args(args)
         .stdin(Stdio::null())
         .output()
         .unwrap();
@@ -88,5 +93,6 @@ fn the_coin_must_be_named_when_there_are_several_and_must_exist() {
     let file = dir.path().join("bursar.toml");
     let other = "[coins.doge]\nprofile = \"dogecoin\"\nchain = \"main\"\n";
     fs::write(&file, format!("{COIN}{other}")).unwrap();
-    status(&file).fails_with("none named", 78, "config", &["--coin", "doge", "ltc"]);
+    // Two verbs look at all of them.
+    order(&file, &["pay", "list"]).fails_with("none named", 78, "config", &["--coin", "doge", "ltc"]);
 }

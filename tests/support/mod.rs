@@ -25,7 +25,7 @@ pub use generation::Generation;
 pub use proxy::{Call, Fault, FaultProxy};
 pub use rpc::{Refused, call};
 pub use service::{PATIENCE, Process, Service};
-pub use standin::getinfo_standin;
+pub use standin::{getinfo_standin, staking_standin};
 pub use switch::ProgramSwitch;
 pub use world::{BURN_ADDRESS, World};
 

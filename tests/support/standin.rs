@@ -2,7 +2,9 @@
 //! answers `getinfo` from the real daemon's data and hides what that generation lacks. It proves that bursar works with these
 //! answers; it does not prove how a real daemon of that age behaves otherwise.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
@@ -28,6 +30,32 @@ const HIDDEN_BALANCES: &[&str] = &["balance", "unconfirmed_balance", "immature_b
 /// A proxy that makes the litecoind 0.18 at `upstream` answer as a daemon of the `getinfo` generation, for its default wallet.
 pub fn getinfo_standin(upstream: SocketAddr) -> FaultProxy {
     FaultProxy::start_rewriting(upstream, Box::new(|call, upstream| Some(answer(call, upstream))))
+}
+
+/// A STAND-IN for a daemon that can stake, which cannot be had here: the real daemon at `upstream`, which also lists the RPCs of `answers` in
+/// its help, and answers them, or puts their fields into its own answers. What it answers is as it was recorded on real ones.
+pub fn staking_standin(upstream: SocketAddr, answers: Arc<Mutex<HashMap<String, Value>>>) -> FaultProxy {
+    let rewrite = move |call: &Call<'_>, upstream: &Upstream| {
+        let answers = answers.lock().expect("answers");
+        let of_node = |edit: &dyn Fn(&mut Value)| {
+            let (status, body) = upstream.forward(call, None, None).unwrap_or_else(|error| (503, error.to_string()));
+            let Ok(mut reply) = serde_json::from_str::<Value>(&body) else { return (status, body) };
+            edit(&mut reply["result"]);
+            (status, reply.to_string())
+        };
+        match (call.method.as_str(), answers.get(&call.method)) {
+            ("help", _) if call.params.as_array().is_some_and(Vec::is_empty) => {
+                let names: String = answers.keys().map(|name| format!("\n{name}")).collect();
+                Some(of_node(&|list| *list = json!(format!("{}{names}", list.as_str().unwrap_or_default()))))
+            }
+            (_, None) => None,
+            ("getmininginfo", Some(fields)) => Some(of_node(&|info| {
+                fields.as_object().expect("fields").iter().for_each(|(key, value)| info[key] = value.clone());
+            })),
+            (_, Some(answer)) => Some(result(call, answer.clone())),
+        }
+    };
+    FaultProxy::start_rewriting(upstream, Box::new(rewrite))
 }
 
 fn answer(call: &Call<'_>, upstream: &Upstream) -> (u16, String) {

@@ -70,6 +70,22 @@ impl World {
         World::build(Generation::Litecoin018, rpc_port, Some(proxy), &[("wallet.name", "\"\"")])
     }
 
+    /// The same with other settings and a proxy of one's own between bursar and the daemon.
+    pub fn behind(generation: Generation, changes: &[(&str, &str)], proxy: impl FnOnce(SocketAddr) -> FaultProxy) -> World {
+        let rpc_port = free_port();
+        let proxy = proxy((Ipv4Addr::LOCALHOST, rpc_port).into());
+        World::build(generation, rpc_port, Some(proxy), changes)
+    }
+
+    /// From now on `bursar.toml` has this text in place of that.
+    pub fn edit_settings(&mut self, old: &str, new: &str) {
+        let file = self.settings.file.clone();
+        let text = fs::read_to_string(&file).expect("bursar.toml");
+        assert!(text.contains(old), "{old} is not in {text}");
+        fs::write(&file, text.replacen(old, new, 1)).expect("bursar.toml");
+        self.settings = Settings::load(&file).unwrap_or_else(|error| panic!("{error}"));
+    }
+
     fn build(generation: Generation, rpc_port: u16, proxy: Option<FaultProxy>, changes: &[(&str, &str)]) -> World {
         let dir = tempfile::Builder::new().prefix("bursar-world-").tempdir().expect("a temporary folder");
         let recipient = write_identity(&dir.path().join("identity.txt"));
@@ -369,6 +385,8 @@ fn coin_table(dir: &Path, generation: Generation, rpc_port: u16, connect: Option
          final_depth = 3
          [payouts]
          fee_rate_per_vb = 20
+         [health]
+         min_free_mib = 64
          [backup]
          recipients = ['{recipient}']
          identity_file = '{dir}/identity.txt'

@@ -60,6 +60,11 @@ impl RpcWallet {
         Ok(groups.into_iter().flatten().filter_map(first).collect())
     }
 
+    /// Unconfirmed, unused and watch-only included.
+    fn received(&self) -> Result<Vec<ReceivedReply>, RpcError> {
+        self.ask("listreceivedbyaddress", &[json!(0), json!(true), json!(true)])
+    }
+
     /// The answer, or none when it is this "not found" and no other error.
     fn found<T>(answer: Result<T, RpcError>, text: &str) -> Result<Option<T>, RpcError> {
         match answer {
@@ -202,9 +207,12 @@ impl Wallet for RpcWallet {
         self.ask("getnewaddress", &[])
     }
 
+    fn received_addresses(&self) -> Result<u64, RpcError> {
+        Ok(self.received()?.len() as u64)
+    }
+
     fn own_addresses(&self) -> Result<Vec<String>, RpcError> {
-        // Unconfirmed, unused and watch-only included.
-        let received: Vec<ReceivedReply> = self.ask("listreceivedbyaddress", &[json!(0), json!(true), json!(true)])?;
+        let received = self.received()?;
         let unspent: Vec<UnspentReply> = self.ask("listunspent", &[json!(0)])?;
         let mut addresses: BTreeSet<String> = received.into_iter().map(|line| line.address).collect();
         addresses.extend(unspent.into_iter().filter_map(|coin| coin.address));

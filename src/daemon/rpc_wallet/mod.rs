@@ -26,6 +26,8 @@ pub struct RpcWallet {
     node: Rpc,
     wallet: Rpc,
     name: String,
+    /// The name under which the daemon's paths know it.
+    path_name: String,
     decimals: u8,
     max_money: Amount,
     abilities: Abilities,
@@ -43,11 +45,22 @@ impl RpcWallet {
     /// The same with other deadlines and sizes.
     pub fn connect_with(coin: &CoinSettings, limits: Limits) -> Result<RpcWallet, RpcError> {
         let node = Rpc::with_limits(coin, limits);
-        let wallet = wallet_rpc(&node, &coin.wallet.name)?;
+        let path_name = name_on_path(&node, &coin.wallet.name)?;
+        let wallet = path_name.as_ref().map_or_else(|| node.at_node(), |name| node.at_wallet(name));
         let abilities = Abilities::probe(&node, &wallet)?;
         check_chain(&node, &abilities.chain, coin.chain)?;
         let (decimals, max_money) = (coin.profile.decimals, coin.profile.max_money());
-        Ok(RpcWallet { node, wallet, name: coin.wallet.name.clone(), decimals, max_money, abilities })
+        let (name, path_name) = (coin.wallet.name.clone(), path_name.unwrap_or_default());
+        Ok(RpcWallet { node, wallet, name, path_name, decimals, max_money, abilities })
+    }
+
+    /// The same wallet on the same daemon, with other deadlines: nothing is probed again.
+    pub fn with_limits(&self, coin: &CoinSettings, limits: Limits) -> RpcWallet {
+        let node = Rpc::with_limits(coin, limits);
+        let wallet = if self.abilities.wallet_paths() { node.at_wallet(&self.path_name) } else { node.at_node() };
+        let (name, path_name) = (self.name.clone(), self.path_name.clone());
+        let (decimals, max_money, abilities) = (self.decimals, self.max_money, self.abilities.clone());
+        RpcWallet { node, wallet, name, path_name, decimals, max_money, abilities }
     }
 
     /// What the daemon can do.
@@ -115,11 +128,11 @@ fn is_already_loaded(error: &RpcError) -> bool {
     }
 }
 
-/// RPC to the wallet of this name. Daemons with several wallets have a path for each.
-fn wallet_rpc(node: &Rpc, name: &str) -> Result<Rpc, RpcError> {
+/// The name on the wallet's path. Daemons with several wallets have a path for each; none: this one has no paths.
+fn name_on_path(node: &Rpc, name: &str) -> Result<Option<String>, RpcError> {
     match node.call::<Vec<String>>("listwallets", &[]) {
-        Ok(loaded) => Ok(node.at_wallet(name_on_daemon(name, &loaded))),
-        Err(RpcError::Daemon { code: -32601, .. }) if name.is_empty() => Ok(node.at_node()),
+        Ok(loaded) => Ok(Some(name_on_daemon(name, &loaded).to_owned())),
+        Err(RpcError::Daemon { code: -32601, .. }) if name.is_empty() => Ok(None),
         Err(RpcError::Daemon { code: -32601, .. }) => Err(RpcError::WrongDaemon {
             address: node.address().to_string(),
             expected: format!("a wallet named '{name}'"),

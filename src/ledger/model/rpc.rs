@@ -115,6 +115,10 @@ impl Wallet for ModelWallet {
         Err(unused("listreceivedbyaddress"))
     }
 
+    fn received_addresses(&self) -> Result<u64, RpcError> {
+        Err(unused("listreceivedbyaddress"))
+    }
+
     fn identity(&self) -> Result<WalletIdentity, RpcError> {
         let fingerprint = self.fingerprint.borrow().clone();
         Ok(WalletIdentity { name: "w".to_owned(), fingerprint, tx_count: 0, keypool: 100, encrypted: false })

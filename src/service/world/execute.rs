@@ -11,7 +11,7 @@ use crate::backup;
 use crate::coin::Timestamp;
 use crate::config::CoinSettings;
 use crate::daemon::{RpcError, RpcWallet, Wallet};
-use crate::gate;
+use crate::gate::{self, Cause};
 use crate::keeper::{KeeperError, ProcessState};
 use crate::ledger;
 use crate::payout::rules::Refusal;
@@ -70,7 +70,7 @@ impl World {
         match order {
             Order::Status => Ok(Answer::Status(Box::new(self.status()?))),
             Order::DaemonStatus => Ok(Answer::Daemon(self.daemon_report())),
-            Order::Check => Ok(Answer::Check(self.check())),
+            Order::Check => Ok(Answer::Check(self.check()?)),
             Order::DaemonStart { extra } => self.daemon("start", |world| world.start_with(extra)),
             Order::DaemonStop { kill } => self.daemon("stop", |world| world.stop_or(*kill)),
             Order::DaemonRestart { extra } => self.daemon("restart", |world| world.stop().and_then(|()| world.start_with(extra))),
@@ -91,7 +91,7 @@ impl World {
             | Order::LedgerExplain { .. }
             | Order::LedgerRekeyed { .. }
             | Order::LedgerVerify => self.ledger(order),
-            Order::AuditRun => Ok(Answer::AuditRun(self.with_wallet(audit::run)?)),
+            Order::AuditRun => self.audit(),
             Order::AuditHistory { limit } => Ok(Answer::AuditHistory { audits: self.read(|tx| audit::history(tx, *limit))? }),
             Order::AuditThaw { id, reason, who } => self.thaw(*id, reason, who),
             Order::BackupCreate => self.back_up(),
@@ -173,7 +173,22 @@ impl World {
         Ok(Answer::PayDecided(payout))
     }
 
+    /// Audits, and compares the wallet with what it was last known to hold: here the record grows.
+    fn audit(&mut self) -> Result<Answer, Failure> {
+        let report = self.with_wallet(audit::run)?;
+        let compared = self.with_wallet(|store, wallet, _, now| ledger::sighting::compare(store, wallet, now));
+        if let Err(failure) = compared {
+            warn!(code = failure.code, "the wallet was not compared with its record: {}", failure.message);
+        }
+        let frozen = !self.read(gate::frozen)?.is_empty();
+        Ok(Answer::AuditRun(audit::Report { frozen, ..report }))
+    }
+
     fn flush(&mut self) -> Result<Answer, Failure> {
+        // Where payouts are frozen, the refusal needs no daemon.
+        if self.read(gate::frozen)?.is_empty() {
+            self.verify_start()?;
+        }
         let report = self.with_wallet(|store, wallet, coin, now| payout::flush(store, wallet, coin, &mut Narrator, now))?;
         Ok(Answer::PayFlush(report))
     }
@@ -224,7 +239,14 @@ impl World {
         {
             warn!(code = failure.code, next = failure.next, "a batch stays in doubt: {}", failure.message);
         }
+        match self.verify_start() {
+            Err(failure) if failure.exit == exit::LATER => return Err(failure),
+            // Nothing is sent before it succeeds; the ledger goes on.
+            Err(failure) => warn!(code = failure.code, next = failure.next, "not verified: {}", failure.message),
+            Ok(()) => {}
+        }
         let report = self.with_wallet(ledger::sync)?;
+        self.last_sync = Some(Timestamp::now());
         let settled = self.with_wallet(payout::settle)?;
         for (txid, problem) in &settled.missing {
             warn!(%txid, problem, "a payment of ours is not in the mempool");
@@ -244,6 +266,9 @@ impl World {
         let thawed = self.store.write(|tx| {
             let thawed = gate::override_by(tx, id, who, reason, now)?;
             if let Some(thawed) = &thawed {
+                if thawed.freeze.cause == Cause::ShrunkWallet {
+                    ledger::sighting::accept(tx, now)?;
+                }
                 let held = payout::adopt(tx, &thawed.freeze, &store_id, now)?;
                 if held > 0 {
                     warn!(held, "what was queued may be paid already and is held: release each payout that is not");
@@ -307,7 +332,12 @@ impl World {
             ProcessState::Stopped => self.meant_to_run = false,
             ProcessState::Exited { .. } | ProcessState::Attached | ProcessState::NoKeeper(_) => {}
         }
-        Ok(Answer::RepairRun(report?))
+        let report = report?;
+        if report.agrees {
+            let proof = format!("repair {} ended with an audit that agrees", report.repair.id);
+            self.with_wallet(|store, wallet, _, now| ledger::sighting::renew(store, wallet, &proof, now))?;
+        }
+        Ok(Answer::RepairRun(report))
     }
 
     /// Reads the store.

@@ -1,0 +1,45 @@
+//! The table of sightings.
+
+use rusqlite::params;
+
+use super::{Holdings, Sighting};
+use crate::coin::Timestamp;
+use crate::store::{StoreError, Tx};
+
+/// The record of a wallet; none before the first comparison.
+pub fn last(tx: &Tx<'_>, wallet: &str) -> Result<Option<Sighting>, StoreError> {
+    let mut statement =
+        tx.prepare_cached("SELECT tx_count, addresses, at_s, found_tx_count, found_addresses FROM sightings WHERE wallet = ?1")?;
+    let mut rows = statement.query([wallet])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    Ok(Some(Sighting {
+        known: Holdings { tx_count: row.get(0)?, addresses: row.get(1)? },
+        at: Timestamp(row.get(2)?),
+        found: Holdings { tx_count: row.get(3)?, addresses: row.get(4)? },
+    }))
+}
+
+pub(super) fn put(tx: &Tx<'_>, wallet: &str, sighting: &Sighting) -> Result<(), StoreError> {
+    let Sighting { known, at, found } = sighting;
+    tx.execute(
+        "INSERT INTO sightings (wallet, tx_count, addresses, at_s, found_tx_count, found_addresses)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (wallet) DO UPDATE SET tx_count = ?2, addresses = ?3, at_s = ?4, found_tx_count = ?5, found_addresses = ?6",
+        params![wallet, known.tx_count, known.addresses, at.0, found.tx_count, found.addresses],
+    )?;
+    Ok(())
+}
+
+pub(super) fn grow(tx: &Tx<'_>, wallet: &str, tx_count: u64, now: Timestamp) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE sightings SET tx_count = ?2, at_s = ?3 WHERE wallet = ?1 AND tx_count < ?2",
+        params![wallet, tx_count, now.0],
+    )?;
+    Ok(())
+}
+
+/// What was found last becomes the record. A store follows one wallet.
+pub(super) fn accept(tx: &Tx<'_>, now: Timestamp) -> Result<(), StoreError> {
+    tx.execute("UPDATE sightings SET tx_count = found_tx_count, addresses = found_addresses, at_s = ?1", [now.0])?;
+    Ok(())
+}

@@ -1,0 +1,148 @@
+//! `bursar check`: one entry for each thing, monitoring's exit codes, and a line that Nagios reads.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Output;
+
+use bursar::config::RpcRole;
+use serde_json::Value;
+use support::{BURN_ADDRESS, Generation, World};
+
+/// The entries by name, and the exit code.
+fn check(world: &World) -> (BTreeMap<String, Value>, i32) {
+    let (report, code) = world.order(&["check"]);
+    let checks = report["checks"].as_array().unwrap().iter();
+    (checks.map(|checked| (checked["name"].as_str().unwrap().to_owned(), checked.clone())).collect(), code)
+}
+
+fn level<'a>(checks: &'a BTreeMap<String, Value>, name: &str) -> &'a str {
+    checks[name]["level"].as_str().unwrap()
+}
+
+fn lines(output: &Output) -> Vec<String> {
+    String::from_utf8(output.stdout.clone()).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_coin_whose_work_is_done_is_well_in_every_respect() {
+    for generation in Generation::ALL {
+        let world = World::new(generation);
+        world.make_backup_places();
+        world.done(&["daemon", "start"]);
+        let (checks, code) = check(&world);
+        assert_eq!(code, 1, "{checks:#?}");
+        let warned: Vec<&str> = checks.keys().map(String::as_str).filter(|name| level(&checks, name) != "ok").collect();
+        assert_eq!(warned, ["audit", "backup", "drill", "ledger"], "{generation:?}: {checks:#?}");
+
+        for order in [["ledger", "sync"], ["audit", "run"], ["backup", "create"], ["backup", "drill"]] {
+            world.done(&order);
+        }
+        let nagios = world.bursar(&["check", "--output", "nagios"]);
+        let lines = lines(&nagios);
+        assert_eq!(nagios.status.code(), Some(0), "{lines:#?}");
+        assert_eq!(lines[0], "BURSAR OK - all 15 checks are well | ok=15 warning=0 critical=0 unknown=0");
+        assert_eq!(lines.len(), 16, "{lines:#?}");
+        let audit = world.bursar(&["audit", "run", "--output", "nagios"]);
+        assert!(self::lines(&audit)[0].starts_with("BURSAR OK - ledger and wallet agree at height"), "{audit:?}");
+    }
+}
+
+#[test]
+fn a_stopped_daemon_is_critical_and_the_rest_is_checked_all_the_same() {
+    let world = World::new(Generation::Litecoin021);
+    world.done(&["daemon", "start"]);
+    world.done(&["ledger", "sync"]);
+    world.done(&["daemon", "stop"]);
+    let (checks, code) = check(&world);
+    assert_eq!(code, 2, "{checks:#?}");
+    let found = |name| level(&checks, name);
+    assert_eq!((found("keeper"), found("daemon"), found("wallet")), ("critical", "critical", "unknown"), "{checks:#?}");
+    assert_eq!((found("settings"), found("permissions"), found("conf"), found("disk")), ("ok", "ok", "ok", "ok"), "{checks:#?}");
+    let nagios = world.bursar(&["check", "--output", "nagios"]);
+    assert!(lines(&nagios)[0].starts_with("BURSAR CRITICAL - keeper: the daemon is stopped"), "{nagios:?}");
+}
+
+#[test]
+fn secrets_that_others_can_read_and_settings_that_others_can_write_are_told() {
+    let world = World::new(Generation::Litecoin018);
+    world.done(&["daemon", "start"]);
+    let set = |file: &std::path::Path, mode| fs::set_permissions(file, Permissions::from_mode(mode)).unwrap();
+    let permissions = || check(&world).0["permissions"].clone();
+    assert_eq!(permissions()["level"], "ok");
+    let (settings, identity) = (world.settings.file.clone(), world.dir().join("identity.txt"));
+    set(&settings, 0o664);
+    assert_eq!(permissions()["level"], "warning");
+    set(&settings, 0o644);
+    for secret in [identity, world.coin().credentials_file(RpcRole::Pay)] {
+        set(&secret, 0o640);
+        let found = permissions();
+        assert_eq!(found["level"], "critical", "{found}");
+        assert!(found["message"].as_str().unwrap().contains(&secret.display().to_string()), "{found}");
+        set(&secret, 0o600);
+    }
+    set(&world.coin().service_dir(), 0o750);
+    assert_eq!(permissions()["level"], "critical");
+    set(&world.coin().service_dir(), 0o700);
+    assert_eq!(permissions()["level"], "ok");
+}
+
+#[test]
+fn a_conf_that_somebody_changed_is_told() {
+    let world = World::new(Generation::Knots);
+    world.done(&["daemon", "start"]);
+    assert_eq!(level(&check(&world).0, "conf"), "ok");
+    let file = world.coin().conf_file();
+    fs::write(&file, fs::read_to_string(&file).unwrap() + "\nmaxconnections=1\n").unwrap();
+    assert_eq!(level(&check(&world).0, "conf"), "warning");
+}
+
+#[test]
+fn several_coins_are_checked_at_once_and_the_worst_counts() {
+    let mut world = World::new(Generation::Litecoin021);
+    world.done(&["daemon", "start"]);
+    world.done(&["ledger", "sync"]);
+    let second = format!(
+        "[coins.away]\nprofile = 'dogecoin'\nchain = 'regtest'\nstate_dir = '{}'\n[coins.coin]\n",
+        world.dir().join("away").display()
+    );
+    world.edit_settings("[coins.coin]\n", &second);
+    let nagios = world.bursar(&["check", "--output", "nagios"]);
+    assert_eq!(nagios.status.code(), Some(2));
+    let text = lines(&nagios).join("\n");
+    assert!(text.starts_with("BURSAR CRITICAL - away keeper:"), "{text}");
+    assert!(text.contains("OK coin daemon: answers") && text.contains("CRITICAL away daemon:"), "{text}");
+    let (status, code) = world.order(&["status"]);
+    assert_eq!((code, &status["coins"]["coin"]["daemon_error"]), (0, &Value::Null), "{status}");
+    assert_eq!(status["coins"]["away"]["process"], "stopped");
+    assert_eq!(lines(&world.bursar(&["status"])).len(), 3);
+    let one = world.bursar(&["check", "--coin", "coin", "--output", "nagios"]);
+    assert_eq!(one.status.code(), Some(1), "{one:?}");
+}
+
+#[test]
+fn only_what_monitoring_asks_has_its_form() {
+    let world = World::new(Generation::Litecoin021);
+    let refused = world.bursar(&["status", "--output", "nagios"]);
+    assert_eq!((refused.status.code(), refused.stdout.len()), (Some(2), 0));
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("`bursar check`"));
+    let unknown = world.bursar(&["check", "--coin", "none", "--output", "nagios"]);
+    assert_eq!(unknown.status.code(), Some(3), "no other code means anything to monitoring");
+    assert!(lines(&unknown)[0].starts_with("BURSAR UNKNOWN - "), "{unknown:?}");
+}
+
+#[test]
+fn frozen_payouts_are_critical_with_cause_and_next_step() {
+    let world = World::with(Generation::Litecoin018, &[("health.min_free_mib", "10_000_000")]);
+    world.done(&["daemon", "start"]);
+    world.done(&["pay", "submit", "--id", "a", "--address", BURN_ADDRESS, "--amount", "1"]);
+    let (checks, code) = check(&world);
+    assert_eq!(code, 2);
+    let payouts = &checks["payouts"];
+    assert!(payouts["message"].as_str().unwrap().contains("MiB free where"), "{payouts}");
+    assert_eq!(payouts["next"], "make room; it thaws by itself");
+    assert_eq!(level(&checks, "disk"), "critical");
+}
