@@ -40,6 +40,14 @@ pub(super) fn both(human: &str, mut fields: Map<String, Value>, output: Output) 
     printed.map_err(unprinted)
 }
 
+/// Prints a text as it is, for another program.
+pub(super) fn bytes(text: &[u8]) -> Result<u8, Failure> {
+    match io::stdout().write_all(text).and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unprinted(error)),
+        _ => Ok(exit::DONE),
+    }
+}
+
 /// Prints an answer.
 pub(super) fn answer(answer: &Answer, decimals: u8, output: Output) -> Result<(), Failure> {
     both(&tables::answer(answer, decimals), to_fields(answer, decimals), output)

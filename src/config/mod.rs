@@ -14,6 +14,7 @@ mod raw;
 mod settings;
 mod source;
 
+pub use coin_rules::check_name;
 pub use credential::{MISSING_CREDENTIAL, is_credential, others_can_read};
 pub use settings::*;
 

@@ -16,6 +16,7 @@ mod rpc_wallet;
 mod rpcauth;
 mod slots;
 mod transport;
+mod waiting;
 mod wallet;
 
 pub use access::{AccessError, adopt_rotated, ensure_access, keeper_access, renew, rotate, rpcauth_lines};
@@ -29,4 +30,5 @@ pub use roles::{role_of, whitelist};
 pub use rpc::Rpc;
 pub use rpc_wallet::RpcWallet;
 pub use rpcauth::rpcauth;
+pub use waiting::{Wait, Waiting, last_wait};
 pub use wallet::*;

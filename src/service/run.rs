@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use super::metrics::Metrics;
+use super::notify::{Notifier, Phase, Progress};
 use super::{Answer, Failure, Order, World, exit, http, pulse, schedule};
 
 /// How often an idle service looks after its daemon.
@@ -48,21 +49,36 @@ async fn serve(world: World) -> Result<(), Failure> {
     let listeners = http::listen(&coin, jobs.clone(), metrics.clone()).await?;
     let mut scheduler = schedule::start(&coin, jobs.clone()).await?;
     let (ended, mut end) = oneshot::channel();
+    let progress = Progress::new();
+    let mut notifier = Notifier::new(progress.clone());
+    let mut ticks = tokio::time::interval(notifier.interval());
+    let seen = metrics.clone();
     let worker = thread::spawn(move || {
-        let outcome = Worker { world, queue, metrics, restarts: Restarts::default() }.work();
+        let outcome = Worker { world, queue, metrics, progress, started: false, restarts: Restarts::default() }.work();
         let _ = ended.send(());
         outcome
     });
-    tokio::select! {
-        _ = terminate.recv() => info!("SIGTERM: finishing what is under way"),
-        _ = interrupt.recv() => info!("SIGINT: finishing what is under way"),
-        _ = &mut end => error!("the worker ended"),
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => { notifier.tell(&seen.wellness()); continue }
+            _ = terminate.recv() => info!("SIGTERM: finishing what is under way"),
+            _ = interrupt.recv() => info!("SIGINT: finishing what is under way"),
+            _ = &mut end => error!("the worker ended"),
+        }
+        break;
     }
+    notifier.stopping();
     if let Err(error) = scheduler.shutdown().await {
         warn!(%error, "the scheduler did not stop");
     }
     let _ = jobs.send(Job::Stop);
-    let outcome = tokio::task::spawn_blocking(move || worker.join()).await;
+    let mut worker = tokio::task::spawn_blocking(move || worker.join());
+    let outcome = loop {
+        tokio::select! {
+            outcome = &mut worker => break outcome,
+            _ = ticks.tick() => notifier.still_stopping(&seen.wellness()),
+        }
+    };
     listeners.close();
     match outcome {
         Ok(Ok(outcome)) => outcome,
@@ -97,17 +113,22 @@ struct Worker {
     world: World,
     queue: Receiver<Job>,
     metrics: Metrics,
+    progress: Progress,
+    /// Whether daemon and wallet were found, or made, since the service began.
+    started: bool,
     restarts: Restarts,
 }
 
 impl Worker {
     fn work(mut self) -> Result<(), Failure> {
         let pulse = pulse::start(self.world.coin(), self.metrics.clone());
-        self.world.start()?;
-        self.carry_out(&Order::LedgerSync);
+        self.progress.enter(Phase::Starting);
+        self.first_start()?;
         loop {
+            self.progress.enter(Phase::Idle);
             match self.queue.recv_timeout(WATCH_INTERVAL) {
                 Ok(Job::Placed(order, reply)) => {
+                    self.progress.enter(Phase::Busy(order.name()));
                     let answer = self.world.execute(&order);
                     self.metrics.observe(&order, &answer, &mut self.world);
                     let _ = reply.send(answer);
@@ -123,11 +144,38 @@ impl Worker {
         }
         // Whoever comes too late is told at once: the daemon may take minutes to stop.
         drop((self.queue, pulse));
+        self.progress.enter(Phase::Stopping);
+        if self.world.daemon_lives_apart() {
+            return Ok(());
+        }
         self.world.stop()
+    }
+
+    /// A daemon of our own that does not start is the end of the service, with the reason. One that lives apart may come later: the service waits for it,
+    /// takes orders meanwhile, and asks again.
+    fn first_start(&mut self) -> Result<(), Failure> {
+        match self.world.start() {
+            Ok(()) => self.has_started(),
+            Err(failure) if !self.world.daemon_lives_apart() || failure.exit == exit::CONFIG => return Err(failure),
+            Err(failure) => self.put_off(&failure),
+        }
+        Ok(())
+    }
+
+    fn has_started(&mut self) {
+        self.started = true;
+        self.carry_out(&Order::LedgerSync);
+    }
+
+    fn put_off(&mut self, failure: &Failure) {
+        self.restarts.plan(Instant::now());
+        let pause_s = self.restarts.pause.as_secs();
+        error!(code = failure.code, pause_s, next = failure.next, "the daemon did not start: {}", failure.message);
     }
 
     /// Carries out an order that nobody waits for: what comes of it goes to the log.
     fn carry_out(&mut self, order: &Order) {
+        self.progress.enter(Phase::Busy(order.name()));
         let answer = self.world.execute(order);
         if let Err(failure) = &answer {
             warn!(code = failure.code, next = failure.next, "{order:?}: {}", failure.message);
@@ -137,11 +185,17 @@ impl Worker {
 
     /// Starts a daemon that ended without a person's order, after a pause.
     fn watch(&mut self) {
+        let now = Instant::now();
+        if !self.started {
+            if self.restarts.due.is_some_and(|due| due <= now) {
+                self.start_again();
+            }
+            return;
+        }
         let Some((status, last_lines)) = self.world.unordered_end() else {
             self.restarts.due = None;
             return;
         };
-        let now = Instant::now();
         match self.restarts.due {
             None => {
                 error!(status, ?last_lines, "the daemon ended without an order");
@@ -154,16 +208,16 @@ impl Worker {
 
     fn restart(&mut self) {
         self.metrics.daemon_restarted();
+        self.start_again();
+    }
+
+    fn start_again(&mut self) {
+        self.progress.enter(Phase::Starting);
         let started = self.world.start();
-        let now = Instant::now();
-        self.restarts.tried(now);
+        self.restarts.tried(Instant::now());
         match started {
-            Ok(()) => self.carry_out(&Order::LedgerSync),
-            Err(failure) => {
-                self.restarts.plan(now);
-                let pause_s = self.restarts.pause.as_secs();
-                error!(code = failure.code, pause_s, "the daemon did not start: {}", failure.message);
-            }
+            Ok(()) => self.has_started(),
+            Err(failure) => self.put_off(&failure),
         }
     }
 }
