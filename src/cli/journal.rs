@@ -46,7 +46,7 @@ where
 }
 
 /// Of syslog: err, warning, info, debug.
-fn priority(level: Level) -> &'static str {
+pub(super) fn priority(level: Level) -> &'static str {
     match level {
         Level::ERROR => "<3>",
         Level::WARN => "<4>",

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde_json::{Map, Value, json};
 
 use super::args::Output;
+use super::journal::{self, Stream};
 use super::tables;
 use crate::service::{Answer, Failure, exit};
 
@@ -64,9 +65,10 @@ pub(super) fn failure(failure: &Failure, output: Output) {
             }
         }
         Output::Human => {
-            let _ = writeln!(io::stderr(), "bursar: {}", failure.message);
+            let priority = if journal::stream() == Stream::Stderr { journal::priority(tracing::Level::ERROR) } else { "" };
+            let _ = writeln!(io::stderr(), "{priority}bursar: {}", failure.message);
             if let Some(next) = &failure.next {
-                let _ = writeln!(io::stderr(), "  next: {next}");
+                let _ = writeln!(io::stderr(), "{priority}  next: {next}");
             }
         }
     }

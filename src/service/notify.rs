@@ -124,9 +124,6 @@ impl Notifier {
         if self.watched && !stuck {
             say(&[NotifyState::Watchdog]);
         }
-        if phase == Phase::Stopping && !stuck {
-            self.extend();
-        }
         let status = status(phase, lasted, health);
         if status != self.told {
             say(&[NotifyState::Status(&status)]);
@@ -136,21 +133,20 @@ impl Notifier {
 
     /// The service was told to end.
     pub(super) fn stopping(&self) {
-        say(&[NotifyState::Stopping, NotifyState::Status("finishing what is under way")]);
+        say(&[NotifyState::Stopping, NotifyState::Status("finishing what is under way"), extension()]);
     }
 
     /// Tells of a stop that takes its time: the worker finishes what is under way.
     pub(super) fn still_stopping(&mut self, health: &Result<(), String>) {
         if !self.progress.is_stuck(Instant::now()) {
-            self.extend();
+            say(&[extension()]);
         }
         self.tell(health);
     }
+}
 
-    fn extend(&self) {
-        let usec = u32::try_from(STOP_EXTENSION.as_micros()).unwrap_or(u32::MAX);
-        say(&[NotifyState::ExtendTimeoutUsec(usec)]);
-    }
+fn extension() -> NotifyState<'static> {
+    NotifyState::ExtendTimeoutUsec(u32::try_from(STOP_EXTENSION.as_micros()).unwrap_or(u32::MAX))
 }
 
 /// A message that is lost is worth a line in the log, and no more.
