@@ -74,7 +74,11 @@ fn said(output: &Output) -> String {
 /// Runs one of systemd's tools on the tree.
 fn tool(name: &str, tree: &Tree, args: &[&str]) -> Output {
     let root = format!("--root={}", tree.path().display());
-    Command::new(name).arg(root).args(args).output().unwrap_or_else(|error| panic!("{name}: {error}: run scripts/test, which brings it"))
+    Command::new(name)
+        .arg(root)
+        .args(args)
+        .output()
+        .unwrap_or_else(|error| panic!("{name}: {error}: run scripts/test, which brings it"))
 }
 
 /// systemd's own units, which ours name: `verify` looks for them in the tree.

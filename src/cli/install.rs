@@ -64,7 +64,8 @@ fn settings(root: &Path, coin: &str) -> Result<Said, Failure> {
     }
     let settings = Settings::load(&file)?;
     let found = settings.coin(Some(coin)).map_err(|error| {
-        let next = format!("add a table [coins.{coin}] with profile and chain, and [coins.{coin}.daemon] with separate_keeper = true");
+        let next =
+            format!("add a table [coins.{coin}] with profile and chain, and [coins.{coin}.daemon] with separate_keeper = true");
         Failure::from(error).next(&next)
     })?;
     plan::check(found)?;

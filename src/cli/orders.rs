@@ -42,9 +42,13 @@ impl Request {
             Verb::Repair(verb) => Ok(repair(verb)),
             Verb::Status => Ok(Order::Status.into()),
             // They place no order.
-            Verb::Init | Verb::Coins(_) | Verb::Render | Verb::Install { .. } | Verb::Run | Verb::Completions { .. } | Verb::Man => {
-                Ok(Order::Status.into())
-            }
+            Verb::Init
+            | Verb::Coins(_)
+            | Verb::Render
+            | Verb::Install { .. }
+            | Verb::Run
+            | Verb::Completions { .. }
+            | Verb::Man => Ok(Order::Status.into()),
         }
     }
 

@@ -55,7 +55,8 @@ pub(super) fn layout(coin: &str, settings: Option<String>, backups: &[PathBuf]) 
 
 /// A drop-in: the unit sees a read-only system, but for these. A folder that is missing must not keep the service from starting.
 fn writable(backups: &[PathBuf]) -> String {
-    let mut text = "# backup.directories of bursar.toml, by `bursar install`: run it again when they change.\n[Service]\n".to_owned();
+    let mut text =
+        "# backup.directories of bursar.toml, by `bursar install`: run it again when they change.\n[Service]\n".to_owned();
     for path in backups {
         let quoted = path.to_string_lossy().replace('%', "%%").replace('\\', "\\\\").replace('"', "\\\"");
         text.push_str(&format!("ReadWritePaths=\"-{quoted}\"\n"));
@@ -69,17 +70,21 @@ pub(super) fn check_name(coin: &str) -> Result<(), Failure> {
     if coin.len() <= MAX_NAME_CHARS {
         return Ok(());
     }
-    let message = format!("'{coin}' has more than {MAX_NAME_CHARS} characters: its user, coin-{coin}, cannot be made; nothing was written");
+    let message =
+        format!("'{coin}' has more than {MAX_NAME_CHARS} characters: its user, coin-{coin}, cannot be made; nothing was written");
     Err(Failure::new("coin_name", message, exit::CONFIG).next("give the coin a shorter name in bursar.toml"))
 }
 
 /// The commented example with this coin in it, kept by its own unit.
 pub(super) fn example(coin: &str, profiles: &BTreeMap<String, Profile>) -> Result<String, Failure> {
     let word = coin.split('-').next().unwrap_or(coin);
-    let named = |profile: &&Profile| [coin, word].iter().any(|name| profile.name == *name || profile.ticker.to_lowercase() == *name);
-    let Some((profile, params)) = profiles.values().find(named).and_then(|found| Some((found, found.chains.get(&Chain::Main)?))) else {
+    let named =
+        |profile: &&Profile| [coin, word].iter().any(|name| profile.name == *name || profile.ticker.to_lowercase() == *name);
+    let Some((profile, params)) = profiles.values().find(named).and_then(|found| Some((found, found.chains.get(&Chain::Main)?)))
+    else {
         let known = profiles.values().map(|profile| profile.ticker.to_lowercase()).collect::<Vec<_>>().join(", ");
-        let message = format!("which coin '{coin}' is cannot be told from its name, and there is no {SETTINGS} yet; nothing was written");
+        let message =
+            format!("which coin '{coin}' is cannot be told from its name, and there is no {SETTINGS} yet; nothing was written");
         let next = format!("begin its name with one of {known}, or write the settings first, with `bursar init`");
         return Err(Failure::new("unknown_coin", message, exit::CONFIG).next(&next));
     };
@@ -103,13 +108,19 @@ pub(super) fn check(coin: &CoinSettings) -> Result<(), Failure> {
     let home = Path::new(STATE_ROOT).join(name);
     if coin.state_dir != home {
         return refused(
-            format!("coins.{name}.state_dir is {}, but the units keep it in {}; nothing was written", coin.state_dir.display(), home.display()),
+            format!(
+                "coins.{name}.state_dir is {}, but the units keep it in {}; nothing was written",
+                coin.state_dir.display(),
+                home.display()
+            ),
             format!("take state_dir out of [coins.{name}]; with the daemon stopped, its data can be moved there"),
         );
     }
     if coin.daemon.mode == DaemonMode::Keep && !coin.daemon.separate_keeper {
         return refused(
-            format!("under systemd the daemon of '{name}' belongs to bursar-keep@{name}, but separate_keeper is off; nothing was written"),
+            format!(
+                "under systemd the daemon of '{name}' belongs to bursar-keep@{name}, but separate_keeper is off; nothing was written"
+            ),
             format!("add this line below [coins.{name}.daemon]: separate_keeper = true"),
         );
     }
