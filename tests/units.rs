@@ -212,3 +212,24 @@ fn completions_and_manual_are_printed() {
     assert!(print(&["completions", "bash"]).contains("complete"));
     assert!(print(&["man"]).contains(".TH bursar 1"));
 }
+
+#[test]
+fn a_verb_does_nothing_among_the_files_of_another_user() {
+    if !rustix::process::geteuid().is_root() {
+        return println!("not root: no file can be given to another user");
+    }
+    let tree = empty();
+    let state = tree.path().join("state");
+    fs::create_dir_all(state.join("service")).unwrap();
+    std::os::unix::fs::chown(state.join("service"), Some(4711), Some(4711)).unwrap();
+    let settings = format!("[coins.ltc]\nprofile = \"litecoin\"\nchain = \"regtest\"\nstate_dir = \"{}\"\n", state.display());
+    tree.settings(&settings);
+    for verb in ["status", "render", "run"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bursar"));
+        let output = command.arg("--config").arg(tree.path().join("etc/bursar/bursar.toml")).arg(verb).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        assert!(said(&output).contains("runuser -u coin-ltc"), "{}", said(&output));
+    }
+    assert_eq!(fs::read_dir(state.join("service")).unwrap().count(), 0);
+    assert!(!state.join("daemon").exists());
+}

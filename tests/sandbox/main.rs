@@ -3,6 +3,7 @@
 //!
 //! What needs a real init is not run: systemd's own way of making that sandbox, the journal, credentials, cgroup limits.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![allow(clippy::print_stdout, reason = "a failed test shows which calls it left out")]
 
 mod filter;
 #[path = "../support/mod.rs"]
