@@ -78,7 +78,7 @@ need_systemd_tools() {
 need_cargo_deb() {
   local version=3.8.0 tools="${XDG_CACHE_HOME:-$HOME/.cache}/bursar/tools/cargo"
   PATH="$tools/bin:$PATH"
-  if [ "$(cargo-deb --version 2>/dev/null)" = "$version" ]; then return 0; fi
+  if [ "$(cargo-deb --version 2>/dev/null)" = "cargo-deb $version" ]; then return 0; fi
   say "bringing cargo-deb $version into $tools"
   cargo install --quiet --locked --root "$tools" --version "$version" cargo-deb </dev/null >&2
 }

@@ -36,6 +36,11 @@ impl Manager {
         String::from_utf8(bytes[..length].to_vec()).unwrap().lines().map(str::to_owned).collect()
     }
 
+    /// Everything that was said by a service that has ended.
+    fn rest(&self) -> Vec<String> {
+        std::iter::from_fn(|| Some(self.message()).filter(|message| !message.is_empty())).flatten().collect()
+    }
+
     /// Everything up to and with the first line that is wanted.
     #[track_caller]
     fn until(&self, wanted: impl Fn(&str) -> bool) -> Vec<String> {
@@ -110,15 +115,20 @@ fn a_service_that_cannot_start_is_never_ready() {
     let manager = Manager::of(&world);
     let mut service = manager.start(&world);
     assert_ne!(service.ended().code(), Some(0));
-    let mut heard = Vec::new();
-    loop {
-        let message = manager.message();
-        if message.is_empty() {
-            break;
-        }
-        heard.extend(message);
-    }
-    assert_eq!(count(&heard, "READY=1"), 0, "{heard:?}");
+    assert_eq!(count(&manager.rest(), "READY=1"), 0);
+}
+
+#[test]
+fn a_service_that_is_stopped_before_it_was_ready_is_never_ready() {
+    let world = World::new(Generation::Litecoin021);
+    let manager = Manager::of(&world);
+    let mut service = manager.start(&world);
+    // The signal finds the worker in the start of its daemon, which it finishes.
+    manager.until(|line| line.starts_with("STATUS=waiting for the daemon"));
+    service.signal(Signal::TERM);
+    manager.until(|line| line == "STOPPING=1");
+    service.ended();
+    assert_eq!(count(&manager.rest(), "READY=1"), 0);
 }
 
 #[test]

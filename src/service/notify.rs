@@ -13,6 +13,8 @@ use crate::daemon::{self, Wait};
 const STUCK_AFTER: Duration = Duration::from_secs(600);
 /// How often it is looked what there is to tell, unless the watchdog wants it more often.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// However impatient the watchdog is.
+const SHORTEST: Duration = Duration::from_millis(10);
 /// What the stop of the service is given from now on, each time that it turns out to be under way.
 const STOP_EXTENSION: Duration = Duration::from_secs(120);
 /// A first start that lasts longer waits for the daemon, which may load for an hour: the service is ready all the same.
@@ -102,7 +104,7 @@ impl Notifier {
     pub(super) fn new(progress: Progress) -> Notifier {
         let watchdog = sd_notify::watchdog_enabled();
         // Three chances before it bites.
-        let interval = watchdog.map_or(INTERVAL, |limit| INTERVAL.min(limit / 3));
+        let interval = watchdog.map_or(INTERVAL, |limit| INTERVAL.min(limit / 3).max(SHORTEST));
         Notifier { progress, interval, watched: watchdog.is_some(), ready: false, told: String::new() }
     }
 
@@ -131,8 +133,9 @@ impl Notifier {
         }
     }
 
-    /// The service was told to end.
-    pub(super) fn stopping(&self) {
+    /// The service was told to end, or its worker ended: it is not going to be ready any more.
+    pub(super) fn stopping(&mut self) {
+        self.ready = true;
         say(&[NotifyState::Stopping, NotifyState::Status("finishing what is under way"), extension()]);
     }
 

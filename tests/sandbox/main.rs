@@ -46,10 +46,11 @@ impl<'w> Sandbox<'w> {
         command.args(["--unshare-user", "--unshare-ipc", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL"]);
         command.args(["--ro-bind", "/", "/", "--dev", "/dev", "--tmpfs", "/tmp"]);
         for (how, path) in self.binds() {
-            command.arg(how).arg(&path);
-            if how != "--tmpfs" {
-                command.arg(&path);
-            }
+            match how {
+                // As `InaccessiblePaths=` does it.
+                "--tmpfs" => command.args(["--perms", "0000", how]).arg(&path),
+                _ => command.arg(how).arg(&path).arg(&path),
+            };
         }
         command.arg("--").args(program);
         command
@@ -199,7 +200,7 @@ fn the_sandboxes_bite() {
         refused(&format!("chmod u+s {}/file", daemon.display()), "Operation not permitted");
         allowed("nice -n 5 true 2>&1 | grep -q 'Operation not permitted'");
         match unit {
-            KEEPER => refused(&format!("cat {}/secret", service.display()), "No such file"),
+            KEEPER => refused(&format!("cat {}/secret", service.display()), "Permission denied"),
             _ => allowed(&format!("cat {}/secret >/dev/null", service.display())),
         }
         allowed("grep -q '^Seccomp:.2' /proc/self/status && grep -q '^NoNewPrivs:.1' /proc/self/status");
