@@ -131,20 +131,32 @@ fn a_service_that_is_stopped_before_it_was_ready_is_never_ready() {
     assert_eq!(count(&manager.rest(), "READY=1"), 0);
 }
 
-#[test]
-fn lines_for_the_journal_begin_with_their_priority_and_have_no_time() {
-    let world = World::with(Generation::Litecoin021, &[("daemon.separate_keeper", "true")]);
-    let mut service = Service::spawn_as(&world, |log| {
+/// A service whose stderr is the journal's, as far as it can tell.
+fn start_for_the_journal(world: &World) -> Service<'_> {
+    Service::spawn_as(world, |log| {
         let facts = log.metadata().unwrap();
         let mut command = world.bursar_command(&["run"]);
         command.env("JOURNAL_STREAM", format!("{}:{}", facts.dev(), facts.ino())).env_remove("RUST_LOG");
         command
-    });
-    support::wait_for(PATIENCE, "an error is logged", || service.log().contains("did not start").then_some(()));
+    })
+}
+
+#[test]
+fn lines_for_the_journal_begin_with_their_priority_and_have_no_time() {
+    let away = World::with(Generation::Litecoin021, &[("daemon.separate_keeper", "true")]);
+    let mut service = start_for_the_journal(&away);
+    support::wait_for(PATIENCE, "it listens", || UnixStream::connect(away.coin().control_socket()).ok());
+    support::wait_for(PATIENCE, "a warning", || service.log().contains("backup directory").then_some(()));
     service.signal(Signal::TERM);
     service.ended();
     let log = service.log();
-    assert!(log.lines().any(|line| line.starts_with("<3>the daemon did not start")), "{log}");
-    assert!(log.lines().any(|line| line.starts_with("<6>SIGTERM")), "{log}");
+    for line in ["<4>backup directory", "<6>SIGTERM"] {
+        assert!(log.lines().any(|said| said.starts_with(line)), "{line}: {log}");
+    }
     assert!(log.lines().all(|line| line.starts_with('<')), "{log}");
+
+    let wrong = World::with(Generation::Litecoin021, &[("daemon.program", "\"/nonexistent/litecoind\"")]);
+    let mut service = start_for_the_journal(&wrong);
+    service.ended();
+    assert!(service.log().lines().any(|line| line.starts_with("<3>bursar: ")), "the end, with its reason: {}", service.log());
 }
