@@ -98,9 +98,18 @@ fn a_service_tells_when_it_is_ready_well_unwell_and_stopping() {
 
 #[test]
 fn a_service_whose_keeper_is_away_is_ready_and_says_that_it_is_unwell() {
-    let world = World::with(Generation::Litecoin021, &[("daemon.separate_keeper", "true")]);
-    let manager = Manager::of(&world);
-    let mut service = manager.start(&world);
+    waits_for_its_daemon(&World::with(Generation::Litecoin021, &[("daemon.separate_keeper", "true")]));
+}
+
+#[test]
+fn a_service_whose_attached_daemon_is_away_is_ready_and_says_that_it_is_unwell() {
+    let attached = [("daemon.mode", "\"attach\""), ("daemon.rpc_credentials_file", "\"identity.txt\"")];
+    waits_for_its_daemon(&World::with(Generation::Litecoin021, &attached));
+}
+
+fn waits_for_its_daemon(world: &World) {
+    let manager = Manager::of(world);
+    let mut service = manager.start(world);
     manager.until(|line| line == "READY=1");
     manager.until(|line| line == "STATUS=unwell: the daemon does not answer");
     manager.until(|line| line == "WATCHDOG=1");
