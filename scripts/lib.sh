@@ -35,8 +35,9 @@ need_packages() {
     die "apt could not install ${missing[*]}: see its words above"
 }
 
+# Never at the price of another package: a machine with another init, say, then gets an error and keeps it.
 apt_install() {
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq --yes --no-install-recommends install "$@" </dev/null >&2
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq --yes --no-install-recommends --no-remove install "$@" </dev/null >&2
 }
 
 as_root() {
@@ -62,6 +63,24 @@ need_promtool() {
   mkdir -p "$tools"
   dpkg -x "$box"/prometheus_*.deb "$tools"
   rm -r "$box"
+}
+
+# systemd's tools, which judge our units, and bubblewrap, which makes a sandbox like theirs. Installed rather than unpacked: the tools need a dozen
+# libraries and systemd's own units. Installing the package neither boots systemd nor starts a service.
+need_systemd_tools() {
+  local tool
+  for tool in systemd-analyze systemd-sysusers systemd-tmpfiles bwrap; do
+    if ! command -v "$tool" >/dev/null; then need_packages systemd bubblewrap; return; fi
+  done
+}
+
+# cargo-deb, which makes the Debian package.
+need_cargo_deb() {
+  local version=3.8.0 tools="${XDG_CACHE_HOME:-$HOME/.cache}/bursar/tools/cargo"
+  PATH="$tools/bin:$PATH"
+  if [ "$(cargo-deb --version 2>/dev/null)" = "cargo-deb $version" ]; then return 0; fi
+  say "bringing cargo-deb $version into $tools"
+  cargo install --quiet --locked --root "$tools" --version "$version" cargo-deb </dev/null >&2
 }
 
 download_package() {

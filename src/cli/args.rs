@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 use crate::coin::Txid;
 
@@ -51,6 +52,15 @@ pub(super) enum Verb {
     Coins(CoinsVerb),
     /// Write the daemon's hardened configuration.
     Render,
+    /// Lay out program, units, users, folders and settings of one coin; starts nothing.
+    Install {
+        /// Everything goes below this folder.
+        #[arg(long, value_name = "DIR", default_value = "/")]
+        root: PathBuf,
+        /// Say what would be done, and do nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Run the service of one coin: daemon, schedule, metrics.
     Run,
     /// Whether all is well: 0 yes, 1 warning, 2 critical, 3 unknown.
@@ -75,6 +85,13 @@ pub(super) enum Verb {
     /// The repair ladder for a damaged wallet.
     #[command(subcommand)]
     Repair(RepairVerb),
+    /// Completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+    /// The manual page.
+    Man,
 }
 
 /// Coin profiles.

@@ -1,6 +1,8 @@
 //! Places an order: with the running service through its control socket, or in this process when none runs.
 
+use std::fs;
 use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -23,6 +25,7 @@ pub(super) fn place(settings: &Settings, coin: &CoinSettings, order: &Order) -> 
         if let Some(stream) = connect(coin)? {
             return ask(stream, order);
         }
+        refuse_another_users_state(coin)?;
         match World::open(settings, coin) {
             Ok(mut world) => return world.execute(order),
             Err(failure) if failure.exit == exit::HELD && began.elapsed() < LOCK_PATIENCE => sleep(LOCK_INTERVAL),
@@ -33,6 +36,7 @@ pub(super) fn place(settings: &Settings, coin: &CoinSettings, order: &Order) -> 
 
 /// Opens the world for the service, which waits for a command that holds the store at this moment.
 pub(super) fn open(settings: &Settings, coin: &CoinSettings) -> Result<World, Failure> {
+    refuse_another_users_state(coin)?;
     let began = Instant::now();
     loop {
         match World::open(settings, coin) {
@@ -40,6 +44,20 @@ pub(super) fn open(settings: &Settings, coin: &CoinSettings) -> Result<World, Fa
             opened => return opened,
         }
     }
+}
+
+/// Files that root makes among those of the coin's own user would keep its service from starting: what is not given to the service is done as that user.
+pub(super) fn refuse_another_users_state(coin: &CoinSettings) -> Result<(), Failure> {
+    let Ok(facts) = fs::metadata(coin.service_dir()) else { return Ok(()) };
+    if facts.uid() == rustix::process::geteuid().as_raw() {
+        return Ok(());
+    }
+    let message = format!("{} belongs to another user (uid {}); nothing was done", coin.service_dir().display(), facts.uid());
+    let next = format!(
+        "start the service, which takes orders from root too, or run this as that user: `runuser -u coin-{} -- bursar …`",
+        coin.name
+    );
+    Err(Failure::new("other_user", message, exit::FAILED).next(&next))
 }
 
 /// The running service; none: no socket, or one that a killed service left behind.

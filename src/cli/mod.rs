@@ -2,6 +2,9 @@
 
 mod args;
 mod client;
+mod install;
+mod journal;
+mod manual;
 mod many;
 mod nagios;
 mod orders;
@@ -17,6 +20,7 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use self::args::{AuditVerb, Cli, Output, Verb};
+use self::journal::Stream;
 use self::orders::Request;
 use crate::config::Settings;
 use crate::service::{self, Failure, Order, exit};
@@ -73,7 +77,11 @@ fn log_to_stderr(service: bool) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
     let builder = builder.with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
-    if std::env::var_os("JOURNAL_STREAM").is_some() { builder.without_time().init() } else { builder.init() }
+    match journal::stream() {
+        Stream::None => builder.init(),
+        Stream::Elsewhere => builder.without_time().init(),
+        Stream::Stderr => builder.event_format(journal::WithPriority).init(),
+    }
 }
 
 fn run(cli: Cli) -> Result<u8, Failure> {
@@ -86,6 +94,12 @@ fn run(cli: Cli) -> Result<u8, Failure> {
     }
     if let Verb::Coins(verb) = &cli.verb {
         return setup::coins(verb, &cli.global.config, cli.global.output);
+    }
+    match &cli.verb {
+        Verb::Install { root, dry_run } => return install::install(&cli.global, root, *dry_run),
+        Verb::Completions { shell } => return print::bytes(&manual::completions(*shell)),
+        Verb::Man => return print::bytes(&manual::page().unwrap_or_default()),
+        _ => {}
     }
     let settings = Settings::load(&cli.global.config)?;
     if cli.global.coin.is_none() && settings.coins.len() > 1 && matches!(cli.verb, Verb::Check | Verb::Status) {

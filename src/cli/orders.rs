@@ -40,7 +40,15 @@ impl Request {
             Verb::Audit(AuditVerb::History { limit }) => Ok(Order::AuditHistory { limit }.into()),
             Verb::Backup(verb) => Ok(backup(verb)?.into()),
             Verb::Repair(verb) => Ok(repair(verb)),
-            Verb::Status | Verb::Init | Verb::Coins(_) | Verb::Render | Verb::Run => Ok(Order::Status.into()),
+            Verb::Status => Ok(Order::Status.into()),
+            // They place no order.
+            Verb::Init
+            | Verb::Coins(_)
+            | Verb::Render
+            | Verb::Install { .. }
+            | Verb::Run
+            | Verb::Completions { .. }
+            | Verb::Man => Ok(Order::Status.into()),
         }
     }
 

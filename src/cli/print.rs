@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde_json::{Map, Value, json};
 
 use super::args::Output;
+use super::journal::{self, Stream};
 use super::{nagios, tables};
 use crate::service::{Answer, Failure, exit};
 
@@ -40,6 +41,14 @@ pub(super) fn both(human: &str, mut fields: Map<String, Value>, output: Output) 
     printed.map_err(unprinted)
 }
 
+/// Prints a text as it is, for another program.
+pub(super) fn bytes(text: &[u8]) -> Result<u8, Failure> {
+    match io::stdout().write_all(text).and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unprinted(error)),
+        _ => Ok(exit::DONE),
+    }
+}
+
 /// Prints an answer.
 pub(super) fn answer(answer: &Answer, decimals: u8, output: Output) -> Result<(), Failure> {
     if output == Output::Nagios {
@@ -63,9 +72,10 @@ pub(super) fn failure(failure: &Failure, output: Output) {
             let _ = line(&nagios::failure(failure));
         }
         Output::Human => {
-            let _ = writeln!(io::stderr(), "bursar: {}", failure.message);
+            let priority = if journal::stream() == Stream::Stderr { journal::priority(tracing::Level::ERROR) } else { "" };
+            let _ = writeln!(io::stderr(), "{priority}bursar: {}", failure.message);
             if let Some(next) = &failure.next {
-                let _ = writeln!(io::stderr(), "  next: {next}");
+                let _ = writeln!(io::stderr(), "{priority}  next: {next}");
             }
         }
     }

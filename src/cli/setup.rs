@@ -9,7 +9,7 @@ use std::path::Path;
 use serde_json::{Map, json};
 
 use super::args::{CoinsVerb, Output};
-use super::{print, tables};
+use super::{client, print, tables};
 use crate::config::{self, CoinSettings, Settings};
 use crate::daemon;
 use crate::keeper::{self, KeeperError};
@@ -62,6 +62,7 @@ pub(super) fn coins(verb: &CoinsVerb, config: &Path, output: Output) -> Result<u
 
 /// Renders the daemon's conf and, if there are none, its credentials.
 pub(super) fn render(coin: &CoinSettings, output: Output) -> Result<u8, Failure> {
+    client::refuse_another_users_state(coin)?;
     daemon::ensure_access(coin).map_err(KeeperError::from)?;
     let rendered = keeper::render(coin)?;
     rendered.write(coin)?;

@@ -64,13 +64,16 @@ impl Place<'_> {
 }
 
 pub(super) fn check_coin_name(place: &Place<'_>) -> Result<(), ConfigError> {
+    check_name(place.coin).map_err(|problem| place.refuse(&[], problem))
+}
+
+/// Whether this may be the name of a coin instance; else why not.
+pub fn check_name(name: &str) -> Result<(), String> {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let name = place.coin;
     if (1..=MAX_COIN_NAME_CHARS).contains(&name.len()) && name.bytes().all(plain) && !name.starts_with('-') {
         return Ok(());
     }
-    Err(place
-        .refuse(&[], format!("a coin's name has 1 to {MAX_COIN_NAME_CHARS} of a-z, 0-9 and '-', and does not begin with '-'")))
+    Err(format!("a coin's name has 1 to {MAX_COIN_NAME_CHARS} of a-z, 0-9 and '-', and does not begin with '-'"))
 }
 
 pub(super) fn wallet_name(place: &Place<'_>, name: String) -> Result<String, ConfigError> {

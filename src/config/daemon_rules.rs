@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use super::coin_rules::Place;
+use super::credential;
 use super::raw::{RawDaemon, RawMode};
 use super::{ConfigError, DaemonMode, DaemonSettings};
 use crate::coin::{ChainParams, Profile};
@@ -138,7 +139,8 @@ fn credentials_file(place: &Place<'_>, base: &Path, raw: &RawDaemon) -> Result<O
             &["daemon", "rpc_credentials_file"],
             "a kept daemon's credentials are made by bursar: leave it out, or set mode = \"attach\"",
         )),
-        file => Ok(file.as_ref().map(|file| base.join(file))),
+        None => Ok(None),
+        Some(file) => credential::file(place, &["daemon", "rpc_credentials_file"], base, file.clone()).map(Some),
     }
 }
 

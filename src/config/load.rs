@@ -1,13 +1,13 @@
 //! From the file to the settings: read, parse, fill in defaults, check each coin, check all coins together.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::coin_rules::Place;
 use super::raw::{RawCoin, RawSettings};
 use super::source::{self, Source};
 use super::{BackupSettings, CoinSettings, ConfigError, PayoutSettings, ScheduleSettings, Settings, WalletSettings};
-use super::{coin_rules, daemon_rules, host_rules, profiles};
+use super::{coin_rules, credential, daemon_rules, host_rules, profiles};
 use crate::coin::{ChainParams, Profile};
 
 /// Where the state of coin instances is kept unless set.
@@ -69,7 +69,7 @@ fn coin(place: &Place<'_>, base: &Path, profiles: &BTreeMap<String, Profile>, ra
         },
         backup: BackupSettings {
             recipients: coin_rules::recipients(place, raw.backup.recipients)?,
-            identity_file: raw.backup.identity_file.map(|file| base.join(file)),
+            identity_file: identity_file(place, base, raw.backup.identity_file)?,
             directories: coin_rules::directories(place, base, raw.backup.directories)?,
         },
         health: coin_rules::health(place, &raw.health, raw.chain)?,
@@ -79,6 +79,10 @@ fn coin(place: &Place<'_>, base: &Path, profiles: &BTreeMap<String, Profile>, ra
         profile,
         params,
     })
+}
+
+fn identity_file(place: &Place<'_>, base: &Path, file: Option<PathBuf>) -> Result<Option<PathBuf>, ConfigError> {
+    file.map(|file| credential::file(place, &["backup", "identity_file"], base, file)).transpose()
 }
 
 fn profile_and_chain(

@@ -5,6 +5,7 @@
 //! free of contradictions within the file.
 
 mod coin_rules;
+mod credential;
 mod daemon_rules;
 mod host_rules;
 mod load;
@@ -13,6 +14,8 @@ mod raw;
 mod settings;
 mod source;
 
+pub use coin_rules::check_name;
+pub use credential::{MISSING_CREDENTIAL, is_credential, others_can_read};
 pub use settings::*;
 
 /// The profiles that are built in, by name: what `bursar coins` shows before there are settings.

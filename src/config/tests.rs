@@ -305,3 +305,11 @@ fn profiles_from_a_folder_replace_and_add() {
     refused(&format!("profiles_dir = \"nowhere\"\n{LTC}"), 0, "profiles_dir", "cannot be read");
     refused(&LTC.replace("litecoin", "mycoin"), 2, "coins.ltc.profile", "dogecoin");
 }
+
+#[test]
+fn a_credential_is_a_file_that_systemd_passes_and_its_name_is_no_path() {
+    for bad in ["credential:", "credential:../id", "credential:a/b", "credential:.id"] {
+        let text = format!("{LTC}[coins.ltc.backup]\nidentity_file = \"{bad}\"\n");
+        refused(&text, 5, "coins.ltc.backup.identity_file", "credential:NAME");
+    }
+}

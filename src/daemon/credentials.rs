@@ -10,6 +10,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
+use crate::config::{MISSING_CREDENTIAL, is_credential, others_can_read};
+
 /// No credentials are longer than this, in bytes; a longer file is something else.
 const MAX_LEN: u64 = 4096;
 
@@ -39,11 +41,12 @@ impl Credentials {
 /// The text of a file that nobody but its owner may open.
 pub(super) fn read_private(path: &Path) -> Result<Zeroizing<String>, String> {
     let file = File::open(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound if is_credential(path) => MISSING_CREDENTIAL.to_owned(),
         ErrorKind::NotFound => "there is no such file; a kept daemon gets one when bursar starts it".to_owned(),
         _ => error.to_string(),
     })?;
     let mode = file.metadata().map_err(|error| error.to_string())?.permissions().mode();
-    if mode & 0o077 != 0 {
+    if others_can_read(path, mode) {
         return Err(format!("its mode is {:04o}, so others can read it; `chmod 600` it and change the password", mode & 0o7777));
     }
     // Allocated once, so that no copy of the password is left behind by a growing string.

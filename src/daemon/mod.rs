@@ -18,6 +18,7 @@ mod rpcauth;
 mod slots;
 pub mod staking;
 mod transport;
+mod waiting;
 mod wallet;
 
 pub use access::{AccessError, adopt_rotated, ensure_access, keeper_access, renew, rotate, rpcauth_lines};
@@ -31,4 +32,5 @@ pub use roles::{role_of, whitelist};
 pub use rpc::Rpc;
 pub use rpc_wallet::RpcWallet;
 pub use rpcauth::rpcauth;
+pub use waiting::{Wait, Waiting, last_wait};
 pub use wallet::*;

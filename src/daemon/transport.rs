@@ -19,6 +19,7 @@ use super::http::{Answer, AnswerReader, HttpError};
 use super::limits::Limits;
 use super::roles::role_of;
 use super::slots::Slots;
+use super::waiting::Waiting;
 use crate::config::{CoinSettings, RpcRole};
 
 /// Bytes that one read takes at most.
@@ -90,6 +91,7 @@ impl HttpTransport {
     }
 
     fn post(&self, method: &str, body: &[u8]) -> Result<Response, RpcError> {
+        let _waiting = Waiting::begin();
         let call = Call::start(&self.link, method);
         let slot = self.link.slots.take(call.deadline);
         if slot.is_none() {

@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::config::{CoinSettings, DaemonMode};
-use crate::daemon::{AccessError, OptionsUnknown, RpcError};
+use crate::daemon::{AccessError, OptionsUnknown, RpcError, Waiting};
 use client::Client;
 pub use files::{wallet_dir, wallet_exists};
 use parent::Parent;
@@ -237,6 +237,7 @@ impl Keeper {
     /// Starts the daemon unless it runs: conf, process, and waits until RPC answers. `extra` are further arguments such as `-rescan`; with
     /// them, a daemon that runs already is an error.
     pub fn start(&mut self, extra: &[&str]) -> Result<(), KeeperError> {
+        let _waiting = Waiting::begin();
         match &mut self.kind {
             Kind::Parent(parent) => parent.start(extra),
             Kind::Separate(client) => {
@@ -249,6 +250,7 @@ impl Keeper {
     /// Asks the daemon to stop and waits for its **confirmed exit**. When it does not run, only makes sure that nobody else works on its
     /// folder. Never kills.
     pub fn stop(&mut self) -> Result<(), KeeperError> {
+        let _waiting = Waiting::begin();
         match &mut self.kind {
             Kind::Parent(parent) => parent.stop(),
             Kind::Separate(client) => client.place(KeeperOrder::Stop { kill: false }).map(drop),
@@ -257,6 +259,7 @@ impl Keeper {
 
     /// The same, but a daemon that outlasts its patience is killed: a person's word, because it may be writing.
     pub fn stop_or_kill(&mut self) -> Result<(), KeeperError> {
+        let _waiting = Waiting::begin();
         match &mut self.kind {
             Kind::Parent(parent) => parent.stop_or_kill(),
             Kind::Separate(client) => client.place(KeeperOrder::Stop { kill: true }).map(drop),

@@ -191,11 +191,24 @@ impl Metrics {
         if self.series.daemon_up.get() == 0 {
             return Err("the daemon does not answer".to_owned());
         }
-        let age_s = Timestamp::now().0 - self.last_sync_s.load(Ordering::Acquire);
+        let last_sync_s = self.last_sync_s.load(Ordering::Acquire);
+        if last_sync_s == 0 {
+            return Err("the ledger was not in step with the wallet yet".to_owned());
+        }
+        let age_s = Timestamp::now().0 - last_sync_s;
         if age_s > SYNC_STALE_S {
             return Err(format!("the ledger was last in step {age_s} s ago"));
         }
         Ok(())
+    }
+
+    /// The same, and payouts are open: for a person who looks at the unit.
+    pub(super) fn wellness(&self) -> Result<(), String> {
+        self.health()?;
+        match self.series.frozen.get() {
+            0 => Ok(()),
+            _ => Err("payouts are frozen: `bursar status` says why".to_owned()),
+        }
     }
 
     /// Whether the daemon answers now.

@@ -6,6 +6,7 @@
 mod failure;
 mod http;
 mod metrics;
+mod notify;
 mod order;
 mod pulse;
 mod run;

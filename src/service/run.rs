@@ -11,11 +11,15 @@ use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use super::metrics::Metrics;
+use super::notify::{Notifier, Phase, Progress};
 use super::{Answer, CheckReport, Failure, Order, World, exit, http, pulse, schedule};
 use crate::keeper::{End, Restarts, Verdict};
 
 /// How often an idle service looks after its daemon: a crash is to be noticed within a second.
 const WATCH_INTERVAL: Duration = Duration::from_millis(500);
+
+/// How often a daemon that lives apart and was not there at the beginning is asked again.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 /// How long a person waits for the status of a service that is busy, before the last one is shown.
 const STATUS_PATIENCE: Duration = Duration::from_secs(4);
@@ -51,21 +55,36 @@ async fn serve(world: World) -> Result<(), Failure> {
     let listeners = http::listen(&coin, jobs.clone(), metrics.clone()).await?;
     let mut scheduler = schedule::start(&coin, jobs.clone()).await?;
     let (ended, mut end) = oneshot::channel();
+    let progress = Progress::new();
+    let mut notifier = Notifier::new(progress.clone());
+    let mut ticks = tokio::time::interval(notifier.interval());
+    let seen = metrics.clone();
     let worker = thread::spawn(move || {
-        let outcome = Worker { world, queue, metrics, watch: Watch::new() }.work();
+        let outcome = Worker { world, queue, metrics, progress, started: false, watch: Watch::new() }.work();
         let _ = ended.send(());
         outcome
     });
-    tokio::select! {
-        _ = terminate.recv() => info!("SIGTERM: finishing what is under way"),
-        _ = interrupt.recv() => info!("SIGINT: finishing what is under way"),
-        _ = &mut end => error!("the worker ended"),
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => { notifier.tell(&seen.wellness()); continue }
+            _ = terminate.recv() => info!("SIGTERM: finishing what is under way"),
+            _ = interrupt.recv() => info!("SIGINT: finishing what is under way"),
+            _ = &mut end => error!("the worker ended"),
+        }
+        break;
     }
+    notifier.stopping();
     if let Err(error) = scheduler.shutdown().await {
         warn!(%error, "the scheduler did not stop");
     }
     let _ = jobs.send(Job::Stop);
-    let outcome = tokio::task::spawn_blocking(move || worker.join()).await;
+    let mut worker = tokio::task::spawn_blocking(move || worker.join());
+    let outcome = loop {
+        tokio::select! {
+            outcome = &mut worker => break outcome,
+            _ = ticks.tick() => notifier.still_stopping(&seen.wellness()),
+        }
+    };
     listeners.close();
     match outcome {
         Ok(Ok(outcome)) => outcome,
@@ -78,6 +97,9 @@ struct Worker {
     world: World,
     queue: Receiver<Job>,
     metrics: Metrics,
+    progress: Progress,
+    /// Whether daemon and wallet were found, or made, since the service began.
+    started: bool,
     watch: Watch,
 }
 
@@ -105,6 +127,11 @@ impl Watch {
         Watch { restarts: Restarts::default(), up_since: Instant::now(), plan: Plan::Nothing }
     }
 
+    /// Whether a start is due.
+    fn is_due(&self) -> bool {
+        matches!(self.plan, Plan::StartAt(due) if due <= Instant::now())
+    }
+
     /// How long the worker may wait for something to do.
     fn patience(&self) -> Duration {
         match self.plan {
@@ -117,12 +144,13 @@ impl Watch {
 impl Worker {
     fn work(mut self) -> Result<(), Failure> {
         let pulse = pulse::start(self.world.coin(), self.metrics.clone());
-        self.world.start()?;
-        self.watch.up_since = Instant::now();
-        self.carry_out(&Order::LedgerSync);
+        self.progress.enter(Phase::Starting);
+        self.first_start()?;
         loop {
+            self.progress.enter(Phase::Idle);
             match self.queue.recv_timeout(self.watch.patience()) {
                 Ok(Job::Placed(order, reply)) => {
+                    self.progress.enter(Phase::Busy(order.name()));
                     self.metrics.begins(&order);
                     let answer = self.world.execute(&order);
                     self.begin_anew_after(&order, answer.is_ok());
@@ -140,11 +168,39 @@ impl Worker {
         }
         // Whoever comes too late is told at once: the daemon may take minutes to stop.
         drop((self.queue, pulse));
+        self.progress.enter(Phase::Stopping);
+        if self.world.daemon_lives_apart() {
+            return Ok(());
+        }
         self.world.stop()
+    }
+
+    /// A daemon of our own that does not start is the end of the service, with the reason. One that lives apart may come later: the service waits for it,
+    /// takes orders meanwhile, and asks again.
+    fn first_start(&mut self) -> Result<(), Failure> {
+        match self.world.start() {
+            Ok(()) => self.has_started(),
+            Err(failure) if !self.world.daemon_lives_apart() || failure.exit == exit::CONFIG => return Err(failure),
+            Err(failure) => self.put_off(&failure),
+        }
+        Ok(())
+    }
+
+    fn has_started(&mut self) {
+        self.started = true;
+        self.watch.plan = Plan::Nothing;
+        self.watch.up_since = Instant::now();
+        self.carry_out(&Order::LedgerSync);
+    }
+
+    fn put_off(&mut self, failure: &Failure) {
+        self.watch.plan = Plan::StartAt(Instant::now() + ASK_AGAIN);
+        error!(code = failure.code, next = failure.next, "the daemon is waited for: {}", failure.message);
     }
 
     /// Carries out an order that nobody waits for: what comes of it goes to the log.
     fn carry_out(&mut self, order: &Order) {
+        self.progress.enter(Phase::Busy(order.name()));
         self.metrics.begins(order);
         let answer = self.world.execute(order);
         if let Err(failure) = &answer {
@@ -164,6 +220,12 @@ impl Worker {
 
     /// Starts a daemon that ended without a person's order, after a pause, unless that has shown to be of no use.
     fn look_after_daemon(&mut self) {
+        if !self.started {
+            if self.watch.is_due() {
+                self.start_again();
+            }
+            return;
+        }
         let Some((status, last_lines)) = self.world.unordered_end() else {
             if self.watch.plan != Plan::Nothing {
                 self.metrics.daemon_given_up(false);
@@ -177,19 +239,21 @@ impl Worker {
                 error!(status, trouble = end.trouble.map(|it| it.to_string()), ?last_lines, "the daemon ended without an order");
                 self.decide(&end);
             }
-            Plan::StartAt(due) if due <= Instant::now() => self.restart(),
+            Plan::StartAt(_) if self.watch.is_due() => self.restart(),
             Plan::StartAt(_) | Plan::AwaitOrder => {}
         }
     }
 
     fn restart(&mut self) {
         self.metrics.daemon_restarted();
+        self.start_again();
+    }
+
+    fn start_again(&mut self) {
+        self.progress.enter(Phase::Starting);
         match self.world.start() {
-            Ok(()) => {
-                self.watch.plan = Plan::Nothing;
-                self.watch.up_since = Instant::now();
-                self.carry_out(&Order::LedgerSync);
-            }
+            Ok(()) => self.has_started(),
+            Err(failure) if !self.started => self.put_off(&failure),
             Err(failure) => {
                 error!(code = failure.code, "the daemon did not start: {}", failure.message);
                 // One that runs and does not answer yet is waited for; it did not end.

@@ -89,6 +89,12 @@ impl World {
         self.keeper.give_up(reason);
     }
 
+    /// Whether the daemon's process is somebody else's: a keeper's that runs apart, or an operator's. Then it outlives this service, and may be away for a
+    /// while without our doing.
+    pub(super) fn daemon_lives_apart(&self) -> bool {
+        self.keeper.is_separate() || !self.keeper.is_kept()
+    }
+
     /// Starts the daemon if it is ours to start, and finds the wallet: loads it, and makes it when this store has never followed one.
     pub(super) fn start(&mut self) -> Result<(), Failure> {
         self.start_with(&[])

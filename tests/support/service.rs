@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -29,26 +29,38 @@ impl<'a> Service<'a> {
     /// Starts it and waits until its daemon and its wallet answer.
     pub fn start(world: &'a World) -> Service<'a> {
         let mut service = Service::spawn(world);
+        service.wait_until_ready();
+        service
+    }
+
+    /// Waits until it listens, and its daemon and its wallet answer.
+    pub fn wait_until_ready(&mut self) {
+        let world = self.world;
         // Without this, a command would open the store itself, before the service does.
         wait_for(PATIENCE, "the service listens", || {
-            service.refuse_end();
+            self.refuse_end();
             UnixStream::connect(world.coin().control_socket()).ok()
         });
         wait_for(PATIENCE, "the service answers", || {
-            service.refuse_end();
+            self.refuse_end();
             let (status, code) = world.order(&["status"]);
             (code == 0 && status["daemon_error"].is_null() && !status["ledger_tip"].is_null()).then_some(())
         });
-        service
     }
 
     /// Starts it and does not wait. What it says goes to a file.
     pub fn spawn(world: &'a World) -> Service<'a> {
+        Service::spawn_as(world, |_log| world.bursar_command(&["run"]))
+    }
+
+    /// The same by a command of one's own, which may look at the file that its stderr goes to.
+    pub fn spawn_as(world: &'a World, command: impl FnOnce(&File) -> Command) -> Service<'a> {
         let numbers = 0..;
         let mut logs = numbers.map(|number| world.dir().join(format!("service-{number}.log")));
         let log = logs.find(|log| !log.exists()).expect("a name");
         let stderr = File::create(&log).expect("its log");
-        let child = world.bursar_command(&["run"]).stdout(Stdio::null()).stderr(stderr).spawn().expect("bursar runs");
+        let mut command = command(&stderr);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn().expect("bursar runs");
         Service { world, child, log }
     }
 
@@ -57,7 +69,7 @@ impl<'a> Service<'a> {
         fs::read_to_string(&self.log).expect("its log")
     }
 
-    /// Its process.
+    /// Its process, or that of the sandbox around it.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
