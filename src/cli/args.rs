@@ -47,8 +47,8 @@ pub(super) enum Verb {
     /// Coin profiles: what each coin is.
     #[command(subcommand)]
     Coins(CoinsVerb),
-    /// Write the daemon's hardened configuration.
-    Render,
+    /// Write the daemon's hardened configuration, and the passwords of its RPC users where there are none.
+    Render(RenderArgs),
     /// Run the service of one coin: daemon, schedule, metrics.
     Run,
     /// Whether all is well: 0 yes, 1 warning, 2 critical, 3 unknown.
@@ -73,6 +73,20 @@ pub(super) enum Verb {
     /// The repair ladder for a damaged wallet.
     #[command(subcommand)]
     Repair(RepairVerb),
+}
+
+/// How the conf is rendered.
+#[derive(Debug, Args)]
+pub(super) struct RenderArgs {
+    /// Show how the file on disk differs from the settings, and change nothing: 0 it does not, 1 it does.
+    #[arg(long, conflicts_with_all = ["rotate_credentials", "dry_run"])]
+    pub(super) diff: bool,
+    /// Make new RPC passwords beside the old ones; both are valid from the next start until every user has moved.
+    #[arg(long)]
+    pub(super) rotate_credentials: bool,
+    /// Print what would be written, and write nothing.
+    #[arg(long)]
+    pub(super) dry_run: bool,
 }
 
 /// Coin profiles.

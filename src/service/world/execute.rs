@@ -224,6 +224,7 @@ impl World {
         {
             warn!(code = failure.code, next = failure.next, "a batch stays in doubt: {}", failure.message);
         }
+        self.adopt_rotated();
         let report = self.with_wallet(ledger::sync)?;
         let settled = self.with_wallet(payout::settle)?;
         for (txid, problem) in &settled.missing {
