@@ -47,7 +47,7 @@ pub(super) enum Verb {
     /// Coin profiles: what each coin is.
     #[command(subcommand)]
     Coins(CoinsVerb),
-    /// Write the daemon's hardened configuration, and the passwords of its RPC users where there are none.
+    /// Write the daemon's hardened configuration.
     Render(RenderArgs),
     /// Run the service of one coin: daemon, schedule, metrics.
     Run,

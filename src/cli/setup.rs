@@ -69,19 +69,21 @@ pub(super) fn coins(verb: &CoinsVerb, config: &Path, output: Output) -> Result<u
 /// Renders the daemon's conf and the passwords of its RPC users, or says how the one on disk differs.
 pub(super) fn render(coin: &CoinSettings, args: &RenderArgs, output: Output) -> Result<u8, Failure> {
     if coin.daemon.mode == DaemonMode::Attach {
-        let message = format!("the daemon of '{}' is attached: its conf belongs to whoever runs it; nothing was written", coin.name);
+        let message =
+            format!("the daemon of '{}' is attached: its conf belongs to whoever runs it; nothing was written", coin.name);
         return Err(Failure::new("attached", message, exit::FAILED).next("set daemon.mode = \"keep\" if bursar is to run it"));
     }
     if args.diff || args.dry_run {
         return show_drift(coin, args, output);
     }
+    // A program that cannot be asked is found out before anything is made.
+    let changed = keeper::plan(coin, args.rotate_credentials)?.drift()?.is_some();
     match args.rotate_credentials {
         true => daemon::rotate(coin),
         false => daemon::ensure_access(coin).map(drop),
     }
     .map_err(KeeperError::from)?;
     let rendered = keeper::render(coin)?;
-    let changed = rendered.drift()?.is_some();
     rendered.write(coin)?;
     let runs = matches!(Keeper::new(coin).state(), ProcessState::Running { .. });
     let mut text = format!("wrote {}", rendered.file.display());
@@ -92,7 +94,12 @@ pub(super) fn render(coin: &CoinSettings, args: &RenderArgs, output: Output) -> 
     if runs {
         text += "; the daemon that runs takes it at its next start: `bursar daemon restart`";
     }
-    let fields = [("result", json!(text)), ("changed", json!(changed)), ("rotated", json!(args.rotate_credentials)), ("running", json!(runs))];
+    let fields = [
+        ("result", json!(text)),
+        ("changed", json!(changed)),
+        ("rotated", json!(args.rotate_credentials)),
+        ("running", json!(runs)),
+    ];
     print::both(&text, fields_of(fields), output)?;
     Ok(exit::DONE)
 }

@@ -309,7 +309,9 @@ mod tests {
     fn a_proof_is_an_answer_or_a_line_of_the_log_and_a_fault_has_its_line() {
         let base = format!("{}[staking.switches]\nstaking = \"0\"\n", litecoin());
         let lines = base.lines().count();
-        let parse = |proof: &str| Profile::parse(&format!("{base}[[staking.proofs]]\nlog = \"off\"\n[[staking.proofs]]\n{proof}"), "x.toml");
+        let parse = |proof: &str| {
+            Profile::parse(&format!("{base}[[staking.proofs]]\nlog = \"off\"\n[[staking.proofs]]\n{proof}"), "x.toml")
+        };
         for sound in [
             "log = \"minter disabled\"",
             "rpc = \"getstakinginfo\"\nfield = \"enabled\"\nis = \"false\"",

@@ -126,7 +126,8 @@ fn check_staking(profile: &Profile) -> Result<(), Refusal> {
 fn check_proof(index: usize, proof: &StakingProof) -> Result<(), Refusal> {
     let index = index.to_string();
     let at = |key: &str, problem: &str| refuse(&["staking", "proofs", &index, key], problem);
-    let parts = [("rpc", &proof.rpc), ("field", &proof.field), ("is", &proof.is), ("contains", &proof.contains), ("log", &proof.log)];
+    let parts =
+        [("rpc", &proof.rpc), ("field", &proof.field), ("is", &proof.is), ("contains", &proof.contains), ("log", &proof.log)];
     if let Some((key, _)) = parts.iter().find(|(_, part)| part.as_ref().is_some_and(|text| text.trim().is_empty())) {
         return at(key, "must not be empty: everything contains nothing");
     }

@@ -54,15 +54,16 @@ impl<'t> TomlText<'t> {
         let mut table = Some(self.root.get_ref());
         let mut list = None;
         for segment in path {
-            let value = if let Some(key_and_value) = table.and_then(|table| table.iter().find(|(key, _)| key.get_ref() == segment)) {
-                line = self.line_at(key_and_value.0.span().start);
-                key_and_value.1
-            } else if let Some(element) = list.and_then(|list: &DeArray<'_>| list.get(segment.parse::<usize>().ok()?)) {
-                line = self.line_at(element.span().start);
-                element
-            } else {
-                break;
-            };
+            let value =
+                if let Some(key_and_value) = table.and_then(|table| table.iter().find(|(key, _)| key.get_ref() == segment)) {
+                    line = self.line_at(key_and_value.0.span().start);
+                    key_and_value.1
+                } else if let Some(element) = list.and_then(|list: &DeArray<'_>| list.get(segment.parse::<usize>().ok()?)) {
+                    line = self.line_at(element.span().start);
+                    element
+                } else {
+                    break;
+                };
             table = value.get_ref().as_table();
             list = value.get_ref().as_array();
         }

@@ -6,7 +6,11 @@ use crate::config::Settings;
 
 fn coin(dir: &Path) -> CoinSettings {
     let file = dir.join("bursar.toml");
-    fs::write(&file, "[coins.ltc]\nprofile = 'litecoin'\nchain = 'regtest'\nstate_dir = 'state'\n[coins.ltc.daemon]\nrpc_port = 1\n").unwrap();
+    fs::write(
+        &file,
+        "[coins.ltc]\nprofile = 'litecoin'\nchain = 'regtest'\nstate_dir = 'state'\n[coins.ltc.daemon]\nrpc_port = 1\n",
+    )
+    .unwrap();
     Settings::load(&file).unwrap().coins["ltc"].clone()
 }
 
@@ -132,7 +136,13 @@ fn a_damaged_list_never_reaches_the_conf_and_is_made_again() {
     let coin = coin(dir.path());
     ensure_access(&coin).unwrap();
     let sound = text(&coin.rpcauth_file());
-    for damaged in [&sound[..sound.len() - 9], "x\n", "\n\n", &format!("{sound}bursar:5a17$00 #\n"), &sound.replace("bursar-pay", "bursar pay")] {
+    for damaged in [
+        &sound[..sound.len() - 9],
+        "x\n",
+        "\n\n",
+        &format!("{sound}bursar:5a17$00 #\n"),
+        &sound.replace("bursar-pay", "bursar pay"),
+    ] {
         fs::write(coin.rpcauth_file(), damaged).unwrap();
         let refusal = rpcauth_lines(&coin).unwrap_err();
         assert!(refusal.reason.contains("remove it"), "{refusal}");

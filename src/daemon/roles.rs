@@ -222,15 +222,8 @@ const ADMIN: &[&str] = &[
 ];
 
 /// What a keeper asks, whose password lies where the daemon can read it: whether the daemon is up, and how it is.
-const KEEPER: &[&str] = &[
-    "getblockchaininfo",
-    "getblockcount",
-    "getmininginfo",
-    "getnetworkinfo",
-    "getstakinginfo",
-    "getwalletinfo",
-    "uptime",
-];
+const KEEPER: &[&str] =
+    &["getblockchaininfo", "getblockcount", "getmininginfo", "getnetworkinfo", "getstakinginfo", "getwalletinfo", "uptime"];
 
 /// The least role that may call this method.
 pub fn role_of(method: &str) -> RpcRole {
@@ -281,7 +274,9 @@ mod tests {
         for method in ["sendmany", "sendtoaddress", "dumpprivkey", "dumpwallet", "stop", "backupwallet", "walletpassphrase"] {
             assert!(!OBSERVE.contains(&method), "{method}");
         }
-        for method in ["dumpprivkey", "dumpwallet", "listdescriptors", "stop", "createwallet", "walletpassphrase", "importprivkey"] {
+        for method in
+            ["dumpprivkey", "dumpwallet", "listdescriptors", "stop", "createwallet", "walletpassphrase", "importprivkey"]
+        {
             assert!(!whitelist(RpcRole::Pay).contains(&method), "{method}");
             assert!(ADMIN.contains(&method), "{method}");
         }

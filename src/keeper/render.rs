@@ -25,10 +25,14 @@ pub struct Rendered {
 
 /// Renders the conf: the same text each time, until settings, program or RPC users change. Writes nothing but the keeper's own password, once.
 pub fn render(coin: &CoinSettings) -> Result<Rendered, KeeperError> {
-    let known = daemon::known_options(&coin.daemon.program)?;
+    render_for(coin, &daemon::known_options(&coin.daemon.program)?)
+}
+
+/// The same for a program that was asked for its options already.
+pub(super) fn render_for(coin: &CoinSettings, known: &BTreeSet<String>) -> Result<Rendered, KeeperError> {
     let mut lines = daemon::rpcauth_lines(coin)?;
     lines.push(daemon::keeper_access(coin)?);
-    Ok(Rendered { file: coin.conf_file(), text: daemon::render(coin, Some(&known), &lines) })
+    Ok(Rendered { file: coin.conf_file(), text: daemon::render(coin, Some(known), &lines) })
 }
 
 /// What [`render`] would give once all passwords are made, or, with `rotated`, after a rotation of them. Writes nothing at all.

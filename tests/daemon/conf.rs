@@ -161,7 +161,8 @@ fn what_cannot_be_protected_is_said() {
     assert!(conf(LITECOIN_018).contains("\n# This program knows no rpcwhitelist"));
     assert!(!conf(LITECOIN_021).contains("knows no"));
     assert!(conf(PEERCOIN_06).contains("\n# This program knows no rpcauth"));
-    let lists = |conf: String| conf.lines().filter(|line| line.starts_with("rpcwhitelist=")).map(str::to_owned).collect::<Vec<_>>();
+    let lists =
+        |conf: String| conf.lines().filter(|line| line.starts_with("rpcwhitelist=")).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(lists(conf(LITECOIN_018)).len(), 0);
     assert_eq!(lists(conf(LITECOIN_021)).len(), 4, "one list per user: of two, only what is in both would hold");
 }

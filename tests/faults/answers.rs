@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bursar::audit;
 use bursar::coin::Timestamp;
+use bursar::config::RpcRole;
 use bursar::daemon::{Limits, RpcError, RpcWallet};
 use bursar::ledger::{self, LedgerError};
 use bursar::store::Store;

@@ -126,7 +126,11 @@ fn process(coin: &CoinSettings) -> Vec<Line> {
         line("gen", 0, "No mining."),
     ];
     if let Some(mib) = coin.daemon.prune_mib {
-        lines.push(line("prune", mib, "MiB of blocks to keep; what the wallet received in older ones cannot be searched for again."));
+        lines.push(line(
+            "prune",
+            mib,
+            "MiB of blocks to keep; what the wallet received in older ones cannot be searched for again.",
+        ));
     }
     lines
 }
