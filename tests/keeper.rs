@@ -64,7 +64,7 @@ fn refusal(result: Result<(), KeeperError>) -> String {
 }
 
 #[test]
-fn every_start_has_a_fresh_password_and_the_old_one_is_refused() {
+fn a_password_lasts_until_it_is_made_anew_and_then_the_old_one_is_refused() {
     for generation in Generation::ALL {
         let world = World::new(generation);
         let mut keeper = world.start_daemon();
@@ -73,7 +73,13 @@ fn every_start_has_a_fresh_password_and_the_old_one_is_refused() {
         keeper.stop().unwrap();
         assert_eq!(keeper.state(), ProcessState::Stopped);
         assert!(!is_alive(pid));
+        keeper.start(&[]).unwrap();
+        assert_eq!(world.credentials(), old);
+        assert_eq!(world.rpc("getblockcount", json!([])), 1, "{generation:?}");
 
+        // A fence: whatever was sent before with the old one is refused.
+        keeper.stop().unwrap();
+        bursar::daemon::renew(world.coin()).unwrap();
         keeper.start(&[]).unwrap();
         assert_ne!(world.credentials(), old);
         assert_eq!(world.rpc("getblockcount", json!([])), 1, "{generation:?}");
@@ -371,13 +377,14 @@ fn a_daemon_that_does_not_answer_in_time_is_left_running() {
 fn a_password_that_the_daemon_refuses_is_an_error_at_once() {
     let world = World::new(Generation::Litecoin021);
     let mut keeper = world.start_daemon();
-    let right = world.credentials();
-    fs::write(world.coin().credentials_file(bursar::config::RpcRole::Admin), "bursar:wrong").unwrap();
+    let file = world.coin().keeper_credentials_file();
+    let right = fs::read_to_string(&file).unwrap();
+    fs::write(&file, "bursar-keeper:wrong").unwrap();
     match keeper.start(&[]) {
         Err(KeeperError::NotReady { last, .. }) => assert!(last.to_string().contains("401"), "{last}"),
         other => panic!("{other:?}"),
     }
-    fs::write(world.coin().credentials_file(bursar::config::RpcRole::Admin), right).unwrap();
+    fs::write(&file, right).unwrap();
     keeper.start(&[]).unwrap();
 }
 

@@ -51,7 +51,7 @@ pub(super) enum Verb {
     #[command(subcommand)]
     Coins(CoinsVerb),
     /// Write the daemon's hardened configuration.
-    Render,
+    Render(RenderArgs),
     /// Lay out program, units, users, folders and settings of one coin; starts nothing.
     Install {
         /// Everything goes below this folder.
@@ -92,6 +92,20 @@ pub(super) enum Verb {
     },
     /// The manual page.
     Man,
+}
+
+/// How the conf is rendered.
+#[derive(Debug, Args)]
+pub(super) struct RenderArgs {
+    /// Show how the file on disk differs from the settings, and change nothing: 0 it does not, 1 it does.
+    #[arg(long, conflicts_with_all = ["rotate_credentials", "dry_run"])]
+    pub(super) diff: bool,
+    /// Make new RPC passwords beside the old ones; both are valid from the next start until every user has moved.
+    #[arg(long)]
+    pub(super) rotate_credentials: bool,
+    /// Print what would be written, and write nothing.
+    #[arg(long)]
+    pub(super) dry_run: bool,
 }
 
 /// Coin profiles.

@@ -108,7 +108,7 @@ fn run(cli: Cli) -> Result<u8, Failure> {
     }
     let coin = settings.coin(cli.global.coin.as_deref())?;
     let request = match cli.verb {
-        Verb::Render => return setup::render(coin, cli.global.output),
+        Verb::Render(args) => return setup::render(coin, &args, cli.global.output),
         Verb::Run => {
             service::run(client::open(&settings, coin)?)?;
             return Ok(exit::DONE);

@@ -44,7 +44,7 @@ impl Request {
             // They place no order.
             Verb::Init
             | Verb::Coins(_)
-            | Verb::Render
+            | Verb::Render(_)
             | Verb::Install { .. }
             | Verb::Run
             | Verb::Completions { .. }

@@ -6,13 +6,13 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
-use super::args::{CoinsVerb, Output};
+use super::args::{CoinsVerb, Output, RenderArgs};
 use super::{client, print, tables};
-use crate::config::{self, CoinSettings, Settings};
+use crate::config::{self, CoinSettings, DaemonMode, Settings};
 use crate::daemon;
-use crate::keeper::{self, KeeperError};
+use crate::keeper::{self, Keeper, KeeperError, ProcessState};
 use crate::service::{Failure, exit};
 
 /// Writes the commented example, never over an existing file.
@@ -41,7 +41,13 @@ pub(super) fn coins(verb: &CoinsVerb, config: &Path, output: Output) -> Result<u
     let profiles = if config.exists() { Settings::load(config)?.profiles } else { config::built_in_profiles()? };
     match verb {
         CoinsVerb::List => {
-            let list = profiles.values().map(|profile| json!({"name": profile.name, "ticker": profile.ticker}));
+            let list = profiles.values().map(|profile| {
+                let staking = profile.staking.as_ref().map(|staking| json!({"switches": staking.switches, "proofs": staking.proofs.len()}));
+                json!({
+                    "name": profile.name, "ticker": profile.ticker, "decimals": profile.decimals, "daemon": profile.programs.daemon,
+                    "chains": profile.chains.keys().collect::<Vec<_>>(), "staking": staking,
+                })
+            });
             let fields = Map::from_iter([("coins".to_owned(), list.collect())]);
             print::both(&tables::profiles(&profiles), fields, output)?;
         }
@@ -60,12 +66,55 @@ pub(super) fn coins(verb: &CoinsVerb, config: &Path, output: Output) -> Result<u
     Ok(exit::DONE)
 }
 
-/// Renders the daemon's conf and, if there are none, its credentials.
-pub(super) fn render(coin: &CoinSettings, output: Output) -> Result<u8, Failure> {
+/// Renders the daemon's conf and the passwords of its RPC users, or says how the one on disk differs.
+pub(super) fn render(coin: &CoinSettings, args: &RenderArgs, output: Output) -> Result<u8, Failure> {
+    if coin.daemon.mode == DaemonMode::Attach {
+        let message =
+            format!("the daemon of '{}' is attached: its conf belongs to whoever runs it; nothing was written", coin.name);
+        return Err(Failure::new("attached", message, exit::FAILED).next("set daemon.mode = \"keep\" if bursar is to run it"));
+    }
     client::refuse_another_users_state(coin)?;
-    daemon::ensure_access(coin).map_err(KeeperError::from)?;
+    if args.diff || args.dry_run {
+        return show_drift(coin, args, output);
+    }
+    // A program that cannot be asked is found out before anything is made.
+    let changed = keeper::plan(coin, args.rotate_credentials)?.drift()?.is_some();
+    match args.rotate_credentials {
+        true => daemon::rotate(coin),
+        false => daemon::ensure_access(coin).map(drop),
+    }
+    .map_err(KeeperError::from)?;
     let rendered = keeper::render(coin)?;
     rendered.write(coin)?;
-    print::done(&format!("wrote {}", rendered.file.display()), output)?;
+    let runs = matches!(Keeper::new(coin).state(), ProcessState::Running { .. });
+    let mut text = format!("wrote {}", rendered.file.display());
+    if args.rotate_credentials {
+        text += "; the new passwords are valid beside the old ones from the daemon's next start, after which the service moves to them by \
+                 itself, and the start after that takes the new ones only";
+    }
+    if runs {
+        text += "; the daemon that runs takes it at its next start: `bursar daemon restart`";
+    }
+    let fields = [
+        ("result", json!(text)),
+        ("changed", json!(changed)),
+        ("rotated", json!(args.rotate_credentials)),
+        ("running", json!(runs)),
+    ];
+    print::both(&text, fields_of(fields), output)?;
     Ok(exit::DONE)
+}
+
+/// The difference between disk and settings. It is an error only for whoever asked whether there is one.
+fn show_drift(coin: &CoinSettings, args: &RenderArgs, output: Output) -> Result<u8, Failure> {
+    let rendered = keeper::plan(coin, args.rotate_credentials)?;
+    let drift = rendered.drift()?;
+    let none = || format!("{} is as the settings want it", rendered.file.display());
+    let fields = [("drift", json!(drift.is_some())), ("diff", json!(drift))];
+    print::both(&drift.clone().unwrap_or_else(none), fields_of(fields), output)?;
+    Ok(if args.diff && drift.is_some() { exit::FAILED } else { exit::DONE })
+}
+
+fn fields_of<const COUNT: usize>(fields: [(&str, Value); COUNT]) -> Map<String, Value> {
+    fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }

@@ -298,9 +298,68 @@ mod tests {
         assert_eq!(refused(format!("{head}[chains]\n")), "chains");
         assert_eq!(refused(head.to_owned()), "chains");
         assert_eq!(refused(format!("{}[staking.switches]\n", litecoin())), "staking.switches");
+        assert_eq!(refused(format!("{}[staking.switches]\nstaking = \"0\"\n", litecoin())), "staking.proofs");
         assert_eq!(
             refused(format!("{}[staking.switches]\nstaking = \"0\\nrpcbind=0.0.0.0\"\n", litecoin())),
             "staking.switches.staking"
         );
+    }
+
+    #[test]
+    fn a_proof_is_an_answer_or_a_line_of_the_log_and_a_fault_has_its_line() {
+        let base = format!("{}[staking.switches]\nstaking = \"0\"\n", litecoin());
+        let lines = base.lines().count();
+        let parse = |proof: &str| {
+            Profile::parse(&format!("{base}[[staking.proofs]]\nlog = \"off\"\n[[staking.proofs]]\n{proof}"), "x.toml")
+        };
+        for sound in [
+            "log = \"minter disabled\"",
+            "rpc = \"getstakinginfo\"\nfield = \"enabled\"\nis = \"false\"",
+            "rpc = \"getmininginfo\"\nfield = \"warnings\"\ncontains = \"disabled\"",
+        ] {
+            assert_eq!(parse(sound).unwrap().staking.unwrap().proofs.len(), 2);
+        }
+        for (faulty, key, line) in [
+            ("", "staking.proofs.1", 3),
+            ("log = \"\"", "staking.proofs.1.log", 4),
+            ("rpc = \"getstakinginfo\"\nfield = \"enabled\"", "staking.proofs.1", 3),
+            ("rpc = \"getstakinginfo\"\nis = \"false\"", "staking.proofs.1", 3),
+            ("rpc = \"a\"\nfield = \"b\"\nis = \"false\"\ncontains = \"f\"", "staking.proofs.1", 3),
+            ("rpc = \"a\"\nfield = \"b\"\nis = \"false\"\nlog = \"f\"", "staking.proofs.1", 3),
+            ("rpc = \"a\"\nfield = \"b\"\nis = \"no\"", "staking.proofs.1.is", 6),
+            ("field = \"b\"\ncontains = \"no\"\nrpc = \"get info\"", "staking.proofs.1.rpc", 6),
+            ("log = 5", "staking.proofs.1.log", 4),
+        ] {
+            let error = parse(faulty).expect_err(faulty);
+            assert_eq!((error.key.as_str(), error.line), (key, lines + line), "{error}");
+        }
+    }
+
+    #[test]
+    fn versions_and_their_deadlines_are_checked() {
+        let with = |versions: &str| Profile::parse(&format!("{}[versions]\n{versions}", litecoin()), "x.toml");
+        let deadline = |below: &str, date: &str, reason: &str| {
+            with(&format!("[[versions.deadlines]]\nbelow = {below}\ndate = \"{date}\"\nreason = \"{reason}\""))
+        };
+        assert_eq!(with("oldest_supported = 210201").unwrap().versions.oldest_supported, Some(210_201));
+        assert_eq!(with("oldest_supported = 21").unwrap_err().key, "versions.oldest_supported");
+        assert_eq!(deadline("210201", "2028-02-29", "a fork").unwrap().versions.deadlines.len(), 1);
+        for (found, key) in [
+            (deadline("21", "2027-01-31", "a fork"), "below"),
+            (deadline("210201", "2027-02-29", "a fork"), "date"),
+            (deadline("210201", "31.1.2027", "a fork"), "date"),
+            (deadline("210201", "2027-01-31", " "), "reason"),
+        ] {
+            assert_eq!(found.unwrap_err().key, format!("versions.deadlines.0.{key}"));
+        }
+    }
+
+    #[test]
+    fn every_staking_coin_can_prove_that_it_is_off() {
+        for (name, _) in BUILT_IN {
+            let Some(staking) = Profile::built_in(name).unwrap().unwrap().staking else { continue };
+            assert!(staking.proofs.iter().any(|proof| proof.rpc.is_some()), "{name}: by RPC");
+            assert!(staking.proofs.iter().any(|proof| proof.log.is_some()), "{name}: by log");
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! What a profile must be before it is used: ranges and clashes. Pure.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
+use super::profile::{Deadline, StakingProof};
 use super::{Chain, ChainParams, Profile};
 
 /// Decimals beyond these do not leave enough of 64 bits for whole coins.
@@ -10,6 +12,8 @@ const MAX_DECIMALS: u8 = 8;
 const MAX_BLOCK_TIME_S: u64 = 86_400;
 /// The longest human-readable part that bech32 (BIP 173) allows.
 const MAX_HRP_CHARS: usize = 83;
+/// Versions as `getnetworkinfo` tells them: 0.8.0 is 80000, Dogecoin 1.14.7 is 1140700, Bitcoin 29.4 is 290400.
+const VERSIONS: RangeInclusive<u64> = 10_000..=99_999_999;
 
 /// The key at fault and what is wrong with it.
 type Refusal = (Vec<String>, String);
@@ -23,6 +27,7 @@ pub(super) fn check_profile(profile: &Profile) -> Result<(), Refusal> {
     check_names(profile)?;
     check_numbers(profile)?;
     check_staking(profile)?;
+    check_versions(profile)?;
     if profile.chains.is_empty() {
         return refuse(&["chains"], "a coin needs at least one chain: add a table [chains.main]");
     }
@@ -107,7 +112,67 @@ fn check_staking(profile: &Profile) -> Result<(), Refusal> {
             return refuse(&path, format!("'{value}' must be a plain value such as \"0\""));
         }
     }
+    if staking.proofs.is_empty() {
+        return refuse(
+            &["staking", "proofs"],
+            "a proof-of-stake coin needs what shows at runtime that staking is off, such as log = \"Staking disabled\": without proof \
+             payouts would stay frozen",
+        );
+    }
+    staking.proofs.iter().enumerate().try_for_each(|(index, proof)| check_proof(index, proof))
+}
+
+/// A proof is an answer (`rpc`, `field`, and `is` or `contains`) or a line of the log, never a mixture.
+fn check_proof(index: usize, proof: &StakingProof) -> Result<(), Refusal> {
+    let index = index.to_string();
+    let at = |key: &str, problem: &str| refuse(&["staking", "proofs", &index, key], problem);
+    let parts =
+        [("rpc", &proof.rpc), ("field", &proof.field), ("is", &proof.is), ("contains", &proof.contains), ("log", &proof.log)];
+    if let Some((key, _)) = parts.iter().find(|(_, part)| part.as_ref().is_some_and(|text| text.trim().is_empty())) {
+        return at(key, "must not be empty: everything contains nothing");
+    }
+    match (&proof.rpc, &proof.field, &proof.is, &proof.contains, &proof.log) {
+        (None, None, None, None, Some(_)) => Ok(()),
+        (Some(_), Some(_), Some(is), None, None) if serde_json::from_str::<serde_json::Value>(is).is_err() => {
+            at("is", "must be JSON, such as false or \"off\" with its quotes")
+        }
+        (Some(rpc), Some(_), _, _, None) if proof.is.is_some() != proof.contains.is_some() => {
+            let is_method = rpc.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+            if is_method { Ok(()) } else { at("rpc", "must be the name of an RPC method, of a-z and 0-9") }
+        }
+        _ => refuse(
+            &["staking", "proofs", &index],
+            "must be rpc, field and one of is and contains, such as rpc = \"getstakinginfo\", field = \"enabled\", is = \"false\"; or log alone",
+        ),
+    }
+}
+
+fn check_versions(profile: &Profile) -> Result<(), Refusal> {
+    let versions = &profile.versions;
+    if versions.oldest_supported.is_some_and(|version| !VERSIONS.contains(&version)) {
+        return refuse(&["versions", "oldest_supported"], "must be as getnetworkinfo tells it, such as 180100 for 0.18.1");
+    }
+    versions.deadlines.iter().enumerate().try_for_each(|(index, deadline)| check_deadline(index, deadline))
+}
+
+fn check_deadline(index: usize, deadline: &Deadline) -> Result<(), Refusal> {
+    let index = index.to_string();
+    let at = |key: &str, problem: &str| refuse(&["versions", "deadlines", &index, key], problem);
+    if !VERSIONS.contains(&deadline.below) {
+        return at("below", "must be as getnetworkinfo tells it, such as 180100 for 0.18.1");
+    }
+    if !is_day(&deadline.date) {
+        return at("date", "must be a day that there is, such as \"2027-01-31\"");
+    }
+    if deadline.reason.trim().is_empty() || deadline.reason.contains(char::is_control) {
+        return at("reason", "must say in one line what happens then");
+    }
     Ok(())
+}
+
+/// Whether this is a day of the calendar, `YYYY-MM-DD`.
+fn is_day(text: &str) -> bool {
+    text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok()
 }
 
 fn check_chain(chain: Chain, params: &ChainParams) -> Result<(), Refusal> {

@@ -1,7 +1,7 @@
 //! Where a TOML text says something: lines and keys for errors, and what serde meant in an operator's words.
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 /// A fault in a TOML text.
 pub(crate) struct Fault {
@@ -52,11 +52,20 @@ impl<'t> TomlText<'t> {
     fn line_of(&self, path: &[&str]) -> usize {
         let mut line = 1;
         let mut table = Some(self.root.get_ref());
+        let mut list = None;
         for segment in path {
-            let found = table.and_then(|table| table.iter().find(|(key, _)| key.get_ref() == segment));
-            let Some((key, value)) = found else { break };
-            line = self.line_at(key.span().start);
+            let value =
+                if let Some(key_and_value) = table.and_then(|table| table.iter().find(|(key, _)| key.get_ref() == segment)) {
+                    line = self.line_at(key_and_value.0.span().start);
+                    key_and_value.1
+                } else if let Some(element) = list.and_then(|list: &DeArray<'_>| list.get(segment.parse::<usize>().ok()?)) {
+                    line = self.line_at(element.span().start);
+                    element
+                } else {
+                    break;
+                };
             table = value.get_ref().as_table();
+            list = value.get_ref().as_array();
         }
         line
     }
@@ -76,10 +85,23 @@ fn search(table: &DeTable<'_>, offset: usize, path: &mut Vec<String>, deepest: &
         if (covers(key.span()) || covers(value.span())) && path.len() > deepest.len() {
             deepest.clone_from(path);
         }
-        if let DeValue::Table(inner) = value.get_ref() {
-            search(inner, offset, path, deepest);
+        match value.get_ref() {
+            DeValue::Table(inner) => search(inner, offset, path, deepest),
+            DeValue::Array(list) => search_list(list, offset, path, deepest),
+            _ => {}
         }
         path.pop();
+    }
+}
+
+/// The same in a list of tables, whose places count from 0.
+fn search_list(list: &DeArray<'_>, offset: usize, path: &mut Vec<String>, deepest: &mut Vec<String>) {
+    for (index, element) in list.iter().enumerate() {
+        if let DeValue::Table(inner) = element.get_ref() {
+            path.push(index.to_string());
+            search(inner, offset, path, deepest);
+            path.pop();
+        }
     }
 }
 

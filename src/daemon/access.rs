@@ -6,12 +6,18 @@
 //! **Rotation with an overlap.** [`rotate`] makes a second password of each role, `ROLE.next`, and adds its hash: the next start of the daemon
 //! takes both. Then [`adopt_rotated`] finds that the daemon answers the new one, moves every user to it by one rename, and drops the old hash, which
 //! the start after that no longer takes. Nobody is refused in between.
+//!
+//! **Crashes.** Passwords come first, the list of hashes last, each file replaced as a whole; so a crash leaves a list that lacks what nobody uses yet, or holds
+//! what nobody uses any more, and the next [`ensure_access`], which every start makes, brings it in step. Whoever changes passwords has the turn
+//! (a lock beside them): a second rotation never replaces a password between the proof that the daemon knows it and its adoption.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -24,8 +30,12 @@ use crate::config::{CoinSettings, RpcRole};
 
 /// Beyond all guessing, in bytes of randomness.
 const PASSWORD_BYTES: usize = 32;
+/// Shorter ones, in characters, are damaged or somebody's own: the daemon would take even an empty one.
+const MIN_PASSWORD_CHARS: usize = 32;
 /// As `rpcauth.py` of Bitcoin Core, in bytes.
 const SALT_BYTES: usize = 16;
+/// A daemon that does not answer whether it knows a password is asked again later.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 /// The keeper's own user at the daemon.
 pub(super) const KEEPER_USER: &str = "bursar-keeper";
 
@@ -47,7 +57,11 @@ fn at(path: &Path) -> impl Fn(io::Error) -> AccessError {
 /// Makes what is missing: a password for each role, and the list of hashes that fits the passwords, no more and no less. Returns whether the list changed:
 /// a daemon that runs knows the old one until its next start.
 pub fn ensure_access(coin: &CoinSettings) -> Result<bool, AccessError> {
-    make_private_dir(&coin.rpc_dir())?;
+    let _turn = take_turn(coin)?;
+    ensure_passwords(coin)
+}
+
+fn ensure_passwords(coin: &CoinSettings) -> Result<bool, AccessError> {
     for role in RpcRole::ALL {
         ensure_password(&coin.credentials_file(role), role.user())?;
     }
@@ -59,22 +73,63 @@ pub fn keeper_access(coin: &CoinSettings) -> Result<String, AccessError> {
     let file = coin.keeper_credentials_file();
     make_private_dir(&coin.daemon_dir())?;
     ensure_password(&file, KEEPER_USER)?;
-    hash_of(&file)
+    hash_of(&file, KEEPER_USER)
+}
+
+/// The hashes that the daemon would be given if everything were written now, without writing anything: what is not there yet stands as `USER:` and
+/// [`NOT_MADE_YET`]. With `rotated`, each role has a second one.
+pub fn planned_rpcauth(coin: &CoinSettings, rotated: bool) -> Result<Vec<String>, AccessError> {
+    let mut lines = Vec::new();
+    for role in RpcRole::ALL {
+        lines.push(planned_hash(&coin.credentials_file(role), role.user())?);
+        let next = next_file(coin, role);
+        if rotated {
+            lines.push(not_made_yet(role.user()));
+        } else if is_there(&next)? {
+            lines.push(hash_of(&next, role.user())?);
+        }
+    }
+    lines.push(planned_hash(&coin.keeper_credentials_file(), KEEPER_USER)?);
+    Ok(lines)
+}
+
+/// Stands for the hash of a password that does not exist yet.
+pub const NOT_MADE_YET: &str = "(made when this is written)";
+
+fn planned_hash(file: &Path, user: &str) -> Result<String, AccessError> {
+    if is_there(file)? { hash_of(file, user) } else { Ok(not_made_yet(user)) }
+}
+
+fn not_made_yet(user: &str) -> String {
+    format!("{user}:{NOT_MADE_YET}")
 }
 
 /// The hashes that the daemon is to be given; empty when nobody made any yet.
 pub fn rpcauth_lines(coin: &CoinSettings) -> Result<Vec<String>, AccessError> {
     let path = coin.rpcauth_file();
-    match read_private(&path) {
-        Ok(text) => Ok(text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()),
-        Err(_) if !path.exists() => Ok(Vec::new()),
-        Err(reason) => Err(AccessError { path, reason }),
+    if !is_there(&path)? {
+        return Ok(Vec::new());
     }
+    let refused = |reason: String| AccessError { path: path.clone(), reason };
+    let text = read_private(&path).map_err(refused)?;
+    match text.lines().find(|line| !is_hash_line(line)) {
+        Some(_) => Err(refused("it is damaged; remove it, and the service makes it again from the passwords".to_owned())),
+        None => Ok(text.lines().map(str::to_owned).collect()),
+    }
+}
+
+/// `user:salt$hash`, and nothing that the conf could take for anything else.
+fn is_hash_line(line: &str) -> bool {
+    let is_hex = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_name = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    let parts = line.split_once(':').and_then(|(user, rest)| Some((user, rest.split_once('$')?)));
+    parts.is_some_and(|(user, (salt, hash))| is_name(user) && is_hex(salt) && is_hex(hash) && hash.len() == 64)
 }
 
 /// Makes a second password for each role, valid beside the first from the daemon's next start.
 pub fn rotate(coin: &CoinSettings) -> Result<(), AccessError> {
-    ensure_access(coin)?;
+    let _turn = take_turn(coin)?;
+    ensure_passwords(coin)?;
     for role in RpcRole::ALL {
         write_password(&next_file(coin, role), role.user())?;
     }
@@ -84,16 +139,15 @@ pub fn rotate(coin: &CoinSettings) -> Result<(), AccessError> {
 /// Moves the users to the second password of each role that the daemon answers, and drops the first. Returns whether any moved. A daemon that does not know the new
 /// passwords yet leaves all as it is.
 pub fn adopt_rotated(coin: &CoinSettings) -> Result<bool, AccessError> {
+    // Asked every few seconds: without a rotation under way this is all.
+    let under_way = RpcRole::ALL.into_iter().map(|role| is_there(&next_file(coin, role))).collect::<Result<Vec<_>, _>>()?;
+    if !under_way.contains(&true) {
+        return Ok(false);
+    }
+    let _turn = take_turn(coin)?;
     let mut moved = false;
     for role in RpcRole::ALL {
-        let next = next_file(coin, role);
-        if !next.exists() || !answers(coin, &next) {
-            continue;
-        }
-        let current = coin.credentials_file(role);
-        fs::rename(&next, &current).map_err(at(&current))?;
-        sync_dir(&coin.rpc_dir())?;
-        moved = true;
+        moved |= adopt_one(coin, role)?;
     }
     if moved {
         rewrite_hashes(coin)?;
@@ -101,9 +155,19 @@ pub fn adopt_rotated(coin: &CoinSettings) -> Result<bool, AccessError> {
     Ok(moved)
 }
 
+fn adopt_one(coin: &CoinSettings, role: RpcRole) -> Result<bool, AccessError> {
+    let (next, current) = (next_file(coin, role), coin.credentials_file(role));
+    if !is_there(&next)? || read_pair(&next, role.user()).is_err() || !answers(coin, &next) {
+        return Ok(false);
+    }
+    fs::rename(&next, &current).map_err(at(&current))?;
+    sync_dir(&coin.rpc_dir())?;
+    Ok(true)
+}
+
 /// New passwords for all roles, without an overlap, while the daemon does not run: whatever was sent with an old one is refused from now on.
 pub fn renew(coin: &CoinSettings) -> Result<(), AccessError> {
-    make_private_dir(&coin.rpc_dir())?;
+    let _turn = take_turn(coin)?;
     for role in RpcRole::ALL {
         write_password(&coin.credentials_file(role), role.user())?;
         match fs::remove_file(next_file(coin, role)) {
@@ -120,20 +184,22 @@ fn next_file(coin: &CoinSettings, role: RpcRole) -> PathBuf {
 
 /// Whether the daemon knows this password. Only a refusal says that it does not; a daemon that is away says nothing, which is no yes either.
 fn answers(coin: &CoinSettings, credentials: &Path) -> bool {
-    let answer = Rpc::direct(coin, credentials, Limits::default()).call::<u64>("getblockcount", &[]);
+    let limits = Limits { deadline: Some(ANSWER_DEADLINE), ..Limits::default() };
+    let answer = Rpc::direct(coin, credentials, limits).call::<u64>("getblockcount", &[]);
     matches!(answer, Ok(_) | Err(RpcError::Daemon { .. }))
 }
 
-/// Brings the list of hashes in step with the passwords. Returns whether it changed.
+/// Brings the list of hashes in step with the passwords. Returns whether it changed. A list that is damaged, or open to others, is made again.
 fn rewrite_hashes(coin: &CoinSettings) -> Result<bool, AccessError> {
     let mut lines = Vec::new();
     for role in RpcRole::ALL {
-        let next = Some(next_file(coin, role)).filter(|file| file.exists());
-        for file in [Some(coin.credentials_file(role)), next].into_iter().flatten() {
-            lines.push(hash_of(&file)?);
+        lines.push(hash_of(&coin.credentials_file(role), role.user())?);
+        let next = next_file(coin, role);
+        if is_there(&next)? {
+            lines.push(hash_of(&next, role.user())?);
         }
     }
-    if lines == rpcauth_lines(coin)? {
+    if rpcauth_lines(coin).is_ok_and(|known| known == lines) {
         return Ok(false);
     }
     make_private_dir(&coin.daemon_dir())?;
@@ -143,27 +209,69 @@ fn rewrite_hashes(coin: &CoinSettings) -> Result<bool, AccessError> {
 
 /// The salt comes from the password, so that the same password has the same hash in every conf. A salt keeps equal passwords from looking equal and
 /// guesses from being shared; none of these can be equal, or guessed.
-fn hash_of(file: &Path) -> Result<String, AccessError> {
-    let (user, password) = read_pair(file)?;
+fn hash_of(file: &Path, user: &str) -> Result<String, AccessError> {
+    let password = read_pair(file, user)?;
     let digest = Sha256::new().chain_update(b"bursar rpcauth salt").chain_update(password.as_bytes()).finalize();
     let salt: String = hex::encode(digest).chars().take(2 * SALT_BYTES).collect();
-    Ok(rpcauth(&user, &password, &salt))
+    Ok(rpcauth(user, &password, &salt))
 }
 
-fn read_pair(file: &Path) -> Result<(String, Zeroizing<String>), AccessError> {
+/// The password of this user. Another user's name would be another role, or a line of its own in the conf; a short password is a damaged one.
+fn read_pair(file: &Path, user: &str) -> Result<Zeroizing<String>, AccessError> {
     let refused = |reason: String| AccessError { path: file.to_owned(), reason };
     let text = read_private(file).map_err(refused)?;
-    let pair = text.trim_end().split_once(':').map(|(user, password)| (user.to_owned(), Zeroizing::new(password.to_owned())));
-    pair.ok_or_else(|| refused("one line `user:password` is expected; remove the file, and a new one is made".to_owned()))
+    let password = text.trim_end_matches(['\r', '\n']).strip_prefix(user).and_then(|rest| rest.strip_prefix(':'));
+    match password {
+        Some(password) if password.len() >= MIN_PASSWORD_CHARS && !password.contains(char::is_control) => {
+            Ok(Zeroizing::new(password.to_owned()))
+        }
+        _ => Err(refused(format!(
+            "one line `{user}:password` of at least {MIN_PASSWORD_CHARS} characters is expected. Remove the file: a new one is made, and the \
+             daemon takes it at its next start"
+        ))),
+    }
 }
 
 fn ensure_password(file: &Path, user: &str) -> Result<(), AccessError> {
-    if file.exists() { read_pair(file).map(drop) } else { write_password(file, user) }
+    if is_there(file)? {
+        return read_pair(file, user).map(drop);
+    }
+    // Another process may make one at this moment: the first one stands.
+    let content = new_pair(user)?;
+    let made = new_file(file, content.as_bytes())
+        .and_then(|new| new.persist_noclobber(file).map(drop).map_err(|refused| refused.error))
+        .and_then(|()| File::open(dir_of(file))?.sync_all());
+    match made {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read_pair(file, user).map(drop),
+        made => made.map_err(at(file)),
+    }
 }
 
 fn write_password(file: &Path, user: &str) -> Result<(), AccessError> {
+    replace(file, new_pair(user)?.as_bytes())
+}
+
+fn new_pair(user: &str) -> Result<Zeroizing<String>, AccessError> {
     let password = random_hex(PASSWORD_BYTES)?;
-    replace(file, Zeroizing::new(format!("{user}:{}\n", *password)).as_bytes())
+    Ok(Zeroizing::new(format!("{user}:{}\n", *password)))
+}
+
+/// Whether there is anything of this name, even a link that leads nowhere. What cannot be looked at is an error, not an absence.
+fn is_there(path: &Path) -> Result<bool, AccessError> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(at(path)(error)),
+    }
+}
+
+/// The turn to change passwords; given back when dropped.
+fn take_turn(coin: &CoinSettings) -> Result<File, AccessError> {
+    make_private_dir(&coin.rpc_dir())?;
+    let path = coin.rpc_dir().join("lock");
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(at(&path))?;
+    flock(&lock, FlockOperation::LockExclusive).map_err(|error| at(&path)(error.into()))?;
+    Ok(lock)
 }
 
 fn make_private_dir(dir: &Path) -> Result<(), AccessError> {
@@ -174,15 +282,23 @@ fn sync_dir(dir: &Path) -> Result<(), AccessError> {
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(at(dir))
 }
 
+fn dir_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("."))
+}
+
+/// A file (0600) without its name yet, synced.
+fn new_file(path: &Path, content: &[u8]) -> io::Result<tempfile::NamedTempFile> {
+    let mut file = tempfile::NamedTempFile::new_in(dir_of(path))?;
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
 /// Puts `content` (0600) in place of the file: after a crash there is the old one or the new one, whole.
 fn replace(path: &Path, content: &[u8]) -> Result<(), AccessError> {
-    let dir = path.parent().unwrap_or(Path::new("."));
     let put = || -> io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(dir)?;
-        file.write_all(content)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        File::open(dir)?.sync_all()
+        new_file(path, content)?.persist(path)?;
+        File::open(dir_of(path))?.sync_all()
     };
     put().map_err(at(path))
 }
@@ -193,3 +309,7 @@ fn random_hex(bytes: usize) -> Result<Zeroizing<String>, AccessError> {
         .map_err(|error| at("the system's random numbers".as_ref())(io::Error::other(error.to_string())))?;
     Ok(Zeroizing::new(hex::encode(&*random)))
 }
+
+#[cfg(test)]
+#[path = "access_tests.rs"]
+mod tests;

@@ -1,13 +1,14 @@
-//! The `user:password` file of RPC, read again for each call: a restart of the daemon changes it.
+//! The `user:password` file of RPC, read again for each call: a rotation changes it while we run.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 use crate::config::{MISSING_CREDENTIAL, is_credential, others_can_read};
@@ -40,12 +41,18 @@ impl Credentials {
 
 /// The text of a file that nobody but its owner may open.
 pub(super) fn read_private(path: &Path) -> Result<Zeroizing<String>, String> {
-    let file = File::open(path).map_err(|error| match error.kind() {
+    // A pipe in the place of the file would make us wait for somebody to write into it.
+    let opened = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path);
+    let file = opened.map_err(|error| match error.kind() {
         ErrorKind::NotFound if is_credential(path) => MISSING_CREDENTIAL.to_owned(),
         ErrorKind::NotFound => "there is no such file; a kept daemon gets one when bursar starts it".to_owned(),
         _ => error.to_string(),
     })?;
-    let mode = file.metadata().map_err(|error| error.to_string())?.permissions().mode();
+    let metadata = file.metadata().map_err(|error| error.to_string())?;
+    if !metadata.is_file() {
+        return Err("it is not a file".to_owned());
+    }
+    let mode = metadata.permissions().mode();
     if others_can_read(path, mode) {
         return Err(format!("its mode is {:04o}, so others can read it; `chmod 600` it and change the password", mode & 0o7777));
     }

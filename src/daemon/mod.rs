@@ -21,7 +21,9 @@ mod transport;
 mod waiting;
 mod wallet;
 
-pub use access::{AccessError, adopt_rotated, ensure_access, keeper_access, renew, rotate, rpcauth_lines};
+pub use access::{
+    AccessError, NOT_MADE_YET, adopt_rotated, ensure_access, keeper_access, planned_rpcauth, renew, rotate, rpcauth_lines,
+};
 pub use conf::render;
 pub use error::RpcError;
 pub use http::{Answer as HttpAnswer, AnswerReader, HttpError};

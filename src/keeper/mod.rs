@@ -32,7 +32,7 @@ pub use files::{wallet_dir, wallet_exists};
 use parent::Parent;
 use protocol::KeeperOrder;
 pub use protocol::KeeperReport;
-pub use render::{Rendered, render};
+pub use render::{Rendered, plan, render};
 pub use restarts::{End, Restarts, Verdict};
 pub use trouble::{Trouble, diagnose, recognise};
 

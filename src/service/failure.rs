@@ -89,7 +89,7 @@ impl From<RpcError> for Failure {
             RpcError::Lost { .. } => Failure::new("daemon_no_answer", error, exit::LATER)
                 .next("`bursar status` tells whether it answers again; its debug.log tells what it is busy with"),
             RpcError::Http { status: 401, .. } => Failure::new("rpc_password", error, exit::FAILED)
-                .next("for a kept daemon `bursar daemon restart`, which makes a new password; for an attached one check daemon.rpc_credentials_file"),
+                .next("for a kept daemon `bursar daemon restart`, which gives it bursar's passwords; for an attached one check daemon.rpc_credentials_file"),
             RpcError::WrongDaemon { .. } => Failure::new("wrong_daemon", error, exit::FAILED),
             RpcError::Daemon { code: -13, .. } => Failure::new("wallet_locked", error, exit::LOCKED),
             _ if error.is_transient() => Failure::new("daemon_busy", error, exit::LATER).next("try again in a minute"),

@@ -1,5 +1,6 @@
 //! Everything that belongs to one coin, open: settings, store, keeper and wallet. Carries out orders, one at a time.
 
+mod access;
 mod check;
 mod execute;
 mod permissions;
@@ -105,11 +106,13 @@ impl World {
         if self.coin.daemon.mode == DaemonMode::Keep {
             self.meant_to_run = true;
             let extra: Vec<&str> = extra.iter().map(String::as_str).collect();
+            self.provide_access()?;
             self.keeper.start(&extra)?;
             self.distrust_salvage()?;
         }
         self.wallet = None;
-        let wallet = RpcWallet::connect(&self.coin)?;
+        let wallet = self.connect_or_restart()?;
+        self.adopt_rotated();
         if !wallet.wallet_loaded()? && !wallet_exists(&self.coin) && self.coin.daemon.mode == DaemonMode::Keep {
             self.make_wallet(&wallet)?;
         }

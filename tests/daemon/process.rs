@@ -62,10 +62,10 @@ impl Daemon {
         let dir = TempDir::new().unwrap();
         let mut coin = coin(generation.profile(), &generation.program(), dir.path());
         coin.wallet.name = generation.wallet().to_owned();
-        write_credentials(&coin, "bursar:right");
+        write_credentials(&coin, "bursar-admin:right");
         std::fs::create_dir_all(coin.daemon_dir()).unwrap();
         let known = known_options(&coin.daemon.program).unwrap();
-        std::fs::write(coin.conf_file(), render(&coin, Some(&known), &[rpcauth("bursar", "right", "5a17")])).unwrap();
+        std::fs::write(coin.conf_file(), render(&coin, Some(&known), &[rpcauth("bursar-admin", "right", "5a17")])).unwrap();
         let child = Command::new(&coin.daemon.program)
             .arg(format!("-datadir={}", coin.daemon_dir().display()))
             .arg(format!("-conf={}", coin.conf_file().display()))

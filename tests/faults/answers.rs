@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bursar::audit;
 use bursar::coin::Timestamp;
+use bursar::config::RpcRole;
 use bursar::daemon::{Limits, RpcError, RpcWallet};
 use bursar::ledger::{self, LedgerError};
 use bursar::store::Store;
@@ -96,9 +97,11 @@ fn a_payout_is_queued_while_the_daemon_warms_up_and_its_address_is_asked_about_l
 #[test]
 fn a_wrong_password_is_named_with_the_way_to_a_right_one() {
     let world = ready_to_pay();
-    let file = world.coin().credentials_file(bursar::config::RpcRole::Admin);
-    let right = fs::read_to_string(&file).unwrap();
-    fs::write(&file, "bursar:not-the-password\n").unwrap();
+    let file = |role: RpcRole| world.coin().credentials_file(role);
+    let right = RpcRole::ALL.map(|role| fs::read_to_string(file(role)).unwrap());
+    for role in RpcRole::ALL {
+        fs::write(file(role), format!("{}:not-the-password-not-the-password\n", role.user())).unwrap();
+    }
     for order in ORDERS {
         let name = order.join(" ");
         let ran = unchanged(&world, &name, || run(&world, order));
@@ -111,7 +114,7 @@ fn a_wrong_password_is_named_with_the_way_to_a_right_one() {
         assert!(!format!("{ran:?}").contains("not-the-password"), "{ran:?}");
     }
     run(&world, &["daemon", "restart"]).done();
-    assert_ne!(fs::read_to_string(&file).unwrap(), right, "the advice works");
+    assert!(RpcRole::ALL.iter().zip(right).all(|(role, right)| fs::read_to_string(file(*role)).unwrap() != right));
     for order in ORDERS {
         run(&world, order).done();
     }

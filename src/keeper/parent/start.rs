@@ -18,9 +18,10 @@ use crate::config::CoinSettings;
 use crate::daemon::{self, Limits, Rpc, RpcError};
 use crate::keeper::files::{self, Record, at};
 use crate::keeper::process::{self, Process};
+use crate::keeper::render::render_for;
 use crate::keeper::rules::{self, Readiness};
 use crate::keeper::trouble::{self, Trouble};
-use crate::keeper::{KeeperError, render, wallet_exists};
+use crate::keeper::{KeeperError, wallet_exists};
 
 /// A daemon that is up answers this call at once; a busy one is asked again.
 const FIRST_CALL_DEADLINE: Duration = Duration::from_secs(5);
@@ -45,11 +46,13 @@ impl Parent {
         }
         refuse_folder_in_use(&self.coin)?;
         self.refuse_taken_port()?;
+        let looked_at = program_file(&self.coin);
+        let known = daemon::known_options(&self.coin.daemon.program);
+        let known = known.map_err(|error| self.not_started("not tried", format!("{}; check daemon.program", error.reason)))?;
         if self.makes_access {
             daemon::ensure_access(&self.coin)?;
         }
-        let looked_at = program_file(&self.coin);
-        render(&self.coin)?.write(&self.coin)?;
+        render_for(&self.coin, &known)?.write(&self.coin)?;
         let process = self.run_program(extra)?;
         let replaced = program_file(&self.coin) != looked_at;
         let recorded = Record { process: Some(process.identity().clone()), ..Record::default() }.write(&self.coin);

@@ -239,6 +239,7 @@ impl World {
         {
             warn!(code = failure.code, next = failure.next, "a batch stays in doubt: {}", failure.message);
         }
+        self.adopt_rotated();
         match self.verify_start() {
             Err(failure) if failure.exit == exit::LATER => return Err(failure),
             // Nothing is sent before it succeeds; the ledger goes on.
