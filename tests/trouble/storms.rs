@@ -101,10 +101,7 @@ fn a_flood_of_wrong_passwords_is_one_line_and_a_count() {
         // A look later the rest has been counted, and is told when the daemon ends.
         world.done(&["daemon", "stop"]);
         let log = service.log();
-        assert!(
-            attempts(&log) <= 2 && log.contains("5 times more: the daemon logs: ThreadRPCServer incorrect password"),
-            "{log}"
-        );
+        assert!(attempts(&log) <= 2 && log.contains("5 times more: the daemon logs:"), "{log}");
         assert!(service.stop().success());
     }
 }
