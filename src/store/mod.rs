@@ -196,10 +196,10 @@ mod tests {
         let connection = Connection::open(dir.path().join("bursar.db")).unwrap();
         connection.execute_batch(MIGRATIONS[0]).unwrap();
         connection.pragma_update(None, "user_version", 1).unwrap();
-        connection.execute("INSERT INTO store (one, id) VALUES (1, 'as before')", []).unwrap();
+        connection.execute("INSERT INTO store (one, id) VALUES (1, ?1)", ["ab".repeat(16)]).unwrap();
         drop(connection);
         let mut store = Store::open(dir.path()).unwrap();
-        assert_eq!(store.id(), "as before");
+        assert_eq!(store.id(), "ab".repeat(16));
         let version = store.read::<u32, StoreError>(|tx| Ok(tx.pragma_query_value(None, "user_version", |row| row.get(0))?));
         assert_eq!(version.unwrap() as usize, MIGRATIONS.len());
     }
