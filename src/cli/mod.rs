@@ -16,6 +16,7 @@ use tracing_subscriber::EnvFilter;
 use self::args::{Cli, Output, Verb};
 use self::orders::Request;
 use crate::config::Settings;
+use crate::keeper;
 use crate::service::{self, Failure, exit};
 
 /// Runs the program and decides its exit code.
@@ -26,7 +27,7 @@ pub fn main() -> ExitCode {
             return bad_usage(&error);
         }
     };
-    log_to_stderr(matches!(cli.verb, Verb::Run));
+    log_to_stderr(matches!(cli.verb, Verb::Run | Verb::Keep { .. }));
     let output = cli.global.output;
     match run(cli) {
         Ok(code) => ExitCode::from(code),
@@ -76,6 +77,10 @@ fn run(cli: Cli) -> Result<u8, Failure> {
     let coin = settings.coin(cli.global.coin.as_deref())?;
     let request = match cli.verb {
         Verb::Render => return setup::render(coin, cli.global.output),
+        Verb::Keep { extra } => {
+            keeper::keep(coin, &extra)?;
+            return Ok(exit::DONE);
+        }
         Verb::Run => {
             service::run(client::open(&settings, coin)?)?;
             return Ok(exit::DONE);

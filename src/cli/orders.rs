@@ -40,7 +40,7 @@ impl Request {
             Verb::Audit(AuditVerb::History { limit }) => Ok(Order::AuditHistory { limit }.into()),
             Verb::Backup(verb) => Ok(backup(verb)?.into()),
             Verb::Repair(verb) => Ok(repair(verb)),
-            Verb::Status | Verb::Init | Verb::Coins(_) | Verb::Render | Verb::Run => Ok(Order::Status.into()),
+            Verb::Status | Verb::Init | Verb::Coins(_) | Verb::Render | Verb::Run | Verb::Keep { .. } => Ok(Order::Status.into()),
         }
     }
 

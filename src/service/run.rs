@@ -46,7 +46,7 @@ async fn serve(world: World) -> Result<(), Failure> {
     let mut scheduler = schedule::start(&coin, jobs.clone()).await?;
     let (ended, mut end) = oneshot::channel();
     let worker = thread::spawn(move || {
-        let outcome = Worker { world, queue, metrics, watch: Watch::new() }.work();
+        let outcome = Worker { world, queue, metrics, watch: Watch::new(), away: None }.work();
         let _ = ended.send(());
         outcome
     });
@@ -73,6 +73,8 @@ struct Worker {
     queue: Receiver<Job>,
     metrics: Metrics,
     watch: Watch,
+    /// Why the daemon of a keeper apart was not met yet, as a code; said once.
+    away: Option<String>,
 }
 
 /// What becomes of a daemon that ended unasked.
@@ -111,10 +113,17 @@ impl Watch {
 impl Worker {
     fn work(mut self) -> Result<(), Failure> {
         let pulse = pulse::start(self.world.coin(), self.metrics.clone());
-        self.world.start()?;
+        // With a keeper apart, the daemon may be away as long as it likes.
+        let mut joined = !self.world.has_separate_keeper();
+        if joined {
+            self.world.start()?;
+        }
         self.watch.up_since = Instant::now();
-        self.carry_out(&Order::LedgerSync);
+        if joined {
+            self.carry_out(&Order::LedgerSync);
+        }
         loop {
+            joined = joined || self.join();
             match self.queue.recv_timeout(self.watch.patience()) {
                 Ok(Job::Placed(order, reply)) => {
                     let answer = self.world.execute(&order);
@@ -133,7 +142,25 @@ impl Worker {
         }
         // Whoever comes too late is told at once: the daemon may take minutes to stop.
         drop((self.queue, pulse));
-        self.world.stop()
+        // What a keeper apart runs is stopped by order only.
+        if self.world.has_separate_keeper() { Ok(()) } else { self.world.stop() }
+    }
+
+    /// Tries to meet the daemon that a keeper apart runs.
+    fn join(&mut self) -> bool {
+        match self.world.join() {
+            Ok(()) => {
+                self.carry_out(&Order::LedgerSync);
+                true
+            }
+            Err(failure) => {
+                if self.away.as_ref() != Some(&failure.code) {
+                    warn!(code = failure.code, next = failure.next, "waiting for the daemon: {}", failure.message);
+                }
+                self.away = Some(failure.code);
+                false
+            }
+        }
     }
 
     /// Carries out an order that nobody waits for: what comes of it goes to the log.

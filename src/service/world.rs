@@ -11,9 +11,9 @@ use tracing::{info, warn};
 use super::{Failure, exit};
 use crate::coin::Timestamp;
 use crate::config::{CoinSettings, DaemonMode, Settings};
-use crate::daemon::RpcWallet;
+use crate::daemon::{self, RpcError, RpcWallet};
 use crate::gate::{self, Cause, Freeze};
-use crate::keeper::{Keeper, ProcessState, wallet_exists};
+use crate::keeper::{Keeper, KeeperError, Phase, ProcessState, wallet_exists};
 use crate::ledger;
 use crate::store::{Store, StoreError};
 
@@ -82,6 +82,10 @@ impl World {
         }
         self.wallet = None;
         let wallet = RpcWallet::connect(&self.coin)?;
+        self.find_wallet(wallet)
+    }
+
+    fn find_wallet(&mut self, wallet: RpcWallet) -> Result<(), Failure> {
         if !wallet.wallet_loaded()? && !wallet_exists(&self.coin) && self.coin.daemon.mode == DaemonMode::Keep {
             self.make_wallet(&wallet)?;
         }
@@ -104,6 +108,28 @@ impl World {
             let known = gate::frozen_since(tx, Timestamp(0))?.iter().any(|old| old.freeze == freeze);
             if known { Ok(()) } else { gate::freeze(tx, &freeze, now) }
         })
+    }
+
+    /// Whether a `bursar keep` is the daemon's parent: it starts the daemon, and the end of this process does not stop it.
+    pub(super) fn has_separate_keeper(&self) -> bool {
+        self.keeper.is_separate()
+    }
+
+    /// The first look at a daemon that a `bursar keep` runs: RPC passwords that are missing, the wallet, and a wallet where this store has none yet. Starts
+    /// nothing; fails while keeper or daemon are away.
+    pub(super) fn join(&mut self) -> Result<(), Failure> {
+        daemon::ensure_access(&self.coin).map_err(KeeperError::from)?;
+        let report = self.keeper.report()?;
+        self.meant_to_run = !matches!(report.phase, Phase::Stopped | Phase::GaveUp);
+        self.distrust_salvage()?;
+        match RpcWallet::connect(&self.coin) {
+            Err(RpcError::Http { status: 401, .. }) if report.phase == Phase::Ready => {
+                warn!("the daemon was started before it could be given our passwords: it is started again");
+                self.stop()?;
+                self.start()
+            }
+            connected => self.find_wallet(connected?),
+        }
     }
 
     /// Makes the wallet of a new store. A store that follows a wallet never gets another one.
