@@ -106,15 +106,20 @@ impl From<KeeperError> for Failure {
             "daemon_still_runs" => later.next("wait, then give the order again; daemon.stop_timeout_s sets the patience"),
             "daemon_not_ready" | "keeper_busy" | "keeper_ending" => later,
             "no_keeper" => match &error {
-                KeeperError::NoKeeper { coin, .. } => {
-                    later.next(&format!("`systemctl start bursar-keep@{coin}`, or `bursar keep --coin {coin}`, then give the order again"))
-                }
+                KeeperError::NoKeeper { coin, .. } => later.next(&format!(
+                    "`systemctl start bursar-keep@{coin}`, or `bursar keep --coin {coin}`, then give the order again"
+                )),
                 _ => later,
             },
-            "keeper_held" => Failure { exit: exit::HELD, ..failed }
-                .next("give your orders by `bursar daemon`, or stop the other keeper first"),
-            "keeper_version" => failed.next("restart the keeper of this coin when its daemon may stop: both then speak the same version"),
-            "daemon_given_up" if matches!(error, KeeperError::GaveUp { hopeless: true, .. }) => Failure { exit: exit::CONFIG, ..failed },
+            "keeper_held" => {
+                Failure { exit: exit::HELD, ..failed }.next("give your orders by `bursar daemon`, or stop the other keeper first")
+            }
+            "keeper_version" => {
+                failed.next("restart the keeper of this coin when its daemon may stop: both then speak the same version")
+            }
+            "daemon_given_up" if matches!(error, KeeperError::GaveUp { hopeless: true, .. }) => {
+                Failure { exit: exit::CONFIG, ..failed }
+            }
             "daemon_program" => Failure { exit: exit::CONFIG, ..failed },
             _ => failed,
         }

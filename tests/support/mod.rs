@@ -8,6 +8,7 @@
 #![allow(clippy::print_stderr, reason = "a failed test shows what the service said")]
 
 mod generation;
+mod keep;
 mod proxy;
 mod rpc;
 mod service;
@@ -19,6 +20,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub use generation::Generation;
+pub use keep::Keep;
 pub use proxy::{Call, Fault, FaultProxy};
 pub use rpc::{Refused, call};
 pub use service::{PATIENCE, Process, Service};

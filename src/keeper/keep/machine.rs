@@ -90,13 +90,31 @@ pub(super) enum Outcome {
 pub(super) enum Place {
     Stopped,
     /// `ours`: this keeper has spawned it, so that it must know our password.
-    Starting { since: Duration, ours: bool, busy_with: Option<String> },
-    Ready { answered: Duration },
-    Unresponsive { answered: Duration },
+    Starting {
+        since: Duration,
+        ours: bool,
+        busy_with: Option<String>,
+    },
+    Ready {
+        answered: Duration,
+    },
+    Unresponsive {
+        answered: Duration,
+    },
     /// `because`: why we stopped it ourselves.
-    Stopping { asked: Duration, kill: bool, killed: bool, because: Option<End> },
-    Waiting { until: Duration, why: String },
-    GaveUp { reason: String },
+    Stopping {
+        asked: Duration,
+        kill: bool,
+        killed: bool,
+        because: Option<End>,
+    },
+    Waiting {
+        until: Duration,
+        why: String,
+    },
+    GaveUp {
+        reason: String,
+    },
 }
 
 /// What somebody waits for.
@@ -268,7 +286,8 @@ impl State {
 
     /// Our process runs, and somebody else answers on its port: without RPC it is of no use.
     fn leave_taken_port(&mut self, time: Duration) -> (Place, Vec<Action>) {
-        let message = "another program took its RPC port meanwhile and refuses our password: stop that one, or set another daemon.rpc_port";
+        let message =
+            "another program took its RPC port meanwhile and refuses our password: stop that one, or set another daemon.rpc_port";
         let end = End::of_start("daemon_not_started", message);
         let mut actions = self.refuse(Wish::Up, &Why::NotSpawned(end.clone()));
         actions.push(Action::AskToStop);
@@ -386,7 +405,9 @@ impl State {
             Place::Unresponsive { answered } => {
                 format!("runs and has not answered RPC for {} s; nothing is killed, its debug.log may tell", for_s(*answered))
             }
-            Place::Stopping { asked, killed: true, .. } => format!("killed by order, {} s after it was asked to stop", for_s(*asked)),
+            Place::Stopping { asked, killed: true, .. } => {
+                format!("killed by order, {} s after it was asked to stop", for_s(*asked))
+            }
             Place::Stopping { asked, .. } => format!("stopping, {} s", for_s(*asked)),
             Place::Waiting { until, why } => {
                 format!("ended ({why}); started again in {} s", until.saturating_sub(time).as_secs())

@@ -167,6 +167,7 @@ impl<'a> Keep<'a> {
             None => Event::Start { ticket: None, extra: with.iter().map(|argument| (*argument).to_owned()).collect() },
         };
         let mut ended = self.happen(first);
+        self.look();
         while ended.is_none() {
             let event = match inbox.recv_timeout(self.patience()) {
                 Ok(message) => self.understand(message),
@@ -182,7 +183,8 @@ impl<'a> Keep<'a> {
     /// How long nothing can be due.
     fn patience(&self) -> Duration {
         let now = Instant::now();
-        let probe = if self.is_to_be_asked() && !self.probe.under_way { self.probe.due.saturating_duration_since(now) } else { TICK };
+        let probe =
+            if self.is_to_be_asked() && !self.probe.under_way { self.probe.due.saturating_duration_since(now) } else { TICK };
         let start = match self.state.place {
             Place::Waiting { until, .. } => until.saturating_sub(self.time()),
             _ => TICK,

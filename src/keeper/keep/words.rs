@@ -62,9 +62,7 @@ impl Keep<'_> {
             Why::NotSpawned(end) => {
                 return Refusal { code: end.status.clone(), message: end.last_line.clone().unwrap_or_default() };
             }
-            Why::StopOrdered => {
-                KeeperError::Runs { pid, problem: "no more for long: an order to stop came while it started" }
-            }
+            Why::StopOrdered => KeeperError::Runs { pid, problem: "no more for long: an order to stop came while it started" },
             Why::Leaving => {
                 let message = "the keeper is ending, and stops the daemon before; nothing was done".to_owned();
                 return Refusal { code: "keeper_ending".to_owned(), message };
@@ -76,5 +74,9 @@ impl Keep<'_> {
 
 /// Nothing is known of its RPC yet.
 fn not_asked() -> RpcError {
-    RpcError::NotConnected { method: "getblockcount".to_owned(), address: "its port".to_owned(), reason: "not tried yet".to_owned() }
+    RpcError::NotConnected {
+        method: "getblockcount".to_owned(),
+        address: "its port".to_owned(),
+        reason: "not tried yet".to_owned(),
+    }
 }

@@ -55,8 +55,8 @@ impl Parent {
         render(&self.coin)?.write(&self.coin)?;
         let process = self.run_program(extra)?;
         let process_identity = Some(process.identity().clone());
-        let recorded =
-            Record { process: process_identity, suspect_wallet: None, given_up: None, last_end: record.last_end }.write(&self.coin);
+        let recorded = Record { process: process_identity, suspect_wallet: None, given_up: None, last_end: record.last_end }
+            .write(&self.coin);
         tracing::info!(coin = self.coin.name, pid = process.pid(), "started {}", self.coin.daemon.program.display());
         self.process = Some(process);
         self.ended = None;
