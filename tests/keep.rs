@@ -159,6 +159,48 @@ fn a_service_waits_for_its_keeper_and_gives_a_daemon_that_was_there_first_its_pa
 }
 
 #[test]
+fn a_fence_and_a_repair_go_through_a_separate_keeper() {
+    let world = separate(Generation::Litecoin018);
+    let _keep = Keep::start(&world);
+    let service = Service::start(&world);
+    let daemon = world.daemon_process();
+    let repaired = world.done(&["repair", "run", "--yes"]);
+    assert!(daemon.has_ended(), "{repaired}");
+    assert_eq!(phase(&world), Some(Phase::Ready));
+    assert!(service.stop().success());
+
+    let (daemon, old) = (world.daemon_process(), world.credentials());
+    let mut keeper = world.keeper();
+    keeper.stop().unwrap();
+    assert!(daemon.has_ended(), "the exit is confirmed");
+    bursar::daemon::renew(world.coin()).unwrap();
+    keeper.start(&[]).unwrap();
+    assert_ne!(world.credentials(), old);
+    world.node_rpc("getblockcount", serde_json::json!([]));
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], world.coin().daemon.rpc_port));
+    let late = support::call(address, &old, "/", "getblockcount", serde_json::json!([]));
+    assert_eq!(late.unwrap_err().code, 401, "a late copy of an earlier call is refused");
+}
+
+#[test]
+fn a_daemon_that_does_not_stop_is_waited_for_and_killed_by_a_persons_word_only() {
+    let world = World::with(Generation::Litecoin021, &[("daemon.stop_timeout_s", "2")]);
+    let keep = Keep::start(&world);
+    let daemon = world.daemon_process();
+    daemon.signal(Signal::STOP);
+    let (late, code) = world.order(&["daemon", "stop"]);
+    assert_eq!((late["error"]["code"].as_str(), code), (Some("daemon_still_runs"), i32::from(exit::LATER)), "{late}");
+    assert_eq!(phase(&world), Some(Phase::Stopping));
+    let (refused, code) = world.order(&["daemon", "start"]);
+    assert_eq!((refused["error"]["code"].as_str(), code), (Some("daemon_still_runs"), i32::from(exit::LATER)), "{refused}");
+    assert!(!daemon.has_ended());
+    world.done(&["daemon", "stop", "--kill", "--yes"]);
+    assert!(daemon.has_ended());
+    assert_eq!(phase(&world), Some(Phase::Stopped));
+    assert!(keep.log().contains("killing the daemon, as ordered"), "{}", keep.log());
+}
+
+#[test]
 fn two_keepers_of_one_coin_never_work_at_once() {
     let world = World::new(Generation::Litecoin018);
     let keep = Keep::start(&world);

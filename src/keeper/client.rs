@@ -20,13 +20,13 @@ const SILENCE: Duration = Duration::from_secs(60);
 pub(super) struct Client {
     coin: String,
     socket: PathBuf,
-    settings: CoinSettings,
+    settings: Box<CoinSettings>,
 }
 
 impl Client {
     /// The keeper of this coin, whether or not it runs.
     pub(super) fn new(coin: &CoinSettings) -> Client {
-        Client { coin: coin.name.clone(), socket: coin.keeper_socket(), settings: coin.clone() }
+        Client { coin: coin.name.clone(), socket: coin.keeper_socket(), settings: Box::new(coin.clone()) }
     }
 
     /// Whether a keeper listens there.

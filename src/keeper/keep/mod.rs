@@ -222,7 +222,7 @@ impl<'a> Keep<'a> {
     /// While it runs well, an answer that refuses for a moment (a full queue, an error of the call) is an answer.
     fn read(&mut self, answer: Result<(), RpcError>) -> Readiness {
         let starting = self.state.phase() == Phase::Starting;
-        let readiness = rules::readiness(answer.as_ref().map(|()| ()));
+        let readiness = rules::readiness(answer.as_ref().copied());
         let said_something = matches!(answer, Err(RpcError::Http { .. } | RpcError::Daemon { .. }));
         self.last_error = answer.err();
         if said_something && !starting && readiness != Readiness::NotOurs { Readiness::Ready } else { readiness }

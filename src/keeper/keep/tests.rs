@@ -248,6 +248,14 @@ fn what_never_came_up_ends_the_keeper_and_what_did_is_left_to_a_person() {
     never.take(Fact::Start(false));
     assert!(matches!(never.outcome, Some(Outcome::GaveUp { hopeless: true, .. })), "{:?}", never.outcome);
 
+    let mut loops = Model::new();
+    loops.take(Fact::Start(false));
+    while loops.outcome.is_none() {
+        loops.exit("exit code 1");
+        loops.take(Fact::Pass(300));
+    }
+    assert!(matches!(loops.outcome, Some(Outcome::GaveUp { hopeless: false, .. })), "{:?}", loops.outcome);
+
     let mut once = ready();
     let damaged = ["Error: wallet.dat corrupt, salvage failed".to_owned()];
     once.runs = false;

@@ -1,7 +1,7 @@
 //! What the keeper tells others about itself.
 
 use super::Keep;
-use super::machine::Why;
+use super::machine::{Place, Why};
 use crate::config::CoinSettings;
 use crate::daemon::RpcError;
 use crate::keeper::protocol::Refusal;
@@ -31,7 +31,13 @@ impl Keep<'_> {
         let last_lines = self.parent.last_lines();
         let process = match (self.parent.process(), &self.last_end) {
             (Some(process), _) => ProcessState::Running { pid: process.pid() },
-            (None, Some(status)) => ProcessState::Exited { status: status.clone(), last_lines: last_lines.clone() },
+            (None, Some(status)) => {
+                let given_up = match &self.state.place {
+                    Place::GaveUp { reason } => format!("; given up: {reason}"),
+                    _ => String::new(),
+                };
+                ProcessState::Exited { status: format!("{status}{given_up}"), last_lines: last_lines.clone() }
+            }
             (None, None) => ProcessState::Stopped,
         };
         KeeperReport {
