@@ -229,6 +229,17 @@ fn a_keeper_that_never_came_up_ends_with_a_code_that_tells_whether_to_try_again(
     let mut keep = Keep::spawn(&world, &[]);
     assert_eq!(keep.ended().code(), Some(i32::from(exit::CONFIG)), "{}", keep.log());
     assert!(keep.log().contains("bursar repair plan"), "{}", keep.log());
+
+    // It can be repaired under a keeper nevertheless.
+    let mut keep = Keep::spawn(&world, &["--stopped"]);
+    keep.wait_until_said("READY=1");
+    assert_eq!((phase(&world), pid(&world)), (Some(Phase::Stopped), None));
+    fs::remove_file(bursar::keeper::wallet_dir(world.coin()).join("wallet.dat")).unwrap();
+    let mut keeper = world.keeper();
+    assert!(keeper.is_separate());
+    keeper.trust_wallet().unwrap();
+    keeper.start(&[]).unwrap();
+    assert_eq!(phase(&world), Some(Phase::Ready));
 }
 
 #[test]

@@ -56,6 +56,9 @@ pub(super) enum Verb {
         /// A further argument for the first start only, such as -reindex-chainstate; may be given several times.
         #[arg(long = "with", value_name = "ARGUMENT", allow_hyphen_values = true)]
         extra: Vec<String>,
+        /// Start nothing before an order comes: for a repair of what cannot be started.
+        #[arg(long, conflicts_with = "extra")]
+        stopped: bool,
     },
     /// Whether all is well: 0 yes, 1 warning, 2 critical, 3 unknown.
     Check,

@@ -16,7 +16,7 @@ use tracing_subscriber::EnvFilter;
 use self::args::{Cli, Output, Verb};
 use self::orders::Request;
 use crate::config::Settings;
-use crate::keeper;
+use crate::keeper::{self, First};
 use crate::service::{self, Failure, exit};
 
 /// Runs the program and decides its exit code.
@@ -77,8 +77,8 @@ fn run(cli: Cli) -> Result<u8, Failure> {
     let coin = settings.coin(cli.global.coin.as_deref())?;
     let request = match cli.verb {
         Verb::Render => return setup::render(coin, cli.global.output),
-        Verb::Keep { extra } => {
-            keeper::keep(coin, &extra)?;
+        Verb::Keep { extra, stopped } => {
+            keeper::keep(coin, if stopped { First::AwaitOrder } else { First::Start(extra) })?;
             return Ok(exit::DONE);
         }
         Verb::Run => {

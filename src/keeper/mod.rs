@@ -30,7 +30,7 @@ use crate::config::{CoinSettings, DaemonMode};
 use crate::daemon::{AccessError, OptionsUnknown, RpcError};
 use client::Client;
 pub use files::{wallet_dir, wallet_exists};
-pub use keep::keep;
+pub use keep::{First, keep};
 use parent::Parent;
 use protocol::KeeperOrder;
 pub use protocol::KeeperReport;

@@ -58,13 +58,23 @@ struct Call {
     reply: Sender<Reply>,
 }
 
-/// Keeps the daemon until SIGTERM or SIGINT, then stops it and ends. `with`: further arguments for the first start only.
+/// How a keeper begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum First {
+    /// Starts the daemon, with further arguments for this start only.
+    Start(Vec<String>),
+    /// Starts nothing before it is ordered to: for a repair of what cannot be started.
+    AwaitOrder,
+}
+
+/// Keeps the daemon until SIGTERM or SIGINT, then stops it and ends.
 ///
 /// # Errors
 /// When another keeper is at work, and [`KeeperError::GaveUp`] when the daemon never answered.
-pub fn keep(coin: &CoinSettings, with: &[String]) -> Result<(), KeeperError> {
-    let with: Vec<&str> = with.iter().map(String::as_str).collect();
-    if let Some(argument) = rules::reserved_argument(&with) {
+pub fn keep(coin: &CoinSettings, first: First) -> Result<(), KeeperError> {
+    if let First::Start(with) = &first
+        && let Some(argument) = rules::reserved_argument(&with.iter().map(String::as_str).collect::<Vec<_>>())
+    {
         return Err(words::reserved(coin, argument));
     }
     let (messages, inbox) = channel();
@@ -73,7 +83,7 @@ pub fn keep(coin: &CoinSettings, with: &[String]) -> Result<(), KeeperError> {
     let parent = Parent::apart(coin)?;
     let words = Words::default();
     let server = Server::start(&coin.keeper_socket(), &messages, &words)?;
-    let outcome = Keep::new(coin, parent, &messages, words).run(&inbox, &with)?;
+    let outcome = Keep::new(coin, parent, &messages, words).run(&inbox, first)?;
     server.finish();
     match outcome {
         Outcome::Stopped => Ok(()),
@@ -154,19 +164,25 @@ impl<'a> Keep<'a> {
         }
     }
 
-    fn run(mut self, inbox: &Receiver<Message>, with: &[&str]) -> Result<Outcome, KeeperError> {
-        let first = match self.parent.process() {
-            Some(process) if !with.is_empty() => {
+    fn run(mut self, inbox: &Receiver<Message>, first: First) -> Result<Outcome, KeeperError> {
+        let running = self.parent.process().map(|process| process.pid());
+        let mut ended = match (running, first) {
+            (Some(pid), First::Start(with)) if !with.is_empty() => {
                 let problem = "already, without these arguments: stop it first, or start the keeper without them";
-                return Err(KeeperError::Runs { pid: process.pid(), problem });
+                return Err(KeeperError::Runs { pid, problem });
             }
-            Some(_) => {
+            (Some(_), _) => {
                 self.watch_process()?;
-                Event::Adopted
+                self.happen(Event::Adopted)
             }
-            None => Event::Start { ticket: None, extra: with.iter().map(|argument| (*argument).to_owned()).collect() },
+            (None, First::Start(extra)) => self.happen(Event::Start { ticket: None, extra }),
+            (None, First::AwaitOrder) => {
+                // It is up as far as it was asked to be.
+                self.state.was_ready = true;
+                self.notifier.ready(&self.status_text());
+                None
+            }
         };
-        let mut ended = self.happen(first);
         self.look();
         while ended.is_none() {
             let event = match inbox.recv_timeout(self.patience()) {
