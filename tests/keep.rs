@@ -249,7 +249,7 @@ fn the_keeper_does_without_the_service_folder() {
     // A file in its place is worse than no rights: it stops root too, as whom tests may run.
     fs::create_dir_all(service.parent().unwrap()).unwrap();
     fs::write(&service, "not for the keeper").unwrap();
-    fs::set_permissions(&service, Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&service, Permissions::from_mode(0o000)).unwrap();
     let mut keep = Keep::start(&world);
     assert_eq!(phase(&world), Some(Phase::Ready));
     keep.signal(Signal::TERM);
