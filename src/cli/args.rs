@@ -63,6 +63,15 @@ pub(super) enum Verb {
     },
     /// Run the service of one coin: daemon, schedule, metrics.
     Run,
+    /// Be the parent of one coin's daemon: start it, start it again when it ends unasked, stop it at the end.
+    Keep {
+        /// A further argument for the first start only, such as -reindex-chainstate; may be given several times.
+        #[arg(long = "with", value_name = "ARGUMENT", allow_hyphen_values = true)]
+        extra: Vec<String>,
+        /// Start nothing before an order comes: for a repair of what cannot be started.
+        #[arg(long, conflicts_with = "extra")]
+        stopped: bool,
+    },
     /// Whether all is well: 0 yes, 1 warning, 2 critical, 3 unknown.
     Check,
     /// One screen: daemon, tip, balances, queue, last audit, last backup.

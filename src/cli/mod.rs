@@ -23,6 +23,7 @@ use self::args::{AuditVerb, Cli, Output, Verb};
 use self::journal::Stream;
 use self::orders::Request;
 use crate::config::Settings;
+use crate::keeper::{self, First};
 use crate::service::{self, Failure, Order, exit};
 
 /// Runs the program and decides its exit code.
@@ -33,7 +34,7 @@ pub fn main() -> ExitCode {
             return bad_usage(&error);
         }
     };
-    log_to_stderr(matches!(cli.verb, Verb::Run));
+    log_to_stderr(matches!(cli.verb, Verb::Run | Verb::Keep { .. }));
     let output = cli.global.output;
     let monitored = matches!(cli.verb, Verb::Check) || is_for_nagios(&cli);
     match run(cli) {
@@ -109,6 +110,10 @@ fn run(cli: Cli) -> Result<u8, Failure> {
     let coin = settings.coin(cli.global.coin.as_deref())?;
     let request = match cli.verb {
         Verb::Render(args) => return setup::render(coin, &args, cli.global.output),
+        Verb::Keep { extra, stopped } => {
+            keeper::keep(coin, if stopped { First::AwaitOrder } else { First::Start(extra) })?;
+            return Ok(exit::DONE);
+        }
         Verb::Run => {
             service::run(client::open(&settings, coin)?)?;
             return Ok(exit::DONE);

@@ -47,6 +47,7 @@ impl Request {
             | Verb::Render(_)
             | Verb::Install { .. }
             | Verb::Run
+            | Verb::Keep { .. }
             | Verb::Completions { .. }
             | Verb::Man => Ok(Order::Status.into()),
         }

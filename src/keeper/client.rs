@@ -6,8 +6,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::KeeperError;
+use super::files::Record;
 use super::protocol::{Call, KeeperOrder, KeeperReport, MAX_LINE_BYTES, Reply, VERSION};
+use crate::coin::Timestamp;
 use crate::config::CoinSettings;
+use crate::daemon;
 
 /// A keeper that works on an order says so at least this often; one that is silent for longer is stuck.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -17,17 +20,35 @@ const SILENCE: Duration = Duration::from_secs(60);
 pub(super) struct Client {
     coin: String,
     socket: PathBuf,
+    settings: Box<CoinSettings>,
 }
 
 impl Client {
     /// The keeper of this coin, whether or not it runs.
     pub(super) fn new(coin: &CoinSettings) -> Client {
-        Client { coin: coin.name.clone(), socket: coin.keeper_socket() }
+        Client { coin: coin.name.clone(), socket: coin.keeper_socket(), settings: Box::new(coin.clone()) }
     }
 
     /// Whether a keeper listens there.
     pub(super) fn listens(&self) -> bool {
         UnixStream::connect(&self.socket).is_ok()
+    }
+
+    /// Makes the RPC passwords that are missing: the keeper, which must not see them, gives the daemon their hashes at its next start.
+    pub(super) fn make_access(&self) -> Result<(), KeeperError> {
+        daemon::ensure_access(&self.settings)?;
+        Ok(())
+    }
+
+    /// Why nothing is known of the daemon, and what the last keeper wrote down about it.
+    pub(super) fn with_record(&self, error: &KeeperError) -> String {
+        let record = Record::read(&self.settings);
+        let ended = record.last_end.map(|end| {
+            let last_line = end.last_lines.last().map(|line| format!(": {line}")).unwrap_or_default();
+            format!("; its last end that nobody ordered was at {} ({}{last_line})", Timestamp(end.time_s), end.status)
+        });
+        let given_up = record.given_up.map(|reason| format!("; the last keeper gave up: {reason}"));
+        format!("{error}{}{}", ended.unwrap_or_default(), given_up.unwrap_or_default())
     }
 
     /// Places one order and waits for its end.

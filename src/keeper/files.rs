@@ -2,14 +2,14 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use super::KeeperError;
-use super::process::ProcessIdentity;
+use super::process::{ProcessIdentity, lock_holders};
 use crate::config::CoinSettings;
 
 /// The folder that holds the wallet's files, whether or not they exist yet.
@@ -44,6 +44,23 @@ pub(super) struct Record {
     /// The daemon's line that made the wallet file suspect; starts are refused until somebody has looked.
     #[serde(default)]
     pub(super) suspect_wallet: Option<String>,
+    /// How it ended last that nobody asked to end.
+    #[serde(default)]
+    pub(super) last_end: Option<LastEnd>,
+    /// Why `bursar keep` starts it no more; none after the next start.
+    #[serde(default)]
+    pub(super) given_up: Option<String>,
+}
+
+/// An end that nobody asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct LastEnd {
+    /// Exit status in words.
+    pub(super) status: String,
+    /// When it was seen, in seconds since 1970.
+    pub(super) time_s: i64,
+    /// Its last words.
+    pub(super) last_lines: Vec<String>,
 }
 
 impl Record {
@@ -93,14 +110,18 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), KeeperError> {
     put().map_err(at(path))
 }
 
-/// Takes the turn to start this daemon: two keepers never do it at the same moment. None when another has it; given back when
+/// Takes the turn to start and stop this daemon: two keepers never do it at the same moment, and `bursar keep` keeps it for life. Given back when
 /// dropped.
-pub(super) fn take_turn(coin: &CoinSettings) -> Result<Option<File>, KeeperError> {
+pub(super) fn take_turn(coin: &CoinSettings) -> Result<File, KeeperError> {
     let path = coin.daemon_dir().join("keeper.lock");
     let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(at(&path))?;
     match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Some(lock)),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+        Ok(()) => Ok(lock),
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            let inode = lock.metadata().map_err(at(&path))?.ino();
+            let holder = lock_holders(inode).first().map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+            Err(KeeperError::Held { holder })
+        }
         Err(error) => Err(at(&path)(error.into())),
     }
 }
@@ -151,7 +172,7 @@ mod tests {
         let coin = coin(dir.path(), "hot");
         assert_eq!(Record::read(&coin), Record::default());
         make_private_dir(&coin.daemon_dir()).unwrap();
-        let record = Record { process: None, suspect_wallet: Some("salvage failed".to_owned()) };
+        let record = Record { process: None, suspect_wallet: Some("salvage failed".to_owned()), ..Record::default() };
         record.write(&coin).unwrap();
         assert_eq!(Record::read(&coin), record);
         fs::write(Record::path(&coin), "{").unwrap();

@@ -11,6 +11,7 @@
 
 mod client;
 mod files;
+mod keep;
 mod output;
 mod parent;
 mod process;
@@ -29,6 +30,7 @@ use crate::config::{CoinSettings, DaemonMode};
 use crate::daemon::{AccessError, OptionsUnknown, RpcError, Waiting};
 use client::Client;
 pub use files::{wallet_dir, wallet_exists};
+pub use keep::{First, keep};
 use parent::Parent;
 use protocol::KeeperOrder;
 pub use protocol::KeeperReport;
@@ -117,6 +119,20 @@ pub enum KeeperError {
         /// Its words.
         message: String,
     },
+    /// Another process has the turn to start and stop it.
+    #[error("another bursar process{holder} keeps this daemon, or starts or stops it at this moment; nothing was done")]
+    Held {
+        /// Which process, where the system says.
+        holder: String,
+    },
+    /// `bursar keep` ends because its daemon never came up.
+    #[error("the daemon never answered, and is given up: {reason}")]
+    GaveUp {
+        /// Why, and what to do.
+        reason: String,
+        /// Whether starting the keeper again cannot help.
+        hopeless: bool,
+    },
     /// RPC users.
     #[error(transparent)]
     Access(#[from] AccessError),
@@ -146,10 +162,17 @@ impl KeeperError {
             KeeperError::StillRunning { .. } => "daemon_still_runs",
             KeeperError::NoKeeper { .. } => "no_keeper",
             KeeperError::Refused { code, .. } => code,
+            KeeperError::Held { .. } => "keeper_held",
+            KeeperError::GaveUp { .. } => "daemon_given_up",
             KeeperError::Access(_) => "rpc_access",
             KeeperError::Options(_) => "daemon_program",
             KeeperError::Io { .. } => "daemon_process",
         }
+    }
+
+    /// Whether the daemon runs and only needs more time, said here or by a `bursar keep`.
+    pub fn is_not_ready(&self) -> bool {
+        self.code() == "daemon_not_ready"
     }
 }
 
@@ -241,6 +264,7 @@ impl Keeper {
         match &mut self.kind {
             Kind::Parent(parent) => parent.start(extra),
             Kind::Separate(client) => {
+                client.make_access()?;
                 let extra = extra.iter().map(|argument| (*argument).to_owned()).collect();
                 client.place(KeeperOrder::Start { extra }).map(drop)
             }
@@ -278,8 +302,17 @@ impl Keeper {
         match &mut self.kind {
             Kind::Parent(parent) => parent.state(),
             Kind::Separate(_) => {
-                self.report().map_or_else(|error| ProcessState::NoKeeper(error.to_string()), |report| report.process)
+                let told = self.report();
+                told.map_or_else(|error| ProcessState::NoKeeper(self.with_record(&error)), |report| report.process)
             }
+        }
+    }
+
+    /// What the last keeper wrote down says more than its silence.
+    fn with_record(&self, error: &KeeperError) -> String {
+        match &self.kind {
+            Kind::Separate(client) => client.with_record(error),
+            Kind::Parent(_) => error.to_string(),
         }
     }
 

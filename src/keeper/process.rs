@@ -89,6 +89,11 @@ impl Process {
         }
     }
 
+    /// Another hold on it, for a thread that waits for its exit by [`await_exit`].
+    pub(super) fn hold(&self) -> io::Result<OwnedFd> {
+        self.pidfd.try_clone()
+    }
+
     /// Waits for its exit, at most `timeout`; the exit status in words once it has ended.
     pub(super) fn wait(&self, timeout: Duration) -> io::Result<Option<String>> {
         let timeout = Timespec::try_from(timeout).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
@@ -109,6 +114,17 @@ impl Process {
     }
 }
 
+/// Returns when the process has ended; its status is left to [`Process::wait`].
+pub(super) fn await_exit(process: &OwnedFd) -> io::Result<()> {
+    loop {
+        match poll(&mut [PollFd::new(process, PollFlags::IN)], None) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => {}
+            Ok(_) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
 fn in_words(status: &WaitIdStatus) -> String {
     match (status.exit_status(), status.terminating_signal()) {
         (Some(code), _) => format!("exit code {code}"),
@@ -121,6 +137,14 @@ fn open(pid: u32) -> io::Result<OwnedFd> {
     let number = i32::try_from(pid).ok().and_then(Pid::from_raw);
     let number = number.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
     Ok(pidfd_open(number, PidfdFlags::empty())?)
+}
+
+/// The processor time that a process has used, in clock ticks: fields 14 and 15 of `/proc/PID/stat`, see proc(5). None when it is gone.
+pub(super) fn cpu_ticks(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut times = fields.split_ascii_whitespace().skip(11).map(|field| field.parse::<u64>().ok());
+    times.next()??.checked_add(times.next()??)
 }
 
 fn start_ticks(pid: u32) -> io::Result<u64> {

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Phase, ProcessState};
+use super::{KeeperError, Phase, ProcessState};
 
 /// The version of what is said here.
 pub(super) const VERSION: u32 = 1;
@@ -64,6 +64,13 @@ pub(super) struct Refusal {
     pub(super) code: String,
     /// What was wrong, and what to do.
     pub(super) message: String,
+}
+
+impl Reply {
+    /// An error as it crosses the socket.
+    pub(super) fn failed(error: &KeeperError) -> Reply {
+        Reply::Failed(Refusal { code: error.code().to_owned(), message: error.to_string() })
+    }
 }
 
 /// How a keeper and its daemon are.

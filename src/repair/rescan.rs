@@ -69,7 +69,7 @@ fn restart_with_rescan(keeper: &mut Keeper) -> Result<(), KeeperError> {
     let began = Instant::now();
     let mut started = keeper.start(&["-rescan"]);
     // It is still at it: waiting on is a start of what runs already.
-    while matches!(started, Err(KeeperError::NotReady { .. })) && began.elapsed() < RESCAN_TIMEOUT {
+    while started.as_ref().is_err_and(KeeperError::is_not_ready) && began.elapsed() < RESCAN_TIMEOUT {
         tracing::info!(waited_s = began.elapsed().as_secs(), "the daemon still searches the chain");
         started = keeper.start(&[]);
     }

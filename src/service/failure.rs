@@ -35,6 +35,10 @@ pub mod exit {
     pub const CONFIG: u8 = 78;
 }
 
+/// What to do about a daemon that does not stop.
+const STILL_RUNS: &str = "wait, then give the order again; daemon.stop_timeout_s sets the patience. `bursar daemon stop --kill` ends it for certain, \
+                          at the wallet's risk";
+
 /// A failed order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
@@ -98,17 +102,30 @@ impl From<RpcError> for Failure {
     }
 }
 
+/// By code, because what a `bursar keep` refuses comes as one.
 impl From<KeeperError> for Failure {
     fn from(error: KeeperError) -> Failure {
-        match &error {
-            KeeperError::Attached(_) => Failure::new("attached", error, exit::FAILED),
-            KeeperError::NotReady { .. } => Failure::new("daemon_not_ready", error, exit::LATER),
-            KeeperError::Runs { .. } => Failure::new("daemon_runs", error, exit::FAILED),
-            KeeperError::InUse { .. } => Failure::new("datadir_in_use", error, exit::FAILED),
-            KeeperError::StillRunning { .. } => Failure::new("daemon_still_runs", error, exit::LATER)
-                .next("wait, then give the order again; daemon.stop_timeout_s sets the patience. `bursar daemon stop --kill` ends it for certain, at the wallet's risk"),
-            KeeperError::NotStarted { .. } => Failure::new("daemon_not_started", error, exit::FAILED),
-            _ => Failure::new("daemon_process", error, exit::FAILED),
+        let (failed, later) = (Failure::new(error.code(), &error, exit::FAILED), Failure::new(error.code(), &error, exit::LATER));
+        match error.code() {
+            "daemon_still_runs" => later.next(STILL_RUNS),
+            "daemon_not_ready" | "keeper_busy" | "keeper_ending" => later,
+            "no_keeper" => match &error {
+                KeeperError::NoKeeper { coin, .. } => later.next(&format!(
+                    "`systemctl start bursar-keep@{coin}`, or `bursar keep --coin {coin}`, then give the order again"
+                )),
+                _ => later,
+            },
+            "keeper_held" => {
+                Failure { exit: exit::HELD, ..failed }.next("give your orders by `bursar daemon`, or stop the other keeper first")
+            }
+            "keeper_version" => {
+                failed.next("restart the keeper of this coin when its daemon may stop: both then speak the same version")
+            }
+            "daemon_given_up" if matches!(error, KeeperError::GaveUp { hopeless: true, .. }) => {
+                Failure { exit: exit::CONFIG, ..failed }
+            }
+            "daemon_program" => Failure { exit: exit::CONFIG, ..failed },
+            _ => failed,
         }
     }
 }

@@ -60,7 +60,7 @@ async fn serve(world: World) -> Result<(), Failure> {
     let mut ticks = tokio::time::interval(notifier.interval());
     let seen = metrics.clone();
     let worker = thread::spawn(move || {
-        let outcome = Worker { world, queue, metrics, progress, started: false, watch: Watch::new() }.work();
+        let outcome = Worker { world, queue, metrics, progress, started: false, watch: Watch::new(), away: None }.work();
         let _ = ended.send(());
         outcome
     });
@@ -101,6 +101,8 @@ struct Worker {
     /// Whether daemon and wallet were found, or made, since the service began.
     started: bool,
     watch: Watch,
+    /// Why a daemon that lives apart was not met yet, as a code; said once.
+    away: Option<String>,
 }
 
 /// What becomes of a daemon that ended unasked.
@@ -178,12 +180,27 @@ impl Worker {
     /// A daemon of our own that does not start is the end of the service, with the reason. One that lives apart may come later: the service waits for it,
     /// takes orders meanwhile, and asks again.
     fn first_start(&mut self) -> Result<(), Failure> {
-        match self.world.start() {
-            Ok(()) => self.has_started(),
-            Err(failure) if !self.world.daemon_lives_apart() || failure.exit == exit::CONFIG => return Err(failure),
-            Err(failure) => self.put_off(&failure),
+        if self.world.daemon_lives_apart() {
+            self.join();
+            return Ok(());
         }
+        self.world.start()?;
+        self.has_started();
         Ok(())
+    }
+
+    /// Tries to meet a daemon that lives apart.
+    fn join(&mut self) {
+        match self.world.join() {
+            Ok(()) => self.has_started(),
+            Err(failure) => {
+                self.watch.plan = Plan::StartAt(Instant::now() + ASK_AGAIN);
+                if self.away.as_ref() != Some(&failure.code) {
+                    warn!(code = failure.code, next = failure.next, "waiting for the daemon: {}", failure.message);
+                }
+                self.away = Some(failure.code);
+            }
+        }
     }
 
     fn has_started(&mut self) {
@@ -191,11 +208,6 @@ impl Worker {
         self.watch.plan = Plan::Nothing;
         self.watch.up_since = Instant::now();
         self.carry_out(&Order::LedgerSync);
-    }
-
-    fn put_off(&mut self, failure: &Failure) {
-        self.watch.plan = Plan::StartAt(Instant::now() + ASK_AGAIN);
-        error!(code = failure.code, next = failure.next, "the daemon is waited for: {}", failure.message);
     }
 
     /// Carries out an order that nobody waits for: what comes of it goes to the log.
@@ -222,7 +234,7 @@ impl Worker {
     fn look_after_daemon(&mut self) {
         if !self.started {
             if self.watch.is_due() {
-                self.start_again();
+                self.join();
             }
             return;
         }
@@ -246,14 +258,9 @@ impl Worker {
 
     fn restart(&mut self) {
         self.metrics.daemon_restarted();
-        self.start_again();
-    }
-
-    fn start_again(&mut self) {
         self.progress.enter(Phase::Starting);
         match self.world.start() {
             Ok(()) => self.has_started(),
-            Err(failure) if !self.started => self.put_off(&failure),
             Err(failure) => {
                 error!(code = failure.code, "the daemon did not start: {}", failure.message);
                 // One that runs and does not answer yet is waited for; it did not end.

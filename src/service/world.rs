@@ -14,15 +14,17 @@ use tracing::{info, warn};
 use super::{Failure, exit};
 use crate::coin::Timestamp;
 use crate::config::{CoinSettings, DaemonMode, Settings};
-use crate::daemon::RpcWallet;
 use crate::daemon::staking::StakingVerdict;
+use crate::daemon::{self, RpcWallet};
 use crate::gate::{self, Cause, Freeze};
-use crate::keeper::{Keeper, ProcessState, wallet_exists};
+use crate::keeper::{Keeper, KeeperError, Phase, ProcessState, wallet_exists};
 use crate::ledger;
 use crate::store::{Store, StoreError};
 
 /// One coin, open.
 pub struct World {
+    /// Whether the daemon was restarted because it did not know our passwords: once in the life of a service is enough.
+    restarted_for_passwords: bool,
     settings_file: PathBuf,
     coin: CoinSettings,
     store: Store,
@@ -58,6 +60,7 @@ impl World {
             staking: None,
             staking_in_log: None,
             last_sync: None,
+            restarted_for_passwords: false,
         };
         world.distrust_salvage()?;
         Ok(world)
@@ -113,6 +116,10 @@ impl World {
         self.wallet = None;
         let wallet = self.connect_or_restart()?;
         self.adopt_rotated();
+        self.find_wallet(wallet)
+    }
+
+    fn find_wallet(&mut self, wallet: RpcWallet) -> Result<(), Failure> {
         if !wallet.wallet_loaded()? && !wallet_exists(&self.coin) && self.coin.daemon.mode == DaemonMode::Keep {
             self.make_wallet(&wallet)?;
         }
@@ -135,6 +142,21 @@ impl World {
             let known = gate::frozen_since(tx, Timestamp(0))?.iter().any(|old| old.freeze == freeze);
             if known { Ok(()) } else { gate::freeze(tx, &freeze, now) }
         })
+    }
+
+    /// The first look at a daemon that lives apart: RPC passwords that are missing, the wallet, and a wallet where this store has none yet. Starts
+    /// nothing but a daemon that was started before it could be given our passwords; fails while keeper or daemon are away.
+    pub(super) fn join(&mut self) -> Result<(), Failure> {
+        if !self.keeper.is_separate() {
+            return self.start();
+        }
+        let report = self.keeper.report()?;
+        self.meant_to_run = !matches!(report.phase, Phase::Stopped | Phase::GaveUp);
+        daemon::ensure_access(&self.coin).map_err(KeeperError::from)?;
+        self.distrust_salvage()?;
+        let wallet = self.connect_or_restart()?;
+        self.adopt_rotated();
+        self.find_wallet(wallet)
     }
 
     /// Makes the wallet of a new store. A store that follows a wallet never gets another one.

@@ -9,6 +9,7 @@
 
 mod foreign;
 mod generation;
+mod keep;
 mod proxy;
 mod rpc;
 mod service;
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant};
 
 pub use foreign::ForeignDaemon;
 pub use generation::Generation;
+pub use keep::Keep;
 pub use proxy::{Call, Fault, FaultProxy};
 pub use rpc::{Refused, call};
 pub use service::{PATIENCE, Process, Service};

@@ -139,6 +139,14 @@ impl World {
         Process(pidfd_open(raw_pid(self.daemon_pid().expect("a daemon that runs")), PidfdFlags::empty()).expect("its handle"))
     }
 
+    /// The same by the keeper's own record, when no keeper runs that could tell.
+    pub fn daemon_process_of_record(&self) -> Process {
+        let text = fs::read(self.coin().daemon_dir().join("keeper.json")).expect("the keeper's record");
+        let record: Value = serde_json::from_slice(&text).expect("JSON");
+        let pid = record["process"]["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).expect("a daemon that was started");
+        Process(pidfd_open(raw_pid(pid), PidfdFlags::empty()).expect("its handle"))
+    }
+
     /// Makes the folders for backups.
     pub fn make_backup_places(&self) {
         self.coin().backup.directories.iter().for_each(|directory| fs::create_dir_all(directory).expect("a folder"));
@@ -161,7 +169,7 @@ impl Process {
 }
 
 /// Sends a signal to a child that was not waited for yet.
-fn send(pid: u32, signal: Signal) {
+pub(super) fn send(pid: u32, signal: Signal) {
     let process = pidfd_open(raw_pid(pid), PidfdFlags::empty()).expect("its handle");
     pidfd_send_signal(&process, signal).expect("the signal");
 }

@@ -307,8 +307,16 @@ impl World {
         }
     }
 
+    /// The daemon of a separate keeper that is gone.
+    fn abandoned_pid(&self) -> Option<u32> {
+        let record: Value = serde_json::from_slice(&fs::read(self.coin().daemon_dir().join("keeper.json")).ok()?).ok()?;
+        let pid = u32::try_from(record["process"]["pid"].as_u64()?).ok()?;
+        let arguments = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        String::from_utf8_lossy(&arguments).contains(self.dir().to_str()?).then_some(pid)
+    }
+
     fn stop_daemon_for_good(&self) {
-        let Some(pid) = self.daemon_pid() else { return };
+        let Some(pid) = self.daemon_pid().or_else(|| self.abandoned_pid()) else { return };
         let Ok(process) = pidfd_open(raw_pid(pid), PidfdFlags::empty()) else { return };
         for (signal, patience) in [(Signal::CONT, Duration::ZERO), (Signal::TERM, LAST_PATIENCE), (Signal::KILL, LAST_PATIENCE)] {
             let _ = pidfd_send_signal(&process, signal);

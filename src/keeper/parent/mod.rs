@@ -1,8 +1,10 @@
 //! The parent of the daemon process, in this process.
 
+mod pieces;
 mod start;
 mod stop;
 
+use std::fs::File;
 use std::time::Duration;
 
 use super::files::Record;
@@ -10,6 +12,7 @@ use super::output::Output;
 use super::process::Process;
 use super::{KeeperError, KeeperReport, Phase, ProcessState, boot_id, trouble};
 use crate::config::{CoinSettings, DaemonMode};
+pub(super) use start::first_call;
 
 /// The parent of one coin's daemon process.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub(super) struct Parent {
     output: Output,
     /// Whether the RPC passwords are ours to make; a keeper that runs apart must not even see them.
     makes_access: bool,
+    /// The turn to start and stop, held for life by `bursar keep`; none: it is taken for each.
+    turn: Option<File>,
 }
 
 impl Parent {
@@ -39,6 +44,7 @@ impl Parent {
             unordered_ends: 0,
             output,
             makes_access: true,
+            turn: None,
         };
         if parent.is_kept() {
             parent.look_for_process();
@@ -123,7 +129,7 @@ impl Parent {
         let running = matches!(self.state(), ProcessState::Running { .. });
         let record = Record::read(&self.coin);
         // The last words of a process that ended are settled with this.
-        let trusted = Record { process: record.process.clone().filter(|_| running), suspect_wallet: None };
+        let trusted = Record { process: record.process.clone().filter(|_| running), suspect_wallet: None, ..record.clone() };
         if trusted == record { Ok(()) } else { trusted.write(&self.coin) }
     }
 

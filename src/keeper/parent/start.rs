@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use super::Parent;
 use crate::config::CoinSettings;
 use crate::daemon::{self, Limits, Rpc, RpcError};
-use crate::keeper::files::{self, Record, at};
+use crate::keeper::files::{Record, at};
 use crate::keeper::process::{self, Process};
 use crate::keeper::render::render_for;
 use crate::keeper::rules::{self, Readiness};
@@ -29,13 +29,17 @@ const FIRST_CALL_DEADLINE: Duration = Duration::from_secs(5);
 /// Between two looks at a starting daemon: small daemons are up in 0.1 s.
 const READY_POLL: Duration = Duration::from_millis(50);
 
+/// By these systemd speaks to its unit's main process alone: a daemon that inherited them could speak in our name.
+const SYSTEMD_VARIABLES: [&str; 6] =
+    ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
+
 impl Parent {
     /// Spawns the daemon: nothing is left half done when it fails.
-    pub(super) fn spawn(&mut self, extra: &[&str]) -> Result<(), KeeperError> {
+    pub(in crate::keeper) fn spawn(&mut self, extra: &[&str]) -> Result<(), KeeperError> {
         if let Some(argument) = rules::reserved_argument(extra) {
             return Err(self.not_started("not tried", format!("{argument} is the keeper's to set")));
         }
-        let _turn = self.take_turn()?;
+        let _turn = self.turn_to_act()?;
         let record = Record::read(&self.coin);
         if let Some(line) = record.suspect_wallet {
             return Err(KeeperError::SuspectWallet { line });
@@ -55,7 +59,9 @@ impl Parent {
         render_for(&self.coin, &known)?.write(&self.coin)?;
         let process = self.run_program(extra)?;
         let replaced = program_file(&self.coin) != looked_at;
-        let recorded = Record { process: Some(process.identity().clone()), ..Record::default() }.write(&self.coin);
+        let process_identity = Some(process.identity().clone());
+        let recorded = Record { process: process_identity, suspect_wallet: None, given_up: None, last_end: record.last_end }
+            .write(&self.coin);
         tracing::info!(coin = self.coin.name, pid = process.pid(), "started {}", self.coin.daemon.program.display());
         self.process = Some(process);
         self.ended = None;
@@ -69,13 +75,6 @@ impl Parent {
             Ok(()) => self.not_started("stopped again", "it was replaced at the moment of its start; try again".to_owned()),
             Err(error) => error,
         }
-    }
-
-    /// The turn to write conf and credentials and to start: two keepers never do it at the same moment.
-    pub(super) fn take_turn(&self) -> Result<fs::File, KeeperError> {
-        files::make_private_dir(&self.coin.daemon_dir())?;
-        let busy = || self.not_started("not tried", "another bursar process is starting it at this moment; try again".to_owned());
-        files::take_turn(&self.coin)?.ok_or_else(busy)
     }
 
     /// Daemons up to 0.21 keep running without RPC when its port is taken, so the port is tried first.
@@ -94,7 +93,11 @@ impl Parent {
     fn run_program(&mut self, extra: &[&str]) -> Result<Process, KeeperError> {
         let printed = self.output.begin().map_err(at(&self.coin.daemon_dir()))?;
         let printed_too = printed.try_clone().map_err(at(&self.coin.daemon_dir()))?;
-        let spawned = Command::new(&self.coin.daemon.program)
+        let mut command = Command::new(&self.coin.daemon.program);
+        for variable in SYSTEMD_VARIABLES {
+            command.env_remove(variable);
+        }
+        let spawned = command
             .args(arguments(&self.coin))
             .args(extra)
             .stdin(Stdio::null())
@@ -138,7 +141,7 @@ impl Parent {
         }
     }
 
-    fn report_ready(&mut self, waited: Duration) {
+    pub(super) fn report_ready(&mut self, waited: Duration) {
         self.given_up = None;
         self.output.forward(&self.coin.name);
         if let Some(line) = trouble::salvaged_wallet(&self.output.last_lines()) {
@@ -196,7 +199,7 @@ fn program_file(coin: &CoinSettings) -> Option<(u64, u64, i64, i64)> {
 }
 
 /// A harmless call straight to the daemon's own port, under the keeper's own name: `rpc_connect` may lead elsewhere.
-fn first_call(coin: &CoinSettings) -> Result<(), RpcError> {
+pub(in crate::keeper) fn first_call(coin: &CoinSettings) -> Result<(), RpcError> {
     let limits = Limits { deadline: Some(FIRST_CALL_DEADLINE), ..Limits::default() };
     Rpc::direct(coin, &coin.keeper_credentials_file(), limits).call::<u64>("getblockcount", &[]).map(|_height| ())
 }

@@ -31,18 +31,24 @@ impl Parent {
 
     fn stop_by(&mut self, end: impl FnOnce(&mut Parent) -> Result<String, KeeperError>) -> Result<(), KeeperError> {
         self.refuse_attached("stop")?;
+        let _turn = self.turn_to_act()?;
         if let ProcessState::Running { pid } = self.state() {
             tracing::info!(coin = self.coin.name, pid, "asking the daemon to stop");
             let status = end(self)?;
             tracing::info!(coin = self.coin.name, pid, "the daemon has stopped: {status}");
         }
+        self.confirm_stopped()
+    }
+
+    /// It does not run, by order: makes sure that nobody else works on its folder, and writes that down.
+    pub(in crate::keeper) fn confirm_stopped(&mut self) -> Result<(), KeeperError> {
         // A caller takes our word for a fence: make sure that no daemon works on the folder, whoever started it.
         start::refuse_folder_in_use(&self.coin)?;
         self.process = None;
         self.ended = None;
         self.given_up = None;
         let record = Record::read(&self.coin);
-        if record.process.is_none() {
+        if record.process.is_none() && record.given_up.is_none() {
             return Ok(());
         }
         // It may have ended by itself, unheard; after this nobody would read its last words.
@@ -50,7 +56,7 @@ impl Parent {
             Ok(()) | Err(KeeperError::SuspectWallet { .. }) => {}
             Err(error) => return Err(error),
         }
-        Record { process: None, ..Record::read(&self.coin) }.write(&self.coin)
+        Record { process: None, given_up: None, ..Record::read(&self.coin) }.write(&self.coin)
     }
 
     fn wait_for_ordered_exit(&mut self) -> Result<String, KeeperError> {

@@ -27,7 +27,8 @@ impl World {
     /// Connects to the wallet. A kept daemon that refuses our password is restarted once, because only at its start it learns new ones.
     pub(super) fn connect_or_restart(&mut self) -> Result<RpcWallet, Failure> {
         match RpcWallet::connect(&self.coin) {
-            Err(RpcError::Http { status: 401, .. }) if self.passwords_are_ours() => {
+            Err(RpcError::Http { status: 401, .. }) if self.passwords_are_ours() && !self.restarted_for_passwords => {
+                self.restarted_for_passwords = true;
                 warn!("the daemon does not know bursar's RPC passwords: restarting it once");
                 self.keeper.stop()?;
                 daemon::ensure_access(&self.coin).map_err(KeeperError::from)?;
