@@ -71,7 +71,7 @@ fn masked(text: &str, other: &str, which: &str) -> String {
     let others: BTreeSet<&str> = other.lines().collect();
     let mask = |line: &str| {
         let (content, end) = line.split_at(line.trim_end_matches('\n').len());
-        match content.strip_prefix(USER).map(|value| value.split_once(':').unwrap_or((value, ""))) {
+        match content.strip_prefix(USER).map(|value| value.split_once(':').unwrap_or(("", value))) {
             Some((_, hash)) if hash == daemon::NOT_MADE_YET => line.to_owned(),
             Some((user, _)) if others.contains(content) => format!("{USER}{user}:(hidden){end}"),
             Some((user, _)) => format!("{USER}{user}:({which}, hidden){end}"),
