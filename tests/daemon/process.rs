@@ -89,12 +89,6 @@ impl Daemon {
         }
     }
 
-    /// What it said on its console, and its log.
-    pub(crate) fn words(&self) -> (String, String) {
-        let read = |file: PathBuf| std::fs::read_to_string(file).unwrap();
-        (read(self.dir.path().join("stderr")), read(self.coin.chain_dir().join("debug.log")))
-    }
-
     /// A client with the wallet loaded, created where need be.
     pub(crate) fn wallet(&self) -> RpcWallet {
         let wallet = RpcWallet::connect(&self.coin).unwrap();
