@@ -4,15 +4,15 @@
 mod support;
 
 use std::fs::{self, Permissions};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::{Duration, Instant};
 
 use bursar::keeper::{Phase, ProcessState};
 use bursar::service::exit;
 use rustix::process::Signal;
-use support::{Generation, Keep, PATIENCE, Service, World, wait_for};
+use support::{Generation, Keep, PATIENCE, Service, World, free_port, wait_for};
 
 /// The pid of the daemon as its keeper tells it.
 fn pid(world: &World) -> Option<u32> {
@@ -290,4 +290,83 @@ fn clients_that_misbehave_disturb_nobody() {
     deaf.write_all(b"{\"protocol\":1,\"order\":\"status\"}\n").unwrap();
     drop(deaf);
     assert_eq!(phase(&world), Some(Phase::Ready));
+}
+
+#[test]
+fn what_a_separate_keeper_counts_and_says_reaches_metrics_and_status() {
+    let http = format!("'127.0.0.1:{}'", free_port());
+    let world = World::with(Generation::Litecoin021, &[("daemon.separate_keeper", "true"), ("http.listen", &http)]);
+    let keep = Keep::start(&world);
+    let service = Service::start(&world);
+    let metric = |name: &str, value: &str| wait_for(PATIENCE, name, || (service.metric(name) == value).then_some(()));
+    metric("bursar_daemon_restarts_total", "0");
+    world.daemon_process().signal(Signal::KILL);
+    metric("bursar_daemon_restarts_total", "1");
+    wait_for(PATIENCE, "it is back", || (phase(&world) == Some(Phase::Ready)).then_some(()));
+    assert_eq!(service.metric("bursar_daemon_given_up"), "0");
+
+    let file = bursar::keeper::wallet_dir(world.coin()).join("wallet.dat");
+    let whole = fs::read(&file).unwrap();
+    fs::write(&file, [7; 40_000]).unwrap();
+    world.daemon_process().signal(Signal::KILL);
+    metric("bursar_daemon_given_up", "1");
+    let status = world.done(&["daemon", "status"]);
+    assert_eq!(status["keeper"]["phase"], "gave_up", "{status}");
+    assert!(status["keeper"]["text"].as_str().unwrap().starts_with("given up: "), "{status}");
+    let human = String::from_utf8(world.bursar(&["daemon", "status"]).stdout).unwrap();
+    assert!(human.contains("keeper          gave_up: given up: "), "{human}");
+    // One that ended over it has written it down.
+    keep.kill();
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(service.metric("bursar_daemon_given_up"), "1");
+
+    fs::write(&file, whole).unwrap();
+    let _keep = Keep::start(&world);
+    metric("bursar_daemon_given_up", "0");
+    // A new keeper counts anew, as a counter may.
+    metric("bursar_daemon_restarts_total", "0");
+    assert!(service.stop().success());
+}
+
+/// Passes on what is said on the keeper's socket, with the version of an older program. STAND-IN: there is no older release yet.
+fn grow_old(world: &World) {
+    let socket = world.coin().keeper_socket();
+    let real = socket.with_extension("real");
+    fs::rename(&socket, &real).unwrap();
+    let listener = UnixListener::bind(&socket).unwrap();
+    let ours = format!("\"version\":\"{}\"", env!("CARGO_PKG_VERSION"));
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (mut client, mut keeper) = (client.unwrap(), UnixStream::connect(&real).unwrap());
+            let mut call = String::new();
+            BufReader::new(client.try_clone().unwrap()).read_line(&mut call).unwrap();
+            // Whoever only looks whether somebody listens says nothing, and is gone.
+            if call.is_empty() {
+                continue;
+            }
+            keeper.write_all(call.as_bytes()).unwrap();
+            let mut answer = String::new();
+            keeper.read_to_string(&mut answer).unwrap();
+            let _ = client.write_all(answer.replace(&ours, "\"version\":\"0.0.9\"").as_bytes());
+        }
+    });
+}
+
+#[test]
+fn a_keeper_that_an_upgrade_left_as_it_was_is_told() {
+    let world = separate(Generation::Litecoin021);
+    let _keep = Keep::start(&world);
+    let keeper = |verb: &str| {
+        let human = String::from_utf8(world.bursar(&[verb]).stdout).unwrap();
+        human.lines().any(|line| line.contains("restart the keeper when its daemon may stop"))
+    };
+    assert!(!keeper("status") && !keeper("check"));
+    grow_old(&world);
+    assert!(keeper("status") && keeper("check"));
+    let status = world.done(&["daemon", "status"]);
+    assert_eq!((&status["keeper"]["phase"], &status["keeper"]["version"]), (&"ready".into(), &"0.0.9".into()), "{status}");
+    let (report, _) = world.order(&["check"]);
+    let checks = report["checks"].as_array().unwrap();
+    let checked = checks.iter().find(|checked| checked["name"] == "keeper").unwrap();
+    assert_eq!(checked["level"], "warning", "{checked}");
 }

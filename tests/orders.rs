@@ -257,6 +257,11 @@ fn a_repair() -> repair::RepairRecord {
     }
 }
 
+fn some_words() -> KeeperWords {
+    let (text, version, outdated) = ("t".to_owned(), "0.1.0".to_owned(), Some("o".to_owned()));
+    KeeperWords { phase: Phase::GaveUp, text, version, outdated }
+}
+
 fn a_status() -> StatusReport {
     let freeze = Freeze { cause: Cause::StoreWentBack, detail: "d".to_owned(), txids: vec![txid()], amount: Some(LEAST) };
     let balances = Balances { trusted: MOST, pending: None, immature: Some(MOST), source: BalanceSource::Getinfo };
@@ -266,7 +271,7 @@ fn a_status() -> StatusReport {
         chain: Chain::Main,
         decimals: 8,
         process: ProcessState::Exited { status: "exit code 1".to_owned(), last_lines: vec!["l".to_owned()] },
-        keeper: Some(KeeperWords { phase: Phase::GaveUp, text: "t".to_owned() }),
+        keeper: Some(some_words()),
         health: vec![Condition {
             kind: ConditionKind::ClockSkew,
             severity: Severity::Critical,
@@ -306,7 +311,7 @@ fn every_answer_about_payouts_is_read_as_it_was_written() {
 fn every_other_answer_is_read_as_it_was_written() {
     back(&Answer::Status(Box::new(a_status())));
     for process in [ProcessState::Attached, ProcessState::Stopped, ProcessState::Running { pid: u32::MAX }] {
-        back(&Answer::Daemon(DaemonReport { process, abilities: None }));
+        back(&Answer::Daemon(DaemonReport { process, keeper: Some(some_words()), abilities: None }));
     }
     back(&Answer::LedgerSync(a_sync()));
     back(&Answer::LedgerBalance { balances: vec![ledger::AccountBalance { account: Account::Wallet, amount: LEAST }] });

@@ -49,17 +49,6 @@ fn healthz(service: &Service<'_>, expected: u16) {
     wait_for(PATIENCE, &format!("/healthz answers {expected}"), || (service.get("/healthz").0 == expected).then_some(()));
 }
 
-/// The value of a metric that has one series.
-fn metric(service: &Service<'_>, name: &str) -> String {
-    let (status, page) = service.get("/metrics");
-    assert_eq!(status, 200, "{page}");
-    let of_name = |line: &&str| line.starts_with(name) && line[name.len()..].starts_with('{');
-    let mut lines = page.lines().filter(of_name);
-    let value = lines.next().and_then(|line| line.rsplit_once(' ')).unwrap_or_else(|| panic!("no {name} in:\n{page}"));
-    assert_eq!(lines.next(), None, "{name} has one series");
-    value.1.to_owned()
-}
-
 fn fund(world: &World) {
     world.fund(&["2", "3.5"]);
     world.done(&["ledger", "sync"]);
@@ -98,9 +87,9 @@ fn metrics_are_what_prometheus_wants_and_what_we_promise() {
     let balance = world.rpc("getbalance", json!([])).to_string();
     let trusted = series().find(|line| line.contains("bucket=\"trusted\"")).unwrap().rsplit_once(' ').unwrap().1;
     assert_eq!(trusted.parse::<f64>().unwrap(), balance.parse::<f64>().unwrap());
-    assert_eq!(metric(&service, "bursar_audit_discrepancy_base_units"), "0");
-    assert_eq!(metric(&service, "bursar_orders_failed_total"), "1");
-    assert_eq!(metric(&service, "bursar_tip_height"), world.node_rpc("getblockcount", json!([])).to_string());
+    assert_eq!(service.metric("bursar_audit_discrepancy_base_units"), "0");
+    assert_eq!(service.metric("bursar_orders_failed_total"), "1");
+    assert_eq!(service.metric("bursar_tip_height"), world.node_rpc("getblockcount", json!([])).to_string());
 }
 
 fn check_by_promtool(page: &str) {
@@ -123,12 +112,12 @@ fn health_follows_the_daemon() {
     let world = world_with_http(Generation::Litecoin021, &[]);
     let service = Service::start(&world);
     healthz(&service, 200);
-    assert_eq!(metric(&service, "bursar_daemon_up"), "1");
+    assert_eq!(service.metric("bursar_daemon_up"), "1");
 
     let daemon = world.daemon_process();
     daemon.signal(Signal::STOP);
     healthz(&service, 503);
-    assert_eq!(metric(&service, "bursar_daemon_up"), "0");
+    assert_eq!(service.metric("bursar_daemon_up"), "0");
     daemon.signal(Signal::CONT);
     healthz(&service, 200);
 
@@ -139,7 +128,7 @@ fn health_follows_the_daemon() {
     assert_eq!((code, &refusal["error"]["code"]), (75, &json!("daemon_unreachable")), "{refusal}");
     world.done(&["daemon", "start"]);
     healthz(&service, 200);
-    assert_eq!(metric(&service, "bursar_daemon_restarts_total"), "0", "what is ordered is no restart");
+    assert_eq!(service.metric("bursar_daemon_restarts_total"), "0", "what is ordered is no restart");
 }
 
 #[test]
@@ -154,7 +143,7 @@ fn a_daemon_that_was_killed_is_started_again() {
         world.kill_daemon();
         wait_for(PATIENCE, "another daemon runs", || world.daemon_pid().filter(|pid| Some(*pid) != first));
         healthz(&service, 200);
-        assert_eq!(metric(&service, "bursar_daemon_restarts_total"), "1", "{generation:?}");
+        assert_eq!(service.metric("bursar_daemon_restarts_total"), "1", "{generation:?}");
         submit(&world, "one");
         let report = world.done(&["pay", "flush"]);
         assert_eq!(report["batches"][0]["state"], "sent", "{generation:?}: {report}");

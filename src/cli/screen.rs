@@ -20,6 +20,9 @@ pub(super) fn status(status: &StatusReport) -> String {
         row("as of", format!("{}; since then the service is busy with {order}", status.time));
     }
     row("daemon", daemon(status));
+    if let Some(outdated) = status.keeper.as_ref().and_then(|keeper| keeper.outdated.as_ref()) {
+        row("warning", outdated.clone());
+    }
     let silent = |kind| kind == ConditionKind::Unresponsive;
     let runs = matches!(status.process, ProcessState::Running { .. } | ProcessState::Attached);
     // That a daemon which does not run gives no answer goes without saying.

@@ -11,7 +11,7 @@ use crate::keeper::ProcessState;
 use crate::ledger;
 use crate::payout;
 use crate::repair;
-use crate::service::{Answer, CheckReport, Failure, StatusReport};
+use crate::service::{Answer, CheckReport, DaemonReport, Failure, StatusReport};
 
 /// An answer as text.
 pub(super) fn answer(answer: &Answer, decimals: u8) -> String {
@@ -23,10 +23,7 @@ fn told(answer: &Answer, page: &Page) -> String {
     match answer {
         Answer::Status(status) => super::screen::status(status),
         Answer::Check(report) => checked(report),
-        Answer::Daemon(report) => match &report.abilities {
-            Some(abilities) => format!("process         {}\n{abilities}", process_words(&report.process)),
-            None => process_words(&report.process),
-        },
+        Answer::Daemon(report) => daemon(report),
         Answer::PaySubmit(submitted) => {
             let known = if submitted.new { "queued" } else { "known already, nothing was added" };
             format!("{known}:\n{}", page.payouts(std::slice::from_ref(&submitted.payout)))
@@ -71,6 +68,16 @@ fn told(answer: &Answer, page: &Page) -> String {
         Answer::RepairRun(report) => repaired(report),
         Answer::RepairHistory { repairs } => repairs.iter().map(repair_line).collect(),
     }
+}
+
+fn daemon(report: &DaemonReport) -> String {
+    let mut lines = vec![format!("process         {}", process_words(&report.process))];
+    if let Some(keeper) = &report.keeper {
+        lines.push(format!("keeper          {}: {}", keeper.phase.name(), keeper.text));
+        lines.extend(keeper.outdated.clone());
+    }
+    lines.extend(report.abilities.as_ref().map(ToString::to_string));
+    lines.join("\n")
 }
 
 /// A table with a header, no frame.

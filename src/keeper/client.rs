@@ -16,7 +16,7 @@ use crate::daemon;
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// The socket of one coin's keeper.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Client {
     coin: String,
     socket: PathBuf,
@@ -49,6 +49,11 @@ impl Client {
         });
         let given_up = record.given_up.map(|reason| format!("; the last keeper gave up: {reason}"));
         format!("{error}{}{}", ended.unwrap_or_default(), given_up.unwrap_or_default())
+    }
+
+    /// Whether the last keeper wrote down that the daemon is left to a person.
+    pub(super) fn gave_up(&self) -> bool {
+        Record::read(&self.settings).given_up.is_some()
     }
 
     /// Places one order and waits for its end.

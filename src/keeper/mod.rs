@@ -222,6 +222,22 @@ pub enum Phase {
     GaveUp,
 }
 
+impl Phase {
+    /// A stable word, for people and scripts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Attached => "attached",
+            Phase::Stopped => "stopped",
+            Phase::Starting => "starting",
+            Phase::Ready => "ready",
+            Phase::Unresponsive => "unresponsive",
+            Phase::Stopping => "stopping",
+            Phase::Waiting => "waiting",
+            Phase::GaveUp => "gave_up",
+        }
+    }
+}
+
 /// The keeper of one coin's daemon: this process, or a `bursar keep` that runs beside it.
 #[derive(Debug)]
 pub struct Keeper {
@@ -255,6 +271,14 @@ impl Keeper {
     /// Whether a `bursar keep` is the parent, which starts the daemon again by itself.
     pub fn is_separate(&self) -> bool {
         matches!(self.kind, Kind::Separate(_))
+    }
+
+    /// A second way to the same `bursar keep`, for whoever looks beside all work; none where the keeper is this process.
+    pub fn beside(&self) -> Option<Keeper> {
+        match &self.kind {
+            Kind::Separate(client) => Some(Keeper { kind: Kind::Separate(client.clone()) }),
+            Kind::Parent(_) => None,
+        }
     }
 
     /// Starts the daemon unless it runs: conf, process, and waits until RPC answers. `extra` are further arguments such as `-rescan`; with
@@ -321,6 +345,15 @@ impl Keeper {
         match &mut self.kind {
             Kind::Parent(parent) => Ok(parent.report()),
             Kind::Separate(client) => client.place(KeeperOrder::Status),
+        }
+    }
+
+    /// Whether the daemon is left to a person: said now, or written down by a `bursar keep` that ended over it.
+    pub fn has_given_up(&self, told: &Result<KeeperReport, KeeperError>) -> bool {
+        match (told, &self.kind) {
+            (Ok(report), _) => report.phase == Phase::GaveUp,
+            (Err(_), Kind::Separate(client)) => client.gave_up(),
+            (Err(_), Kind::Parent(_)) => false,
         }
     }
 

@@ -93,3 +93,31 @@ pub struct KeeperReport {
     /// The version of the keeper's program.
     pub version: String,
 }
+
+impl KeeperReport {
+    /// That the keeper is older than this program, and what to do: it outlives an upgrade. None where it is not.
+    pub fn outdated(&self) -> Option<String> {
+        let ours = env!("CARGO_PKG_VERSION");
+        is_older(&self.version, ours).then(|| {
+            format!("the keeper is still version {}, this is {ours}: restart the keeper when its daemon may stop", self.version)
+        })
+    }
+}
+
+fn is_older(one: &str, other: &str) -> bool {
+    let numbers = |version: &str| version.split(['.', '-', '+']).map_while(|part| part.parse().ok()).collect::<Vec<u64>>();
+    numbers(one) < numbers(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_as_numbers_and_an_unreadable_one_is_the_oldest() {
+        for (one, other) in [("0.9.0", "0.10.0"), ("0.9", "0.9.1"), ("", "0.1.0"), ("0.1.0-rc1", "0.1.1")] {
+            assert!(is_older(one, other) && !is_older(other, one), "{one} {other}");
+        }
+        assert!(!is_older("0.1.0", "0.1.0"));
+    }
+}

@@ -112,8 +112,10 @@ impl Maker<'_> {
     }
 
     fn series(&self) -> prometheus::Result<Series> {
-        let restarts =
-            IntCounter::with_opts(self.opts("bursar_daemon_restarts_total", "Starts after an exit that nobody ordered."))?;
+        let restarts = IntCounter::with_opts(self.opts(
+            "bursar_daemon_restarts_total",
+            "Starts after an exit that nobody ordered; of a separate keeper, such exits since it began.",
+        ))?;
         self.registry.register(Box::new(restarts.clone()))?;
         let failed = self.opts("bursar_orders_failed_total", "Orders that failed, by order.");
         let orders_failed = IntCounterVec::new(failed, &["order"])?;
@@ -219,6 +221,15 @@ impl Metrics {
     /// A daemon that ended without an order is started again.
     pub(super) fn daemon_restarted(&self) {
         self.series.daemon_restarts.inc();
+    }
+
+    /// What a keeper that runs apart has counted; a new keeper begins at 0, as a counter may.
+    pub(super) fn unordered_ends(&self, ends: u64) {
+        let restarts = &self.series.daemon_restarts;
+        if ends < restarts.get() {
+            restarts.reset();
+        }
+        restarts.inc_by(ends - restarts.get());
     }
 
     /// Whether a daemon that ended is left to a person.

@@ -384,6 +384,8 @@ impl CheckReport {
 pub struct DaemonReport {
     /// The process.
     pub process: ProcessState,
+    /// What the keeper is about; none when it does not answer.
+    pub keeper: Option<KeeperWords>,
     /// What the probe found; none while it does not answer.
     pub abilities: Option<Abilities>,
 }
@@ -395,6 +397,10 @@ pub struct KeeperWords {
     pub phase: Phase,
     /// For a person, with the next step where one is needed.
     pub text: String,
+    /// The version of its program.
+    pub version: String,
+    /// That it is older than this service, and what to do; none where it is not.
+    pub outdated: Option<String>,
 }
 
 /// The last audit, in short.

@@ -133,24 +133,16 @@ impl Watch {
     fn is_due(&self) -> bool {
         matches!(self.plan, Plan::StartAt(due) if due <= Instant::now())
     }
-
-    /// How long the worker may wait for something to do.
-    fn patience(&self) -> Duration {
-        match self.plan {
-            Plan::StartAt(due) => due.saturating_duration_since(Instant::now()).min(WATCH_INTERVAL),
-            Plan::Nothing | Plan::AwaitOrder => WATCH_INTERVAL,
-        }
-    }
 }
 
 impl Worker {
     fn work(mut self) -> Result<(), Failure> {
-        let pulse = pulse::start(self.world.coin(), self.metrics.clone());
+        let pulse = pulse::start(self.world.coin(), self.world.keeper_beside(), &self.metrics);
         self.progress.enter(Phase::Starting);
         self.first_start()?;
         loop {
             self.progress.enter(Phase::Idle);
-            match self.queue.recv_timeout(self.watch.patience()) {
+            match self.queue.recv_timeout(self.patience()) {
                 Ok(Job::Placed(order, reply)) => {
                     self.progress.enter(Phase::Busy(order.name()));
                     self.metrics.begins(&order);
@@ -175,6 +167,15 @@ impl Worker {
             return Ok(());
         }
         self.world.stop()
+    }
+
+    /// How long it may wait for something to do: nobody here looks after a daemon that lives apart, once it was met.
+    fn patience(&self) -> Duration {
+        match self.watch.plan {
+            Plan::StartAt(due) => due.saturating_duration_since(Instant::now()).min(WATCH_INTERVAL),
+            Plan::Nothing if self.started && self.world.daemon_lives_apart() => Duration::MAX,
+            Plan::Nothing | Plan::AwaitOrder => WATCH_INTERVAL,
+        }
     }
 
     /// A daemon of our own that does not start is the end of the service, with the reason. One that lives apart may come later: the service waits for it,

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use tracing::{info, warn};
 
-use super::{Failure, exit};
+use super::{Failure, KeeperWords, exit};
 use crate::coin::Timestamp;
 use crate::config::{CoinSettings, DaemonMode, Settings};
 use crate::daemon::staking::StakingVerdict;
@@ -76,11 +76,26 @@ impl World {
         self.keeper.state()
     }
 
+    /// The same and what the keeper is about, asked once; without the latter where it does not answer.
+    pub(super) fn process_and_keeper(&mut self) -> (ProcessState, Option<KeeperWords>) {
+        let Ok(report) = self.keeper.report() else { return (self.keeper.state(), None) };
+        let outdated = report.outdated();
+        (report.process, Some(KeeperWords { phase: report.phase, text: report.text, version: report.version, outdated }))
+    }
+
+    /// A second way to a keeper that runs apart.
+    pub(super) fn keeper_beside(&self) -> Option<Keeper> {
+        self.keeper.beside()
+    }
+
     /// How the daemon ended that is meant to run, and its last words; none when it runs, is attached, or was stopped by order of a person.
     pub(super) fn unordered_end(&mut self) -> Option<(String, Vec<String>)> {
+        // A keeper that runs apart starts it again by itself, and need not be asked.
+        if self.keeper.is_separate() {
+            return None;
+        }
         match self.keeper.state() {
-            // A keeper that runs apart starts it again by itself.
-            _ if !self.meant_to_run || self.keeper.is_separate() => None,
+            _ if !self.meant_to_run => None,
             ProcessState::Exited { status, last_lines } => Some((status, last_lines)),
             // Stopped for a fence, or for a repair, and the start after that failed.
             ProcessState::Stopped => Some(("stopped by bursar, and not up again".to_owned(), self.keeper.last_lines())),

@@ -97,6 +97,17 @@ impl<'a> Service<'a> {
         rpc::exchange(address, request.as_bytes()).unwrap_or_else(|error| (0, error.to_string()))
     }
 
+    /// The value of a metric that has one series.
+    pub fn metric(&self, name: &str) -> String {
+        let (status, page) = self.get("/metrics");
+        assert_eq!(status, 200, "{page}");
+        let of_name = |line: &&str| line.starts_with(name) && line[name.len()..].starts_with('{');
+        let mut lines = page.lines().filter(of_name);
+        let value = lines.next().and_then(|line| line.rsplit_once(' ')).unwrap_or_else(|| panic!("no {name} in:\n{page}"));
+        assert_eq!(lines.next(), None, "{name} has one series");
+        value.1.to_owned()
+    }
+
     fn refuse_end(&mut self) {
         if let Some(status) = self.child.try_wait().expect("its status") {
             panic!("the service ended ({status}):\n{}", self.log());

@@ -7,12 +7,6 @@ use serde_json::Value;
 use crate::support::{Generation, ProgramSwitch, Service, World, wait_for};
 use crate::{DEADLINE, refusal};
 
-fn metric(service: &Service<'_>, name: &str) -> String {
-    let (_, page) = service.get("/metrics");
-    let line = page.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {page}"));
-    line.rsplit(' ').next().unwrap().to_owned()
-}
-
 fn daemon_status(world: &World) -> Value {
     world.done(&["daemon", "status"])
 }
@@ -29,8 +23,8 @@ fn a_program_that_ends_at_once_again_and_again_is_given_up_and_started_by_order(
     wait_for(DEADLINE * 2, "the end of all tries", || service.log().contains("given up").then_some(()));
     let log = service.log();
     assert!(log.contains("5 times in a row") && log.contains("no idea what to do"), "{log}");
-    assert_eq!(metric(&service, "bursar_daemon_given_up"), "1");
-    assert_eq!(metric(&service, "bursar_daemon_restarts_total"), "5");
+    assert_eq!(service.metric("bursar_daemon_given_up"), "1");
+    assert_eq!(service.metric("bursar_daemon_restarts_total"), "5");
     let status = daemon_status(&world).to_string();
     assert!(status.contains("given up") && status.contains("not started again until ordered"), "{status}");
 
@@ -43,7 +37,7 @@ fn a_program_that_ends_at_once_again_and_again_is_given_up_and_started_by_order(
     assert_eq!(world.daemon_pid(), None, "it is left to a person");
     world.done(&["daemon", "start"]);
     assert!(daemon_status(&world).to_string().contains("running"));
-    wait_for(DEADLINE, "the metric", || (metric(&service, "bursar_daemon_given_up") == "0").then_some(()));
+    wait_for(DEADLINE, "the metric", || (service.metric("bursar_daemon_given_up") == "0").then_some(()));
     // After that, a crash is a crash again.
     world.kill_daemon();
     wait_for(DEADLINE, "the daemon", || world.daemon_pid());

@@ -11,7 +11,7 @@ use crate::daemon::Wallet;
 use crate::daemon::health::{Answering, Condition, ConditionKind, Facts, Severity, WalletFacts, quick_limits};
 use crate::daemon::staking;
 use crate::gate::{self, Cause};
-use crate::keeper::{self, Phase, ProcessState};
+use crate::keeper::{self, KeeperReport, Phase, ProcessState};
 use crate::ledger;
 use crate::payout::{self, State};
 use crate::repair;
@@ -84,18 +84,12 @@ impl World {
             Ok(report) => report,
             Err(error) => return at(Level::Critical, error.to_string()).next("start the keeper: `bursar keep`, or its unit"),
         };
-        match (report.phase, report.process) {
-            (Phase::Attached, _) => {
-                at(Level::Ok, "attached: somebody else runs the daemon, and its process is not checked".to_owned())
-            }
-            (_, ProcessState::Exited { status, last_lines }) => {
-                at(Level::Critical, format!("the daemon ended ({status}): {}", last_lines.join(" | "))).next(report.text)
-            }
-            (Phase::GaveUp, _) => at(Level::Critical, report.text).next("mend what it says, then `bursar daemon start`"),
-            (Phase::Stopped, _) => at(Level::Critical, "the daemon is stopped".to_owned()).next("`bursar daemon start`"),
-            (Phase::Unresponsive, _) => at(Level::Critical, report.text),
-            (Phase::Starting | Phase::Stopping | Phase::Waiting, _) => at(Level::Warning, report.text),
-            (Phase::Ready, _) => at(Level::Ok, report.text),
+        let outdated = report.outdated();
+        let found = keeper_words(report);
+        match outdated {
+            Some(words) if found.level == Level::Ok => at(Level::Warning, format!("{}; {words}", found.message)),
+            Some(words) => Checked { message: format!("{}; {words}", found.message), ..found },
+            None => found,
         }
     }
 
@@ -264,6 +258,24 @@ impl World {
             }
             None => Checked::new("repair", Level::Ok, "none is under way"),
         })
+    }
+}
+
+/// What the keeper itself says of the daemon.
+fn keeper_words(report: KeeperReport) -> Checked {
+    let at = |level, words: String| Checked::new("keeper", level, words);
+    match (report.phase, report.process) {
+        (Phase::Attached, _) => {
+            at(Level::Ok, "attached: somebody else runs the daemon, and its process is not checked".to_owned())
+        }
+        (_, ProcessState::Exited { status, last_lines }) => {
+            at(Level::Critical, format!("the daemon ended ({status}): {}", last_lines.join(" | "))).next(report.text)
+        }
+        (Phase::GaveUp, _) => at(Level::Critical, report.text).next("mend what it says, then `bursar daemon start`"),
+        (Phase::Stopped, _) => at(Level::Critical, "the daemon is stopped".to_owned()).next("`bursar daemon start`"),
+        (Phase::Unresponsive, _) => at(Level::Critical, report.text),
+        (Phase::Starting | Phase::Stopping | Phase::Waiting, _) => at(Level::Warning, report.text),
+        (Phase::Ready, _) => at(Level::Ok, report.text),
     }
 }
 

@@ -290,7 +290,8 @@ impl World {
     fn daemon_report(&mut self) -> DaemonReport {
         self.connect_if_possible();
         let abilities = self.wallet.as_ref().map(|wallet| wallet.abilities().clone());
-        DaemonReport { process: self.process(), abilities }
+        let (process, keeper) = self.process_and_keeper();
+        DaemonReport { process, keeper, abilities }
     }
 
     /// The archive asked for, or the newest; and the identity file that opens it.

@@ -11,10 +11,10 @@ use crate::config::DaemonMode;
 use crate::daemon::health::{self, Answering, Condition, Facts, WalletFacts, quick_limits};
 use crate::daemon::{Balances, Limits, RpcError, RpcWallet, Tip, Wallet};
 use crate::gate;
-use crate::keeper::{ProcessState, wallet_exists};
+use crate::keeper::wallet_exists;
 use crate::ledger;
 use crate::payout;
-use crate::service::{AuditSummary, Failure, KeeperWords, StatusReport};
+use crate::service::{AuditSummary, Failure, StatusReport};
 use crate::store::StoreError;
 
 /// A wallet with many coins takes longer to count them than to say anything else; still, a person waits.
@@ -35,12 +35,13 @@ impl World {
         if daemon_error.is_none() && self.staking.is_none() && self.coin.profile.staking.is_some() {
             let _ = self.prove_staking();
         }
+        let (process, keeper) = self.process_and_keeper();
         Ok(StatusReport {
             coin: self.coin.name.clone(),
             chain: self.coin.chain,
             decimals: self.coin.profile.decimals,
-            process: if self.coin.daemon.mode == DaemonMode::Keep { self.process() } else { ProcessState::Attached },
-            keeper: self.keeper.report().ok().map(|report| KeeperWords { phase: report.phase, text: report.text }),
+            process,
+            keeper,
             health: self.conditions(&facts, now),
             staking: self.staking.clone(),
             busy_with: None,
