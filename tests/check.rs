@@ -5,7 +5,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::process::Output;
 
 use bursar::config::RpcRole;
@@ -145,4 +145,43 @@ fn frozen_payouts_are_critical_with_cause_and_next_step() {
     assert!(payouts["message"].as_str().unwrap().contains("MiB free where"), "{payouts}");
     assert_eq!(payouts["next"], "make room; it thaws by itself");
     assert_eq!(level(&checks, "disk"), "critical");
+}
+
+/// Block files that take no room, too large for `prune_mib`. STAND-IN: 800 MiB of real blocks take too long to make.
+fn old_blocks(world: &World, first_time: u32) {
+    let dir = world.coin().chain_dir().join("blocks");
+    for (number, time) in [(98, 1_000_000_000), (99, first_time)] {
+        let file = fs::File::create(dir.join(format!("blk{number:05}.dat"))).unwrap();
+        file.write_all_at(&u32::to_le_bytes(time), 76).unwrap();
+        file.set_len(400 << 20).unwrap();
+    }
+}
+
+#[test]
+fn pruning_is_not_switched_on_over_blocks_of_the_wallets_time_without_a_word() {
+    let mut world = World::new(Generation::Litecoin018);
+    world.done(&["daemon", "start"]);
+    old_blocks(&world, 4_000_000_000);
+    let sees = |world: &World| check(world).0["wallet"]["message"].as_str().unwrap().contains("daemon.prune_mib = 550");
+    assert!(!sees(&world));
+    world.edit_settings("[coins.coin.daemon]\n", "[coins.coin.daemon]\nprune_mib = 550\n");
+    let wallet = check(&world).0["wallet"].clone();
+    let message = wallet["message"].as_str().unwrap();
+    assert_eq!(wallet["level"], "warning");
+    // The oldest block that stays, and a wallet made today.
+    assert!(message.contains("before 2096-10-02T07:06:40Z") && message.contains("it was made by 20"), "{message}");
+    for args in [&["render"] as &[&str], &["render", "--dry-run"]] {
+        let text = lines(&world.bursar(args)).join("\n");
+        assert!(text.contains("\nwarning: with daemon.prune_mib = 550") && text.contains("2096-10-02"), "{args:?}: {text}");
+    }
+    world.done(&["daemon", "stop"]);
+    assert!(lines(&world.bursar(&["render"])).join("\n").contains("its age is not known now"));
+
+    // The wallet is younger than what stays.
+    old_blocks(&world, 1_000_000_001);
+    world.edit_settings("prune_mib = 550\n", "");
+    world.done(&["daemon", "start"]);
+    world.edit_settings("[coins.coin.daemon]\n", "[coins.coin.daemon]\nprune_mib = 550\n");
+    assert!(!sees(&world));
+    assert!(!lines(&world.bursar(&["render"])).join("\n").contains("warning"));
 }

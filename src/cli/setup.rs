@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::args::{CoinsVerb, Output, RenderArgs};
 use super::{client, print, tables};
 use crate::config::{self, CoinSettings, DaemonMode, Settings};
-use crate::daemon;
+use crate::daemon::{self, health};
 use crate::keeper::{self, Keeper, KeeperError, ProcessState};
 use crate::service::{Failure, exit};
 
@@ -92,17 +92,33 @@ pub(super) fn render(coin: &CoinSettings, args: &RenderArgs, output: Output) -> 
         text += "; the new passwords are valid beside the old ones from the daemon's next start, after which the service moves to them by \
                  itself, and the start after that takes the new ones only";
     }
+    let warning = prune_warning(coin);
     if runs {
         text += "; the daemon that runs takes it at its next start: `bursar daemon restart`";
     }
+    let told = with_warning(&text, warning.as_ref());
     let fields = [
         ("result", json!(text)),
+        ("warning", json!(warning)),
         ("changed", json!(changed)),
         ("rotated", json!(args.rotate_credentials)),
         ("running", json!(runs)),
     ];
-    print::both(&text, fields_of(fields), output)?;
+    print::both(&told, fields_of(fields), output)?;
     Ok(exit::DONE)
+}
+
+/// That the daemon's next start would delete blocks in which the wallet may have payments.
+fn prune_warning(coin: &CoinSettings) -> Option<String> {
+    coin.daemon.prune_mib?;
+    let facts = health::gather(coin, Some(keeper::wallet_exists(coin)));
+    let condition = health::about_to_prune(&facts)?;
+    Some(format!("{}; {}", condition.words, condition.next.unwrap_or_default()))
+}
+
+fn with_warning(text: &str, warning: Option<&String>) -> String {
+    let warning = warning.map(|warning| format!("\nwarning: {warning}")).unwrap_or_default();
+    format!("{}{warning}", text.trim_end())
 }
 
 /// The difference between disk and settings. It is an error only for whoever asked whether there is one.
@@ -110,8 +126,9 @@ fn show_drift(coin: &CoinSettings, args: &RenderArgs, output: Output) -> Result<
     let rendered = keeper::plan(coin, args.rotate_credentials)?;
     let drift = rendered.drift()?;
     let none = || format!("{} is as the settings want it", rendered.file.display());
-    let fields = [("drift", json!(drift.is_some())), ("diff", json!(drift))];
-    print::both(&drift.clone().unwrap_or_else(none), fields_of(fields), output)?;
+    let warning = prune_warning(coin);
+    let fields = [("drift", json!(drift.is_some())), ("diff", json!(drift)), ("warning", json!(warning))];
+    print::both(&with_warning(&drift.clone().unwrap_or_else(none), warning.as_ref()), fields_of(fields), output)?;
     Ok(if args.diff && drift.is_some() { exit::FAILED } else { exit::DONE })
 }
 

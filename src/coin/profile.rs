@@ -133,6 +133,11 @@ pub struct ChainParams {
     pub maturity: u64,
 }
 
+/// That of Bitcoin Core, and of most coins made from it.
+fn min_prune_mib() -> u32 {
+    550
+}
+
 /// Everything a coin is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -151,6 +156,9 @@ pub struct Profile {
     pub credit_depth: u64,
     /// Confirmations at which a transaction is taken as final by default.
     pub final_depth: u64,
+    /// Disk for old blocks below which the daemon refuses to prune, in MiB: `MIN_DISK_SPACE_FOR_BLOCK_FILES` of its `validation.h`.
+    #[serde(default = "min_prune_mib")]
+    pub min_prune_mib: u32,
     /// File name of the daemon's configuration.
     pub conf_file: String,
     /// Names of the programs.

@@ -20,8 +20,8 @@ const MAX_CONNECTIONS: RangeInclusive<u16> = 1..=1000;
 const DBCACHE_MIB: RangeInclusive<u32> = 4..=65_536;
 /// Keys made ahead.
 const KEYPOOL: RangeInclusive<u32> = 1..=1_000_000;
-/// Disk for old blocks in MiB: no daemon takes less than 550.
-const PRUNE_MIB: RangeInclusive<u32> = 550..=100_000_000;
+/// Disk for old blocks in MiB, at the most; the least is the coin's own.
+const MAX_PRUNE_MIB: u32 = 100_000_000;
 /// Patience in seconds; at most a day.
 const TIMEOUT_S: RangeInclusive<u64> = 1..=86_400;
 
@@ -39,7 +39,7 @@ pub(super) fn daemon(
     Ok(DaemonSettings {
         separate_keeper: separate_keeper(place, &raw)?,
         data_dir: data_dir(place, base, &raw)?,
-        prune_mib: raw.prune_mib.map(|mib| place.within(&at("prune_mib"), mib, &PRUNE_MIB, "MiB of blocks")).transpose()?,
+        prune_mib: prune_mib(place, &raw, profile)?,
         mode: if is_kept(&raw) { DaemonMode::Keep } else { DaemonMode::Attach },
         rpc_connect: rpc_connect(place, &raw, rpc_port)?,
         rpc_credentials_file: credentials_file(place, base, &raw)?,
@@ -57,6 +57,12 @@ pub(super) fn daemon(
         listen: raw.listen.unwrap_or(false),
         connect: peers(place, raw.connect)?,
     })
+}
+
+fn prune_mib(place: &Place<'_>, raw: &RawDaemon, profile: &Profile) -> Result<Option<u32>, ConfigError> {
+    let why = format!("MiB of blocks; {} refuses to start with less", profile.programs.daemon);
+    let range = profile.min_prune_mib..=MAX_PRUNE_MIB;
+    raw.prune_mib.map(|mib| place.within(&["daemon", "prune_mib"], mib, &range, &why)).transpose()
 }
 
 fn is_kept(raw: &RawDaemon) -> bool {

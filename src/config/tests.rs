@@ -194,6 +194,7 @@ fn values_out_of_range_are_refused() {
         ("daemon", "rpc_concurrency = 64"),
         ("daemon", "rpc_concurrency = 0"),
         ("daemon", "keypool = 0"),
+        ("daemon", "prune_mib = 549"),
         ("daemon", "stop_timeout_s = 0"),
         ("daemon", "rpc_connect = \"10.0.0.1:19443\""),
         ("daemon", "rpc_connect = \"127.0.0.1:0\""),
@@ -224,6 +225,14 @@ fn values_out_of_range_are_refused() {
         let key = format!("coins.ltc.{table}.{}", line.split(' ').next().unwrap());
         refused(&at(table, line), 5, &key, "");
     }
+}
+
+#[test]
+fn a_coin_that_needs_more_blocks_refuses_to_prune_as_far_as_others() {
+    let dogecoin = LTC.replace("litecoin", "dogecoin");
+    let with = |mib: u32| format!("{dogecoin}[coins.ltc.daemon]\nprune_mib = {mib}\n");
+    refused(&with(2199), 5, "coins.ltc.daemon.prune_mib", "dogecoind refuses to start with less");
+    assert_eq!(load(&with(2200)).unwrap().coins["ltc"].daemon.prune_mib, Some(2200));
 }
 
 #[test]

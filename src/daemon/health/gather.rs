@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::prune::about_to_prune;
 use super::{Answering, ChainFacts, DiskFacts, Facts, WalletFacts};
 use crate::config::{CoinSettings, DaemonMode};
 use crate::daemon::{Limits, Rpc, RpcError};
@@ -30,6 +31,7 @@ pub fn gather(coin: &CoinSettings, wallet_file: Option<bool>) -> Facts {
         time_offset_s: None,
         version: None,
         wallet: WalletFacts::Unknown,
+        about_to_prune: None,
         disks: disks(coin),
     };
     match asker.chain() {
@@ -43,6 +45,10 @@ pub fn gather(coin: &CoinSettings, wallet_file: Option<bool>) -> Facts {
         facts.time_offset_s = network.get("timeoffset").and_then(Value::as_i64);
         facts.version = network.get("version").and_then(Value::as_u64);
         facts.wallet = asker.wallet(wallet_file);
+    }
+    let prunes_already = facts.chain.as_ref().is_some_and(|chain| chain.pruned_until_s.is_some());
+    if coin.daemon.mode == DaemonMode::Keep && wallet_file != Some(false) && !prunes_already {
+        facts.about_to_prune = about_to_prune(coin);
     }
     facts
 }

@@ -3,6 +3,7 @@
 //! A daemon of any age is asked; what it does not say is unknown, and never counted as wrong.
 
 mod gather;
+mod prune;
 mod rules;
 
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,7 @@ use crate::coin::{BlockHash, Versions};
 use crate::config::HealthSettings;
 
 pub use gather::{free_mib, gather, quick_limits};
-pub use rules::conditions;
+pub use rules::{about_to_prune, conditions};
 
 /// How much a condition matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -164,6 +165,15 @@ pub struct DiskFacts {
     pub free_mib: Option<u64>,
 }
 
+/// The daemon's next start would delete old blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PruneFacts {
+    /// `daemon.prune_mib`.
+    pub mib: u64,
+    /// Time of the oldest block that would be left, in seconds since 1970; none: it could not be read.
+    pub kept_from_s: Option<i64>,
+}
+
 /// All that was found out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
@@ -179,6 +189,8 @@ pub struct Facts {
     pub version: Option<u64>,
     /// Our wallet.
     pub wallet: WalletFacts,
+    /// What pruning is about to delete; none: nothing, or there is no wallet that could miss it.
+    pub about_to_prune: Option<PruneFacts>,
     /// The disks that it and we write to.
     pub disks: Vec<DiskFacts>,
 }

@@ -1,6 +1,6 @@
 //! What the facts about a daemon mean. Pure.
 
-use super::{Answering, ChainFacts, Condition, ConditionKind, DiskFacts, Facts, Limits, Severity, WalletFacts};
+use super::{Answering, ChainFacts, Condition, ConditionKind, DiskFacts, Facts, Limits, PruneFacts, Severity, WalletFacts};
 use crate::coin::{Deadline, Timestamp};
 
 /// The consensus rules let a block's time be two hours ahead of the clock, and no more.
@@ -26,7 +26,7 @@ pub fn conditions(facts: &Facts, limits: &Limits<'_>, now: Timestamp) -> Vec<Con
     found.extend(skew(facts, now));
     found.extend(facts.disks.iter().filter_map(|disk| space(disk, limits.settings.min_free_mib)));
     found.extend(wallet(&facts.wallet));
-    found.extend(pruned(facts));
+    found.extend(pruned(facts).or_else(|| about_to_prune(facts)));
     found.extend(version(facts.version, limits, now));
     found.sort_by(|one, other| other.severity.cmp(&one.severity).then(one.kind.cmp(&other.kind)));
     found
@@ -154,6 +154,26 @@ fn pruned(facts: &Facts) -> Option<Condition> {
     Some(condition(ConditionKind::PrunedTooFar, Severity::Warning, words, next))
 }
 
+/// Pruning that is to be switched on, as long as it can still be left.
+pub fn about_to_prune(facts: &Facts) -> Option<Condition> {
+    let PruneFacts { mib, kept_from_s } = facts.about_to_prune?;
+    let born_by_s = if let WalletFacts::Loaded { born_by_s, .. } = facts.wallet { born_by_s } else { None };
+    if let (Some(born), Some(kept)) = (born_by_s, kept_from_s)
+        && born >= kept
+    {
+        return None;
+    }
+    let date = |time: Option<i64>| time.map(|time| Timestamp(time).to_string());
+    let kept = date(kept_from_s).unwrap_or_else(|| "a time that could not be read".to_owned());
+    let born = date(born_by_s).map_or_else(|| "its age is not known now".to_owned(), |born| format!("it was made by {born}"));
+    let words = format!(
+        "with daemon.prune_mib = {mib} the daemon's next start deletes all blocks from before {kept}, and the wallet may be older ({born}): \
+         no rescan could find all of its payments then"
+    );
+    let next = "leave daemon.prune_mib out or set more, unless the wallet is younger than what is kept; only a new download brings blocks back";
+    Some(condition(ConditionKind::PrunedTooFar, Severity::Warning, words, next))
+}
+
 fn version(version: Option<u64>, limits: &Limits<'_>, now: Timestamp) -> Option<Condition> {
     let version = version.filter(|version| *version > 0)?;
     let due = limits.versions.deadlines.iter().filter(|deadline| version < deadline.below);
@@ -205,6 +225,7 @@ mod tests {
             time_offset_s: Some(-1),
             version: Some(210_200),
             wallet: WalletFacts::Loaded { locked: None, born_by_s: Some(NOW.0 - 1000), keypool: Some(1000) },
+            about_to_prune: None,
             disks: vec![DiskFacts { whose: "the daemon", folder: "/d".to_owned(), free_mib: Some(5000) }],
         }
     }
@@ -294,6 +315,20 @@ mod tests {
         assert_eq!(wallet(WalletFacts::Loaded { locked: Some(true), born_by_s: None, keypool: None }), [(WalletLocked, Remark)]);
         assert_eq!(in_chain(|chain| chain.pruned_until_s = Some(NOW.0 - 999)), [(PrunedTooFar, Warning)]);
         assert_eq!(in_chain(|chain| chain.pruned_until_s = Some(NOW.0 - 1000)), []);
+    }
+
+    #[test]
+    fn pruning_that_would_delete_blocks_of_the_wallets_time_is_told_before() {
+        let with = |kept_from_s, facts: Facts| Facts { about_to_prune: Some(PruneFacts { mib: 550, kept_from_s }), ..facts };
+        let told = |facts: &Facts| about_to_prune(facts).map(|condition| condition.words);
+        let words = told(&with(Some(NOW.0 - 999), well())).unwrap();
+        assert!(words.contains(&Timestamp(NOW.0 - 999).to_string()), "{words}");
+        assert!(words.contains(&Timestamp(NOW.0 - 1000).to_string()), "{words}");
+        assert_eq!(told(&with(Some(NOW.0 - 1000), well())), None);
+        let silent = Facts { wallet: WalletFacts::Unknown, ..well() };
+        assert!(told(&with(Some(NOW.0), silent)).unwrap().contains("not known"));
+        assert!(told(&with(None, well())).unwrap().contains("could not be read"));
+        assert_eq!(told(&well()), None);
     }
 
     #[test]
