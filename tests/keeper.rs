@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use bursar::config::Settings;
 use bursar::keeper::{Keeper, KeeperError, ProcessState};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::json;
-use support::{ForeignDaemon, Generation, World, wait_for};
+use support::{ForeignDaemon, Generation, World, is_alive, signal, suspend, wait_for};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -26,29 +26,6 @@ fn pid_of(keeper: &mut Keeper) -> u32 {
         ProcessState::Running { pid } => pid,
         other => panic!("{other:?}"),
     }
-}
-
-fn signal(pid: u32, signal: Signal) {
-    kill_process(Pid::from_raw(pid as i32).unwrap(), signal).unwrap();
-}
-
-/// The state of a process or thread, such as `S`, `T` (stopped) or `Z` (dead); none when it is gone.
-fn state_of(folder: &Path) -> Option<char> {
-    let stat = fs::read_to_string(folder.join("stat")).ok()?;
-    stat.rsplit(')').next()?.trim_start().chars().next()
-}
-
-fn is_alive(pid: u32) -> bool {
-    !matches!(state_of(format!("/proc/{pid}").as_ref()), None | Some('Z'))
-}
-
-/// Suspends a process; returns when its last thread has stopped.
-fn suspend(pid: u32) {
-    signal(pid, Signal::STOP);
-    wait_for(DEADLINE, "the suspended threads", || {
-        let mut threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-        threads.all(|thread| state_of(&thread.unwrap().path()) == Some('T')).then_some(())
-    });
 }
 
 fn mode(path: &Path) -> u32 {

@@ -2,8 +2,8 @@
 
 mod plan;
 
-use std::fs::{self, DirBuilder, File, Permissions};
-use std::io::{self, ErrorKind, Write};
+use std::fs::{self, DirBuilder, Permissions};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,7 @@ use self::plan::{Item, SETTINGS};
 use super::args::{Global, Output};
 use super::{manual, print};
 use crate::config::{self, DaemonMode, Settings};
+use crate::daemon::replace_file;
 use crate::service::{Failure, exit};
 
 /// What became of one thing.
@@ -109,7 +110,8 @@ fn file(path: &Path, mode: u32, content: &[u8], dry_run: bool) -> Result<Done, F
     };
     if !dry_run && what != "unchanged" {
         make_folder(path.parent(), 0o755)?;
-        put(path, mode, content).map_err(at(path))?;
+        // A program that runs keeps its own.
+        replace_file(path, mode, content).map_err(at(path))?;
     }
     Ok(Done { path: path.to_owned(), what, of_the_manual: false })
 }
@@ -120,17 +122,6 @@ fn make_folder(path: Option<&Path>, mode: u32) -> Result<(), Failure> {
     make_folder(path.parent(), 0o755)?;
     let made = DirBuilder::new().mode(mode).create(path).and_then(|()| fs::set_permissions(path, Permissions::from_mode(mode)));
     made.map_err(at(path))
-}
-
-/// In place of an older file in one step; a program that runs keeps its own.
-fn put(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(content)?;
-    file.as_file().set_permissions(Permissions::from_mode(mode))?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    File::open(folder)?.sync_all()
 }
 
 fn at(path: &Path) -> impl Fn(io::Error) -> Failure {

@@ -17,7 +17,10 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use self::args::{AuditVerb, Cli, Output, Verb};
 use self::journal::Stream;
@@ -75,13 +78,15 @@ fn bad_usage(error: &clap::Error) -> ExitCode {
 /// Logs go to stderr: everything worth knowing for the service, warnings for the rest; `RUST_LOG` overrides. The journal stamps lines itself.
 fn log_to_stderr(service: bool) {
     let default = if service { "info,tokio_cron_scheduler=warn" } else { "warn" };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
-    let builder = builder.with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
+    let wanted = std::env::var("RUST_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
+    let filter = wanted.or_else(|| default.parse().ok()).unwrap_or_default();
+    let log = tracing_subscriber::registry().with(filter);
+    let lines = fmt::layer().with_writer(io::stderr).with_target(false);
+    let lines = lines.with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
     match journal::stream() {
-        Stream::None => builder.init(),
-        Stream::Elsewhere => builder.without_time().init(),
-        Stream::Stderr => builder.event_format(journal::WithPriority).init(),
+        Stream::None => log.with(lines).init(),
+        Stream::Elsewhere => log.with(lines.without_time()).init(),
+        Stream::Stderr => log.with(lines.event_format(journal::WithPriority)).init(),
     }
 }
 

@@ -11,9 +11,9 @@
 //! what nobody uses any more, and the next [`ensure_access`], which every start makes, brings it in step. Whoever changes passwords has the turn
 //! (a lock beside them): a second rotation never replaces a password between the proof that the daemon knows it and its adoption.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::credentials::read_private;
+use super::private::{dir_of, make_private_dir, new_file, replace_file, sync_dir};
 use super::rpc::Rpc;
 use super::rpcauth::rpcauth;
 use super::{Limits, RpcError};
@@ -71,7 +72,7 @@ fn ensure_passwords(coin: &CoinSettings) -> Result<bool, AccessError> {
 /// The keeper's own password, made if it is missing; returns its `rpcauth` value.
 pub fn keeper_access(coin: &CoinSettings) -> Result<String, AccessError> {
     let file = coin.keeper_credentials_file();
-    make_private_dir(&coin.daemon_dir())?;
+    make_private_dir(&coin.daemon_dir()).map_err(at(&coin.daemon_dir()))?;
     ensure_password(&file, KEEPER_USER)?;
     hash_of(&file, KEEPER_USER)
 }
@@ -161,7 +162,7 @@ fn adopt_one(coin: &CoinSettings, role: RpcRole) -> Result<bool, AccessError> {
         return Ok(false);
     }
     fs::rename(&next, &current).map_err(at(&current))?;
-    sync_dir(&coin.rpc_dir())?;
+    sync_dir(&coin.rpc_dir()).map_err(at(&coin.rpc_dir()))?;
     Ok(true)
 }
 
@@ -202,8 +203,9 @@ fn rewrite_hashes(coin: &CoinSettings) -> Result<bool, AccessError> {
     if rpcauth_lines(coin).is_ok_and(|known| known == lines) {
         return Ok(false);
     }
-    make_private_dir(&coin.daemon_dir())?;
-    replace(&coin.rpcauth_file(), format!("{}\n", lines.join("\n")).as_bytes())?;
+    make_private_dir(&coin.daemon_dir()).map_err(at(&coin.daemon_dir()))?;
+    let path = coin.rpcauth_file();
+    replace_file(&path, 0o600, format!("{}\n", lines.join("\n")).as_bytes()).map_err(at(&path))?;
     Ok(true)
 }
 
@@ -240,7 +242,7 @@ fn ensure_password(file: &Path, user: &str) -> Result<(), AccessError> {
     let content = new_pair(user)?;
     let made = new_file(file, content.as_bytes())
         .and_then(|new| new.persist_noclobber(file).map(drop).map_err(|refused| refused.error))
-        .and_then(|()| File::open(dir_of(file))?.sync_all());
+        .and_then(|()| sync_dir(dir_of(file)));
     match made {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read_pair(file, user).map(drop),
         made => made.map_err(at(file)),
@@ -248,7 +250,7 @@ fn ensure_password(file: &Path, user: &str) -> Result<(), AccessError> {
 }
 
 fn write_password(file: &Path, user: &str) -> Result<(), AccessError> {
-    replace(file, new_pair(user)?.as_bytes())
+    replace_file(file, 0o600, new_pair(user)?.as_bytes()).map_err(at(file))
 }
 
 fn new_pair(user: &str) -> Result<Zeroizing<String>, AccessError> {
@@ -267,40 +269,11 @@ fn is_there(path: &Path) -> Result<bool, AccessError> {
 
 /// The turn to change passwords; given back when dropped.
 fn take_turn(coin: &CoinSettings) -> Result<File, AccessError> {
-    make_private_dir(&coin.rpc_dir())?;
+    make_private_dir(&coin.rpc_dir()).map_err(at(&coin.rpc_dir()))?;
     let path = coin.rpc_dir().join("lock");
     let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(at(&path))?;
     flock(&lock, FlockOperation::LockExclusive).map_err(|error| at(&path)(error.into()))?;
     Ok(lock)
-}
-
-fn make_private_dir(dir: &Path) -> Result<(), AccessError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(at(dir))
-}
-
-fn sync_dir(dir: &Path) -> Result<(), AccessError> {
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(at(dir))
-}
-
-fn dir_of(path: &Path) -> &Path {
-    path.parent().unwrap_or(Path::new("."))
-}
-
-/// A file (0600) without its name yet, synced.
-fn new_file(path: &Path, content: &[u8]) -> io::Result<tempfile::NamedTempFile> {
-    let mut file = tempfile::NamedTempFile::new_in(dir_of(path))?;
-    file.write_all(content)?;
-    file.as_file().sync_all()?;
-    Ok(file)
-}
-
-/// Puts `content` (0600) in place of the file: after a crash there is the old one or the new one, whole.
-fn replace(path: &Path, content: &[u8]) -> Result<(), AccessError> {
-    let put = || -> io::Result<()> {
-        new_file(path, content)?.persist(path)?;
-        File::open(dir_of(path))?.sync_all()
-    };
-    put().map_err(at(path))
 }
 
 fn random_hex(bytes: usize) -> Result<Zeroizing<String>, AccessError> {

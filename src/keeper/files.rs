@@ -1,8 +1,8 @@
 //! The keeper's files: where a wallet lies, the record of the process, and writing that survives a crash.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::KeeperError;
 use super::process::{ProcessIdentity, lock_holders};
 use crate::config::CoinSettings;
+use crate::daemon;
 
 /// The folder that holds the wallet's files, whether or not they exist yet.
 ///
@@ -94,20 +95,12 @@ pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> KeeperError {
 
 /// Makes a folder for our user alone, if there is none.
 pub(super) fn make_private_dir(dir: &Path) -> Result<(), KeeperError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(at(dir))
+    daemon::make_private_dir(dir).map_err(at(dir))
 }
 
 /// Puts `content` (0600) in place of the file: after a crash there is the old one or the new one, whole.
 pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), KeeperError> {
-    let dir = path.parent().unwrap_or(Path::new("."));
-    let put = || -> io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(dir)?; // created new, 0600
-        file.write_all(content)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        File::open(dir)?.sync_all()
-    };
-    put().map_err(at(path))
+    daemon::replace_file(path, 0o600, content).map_err(at(path))
 }
 
 /// Takes the turn to start and stop this daemon: two keepers never do it at the same moment, and `bursar keep` keeps it for life. Given back when

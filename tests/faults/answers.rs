@@ -9,11 +9,11 @@ use bursar::config::RpcRole;
 use bursar::daemon::{Limits, RpcError, RpcWallet};
 use bursar::ledger::{self, LedgerError};
 use bursar::store::Store;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::json;
 
 use crate::scene::{Seen, exit_of, run, unchanged};
-use crate::support::{BURN_ADDRESS, Fault, Generation, World, wait_for};
+use crate::support::{BURN_ADDRESS, Fault, Generation, World, signal, wait_for};
 
 /// Orders that need the daemon.
 const ORDERS: &[&[&str]] = &[&["ledger", "sync"], &["audit", "run"], &["pay", "flush"], &["backup", "create"]];
@@ -132,10 +132,6 @@ fn a_lost_answer_to_the_payment_itself_leaves_it_in_doubt_and_it_is_paid_once() 
     run(&world, &["pay", "resolve", "--yes"]).done();
     assert_eq!(run(&world, &["pay", "show", "p1"]).done()["payout"]["state"], "sent");
     assert_eq!(proxy.forwarded("sendmany"), 1);
-}
-
-fn signal(pid: u32, signal: Signal) {
-    kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), signal).unwrap();
 }
 
 #[test]

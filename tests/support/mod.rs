@@ -10,6 +10,7 @@
 mod foreign;
 mod generation;
 mod keep;
+mod process;
 mod proxy;
 mod rpc;
 mod service;
@@ -24,6 +25,7 @@ use std::time::{Duration, Instant};
 pub use foreign::ForeignDaemon;
 pub use generation::Generation;
 pub use keep::Keep;
+pub use process::{is_alive, signal, suspend};
 pub use proxy::{Call, Fault, FaultProxy};
 pub use rpc::{Refused, call};
 pub use service::{PATIENCE, Process, Service};

@@ -11,13 +11,9 @@ mod storms;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::path::Path;
 use std::time::Duration;
 
 use bursar::keeper::{Keeper, KeeperError, ProcessState};
-use rustix::process::{Pid, Signal, kill_process};
-
-use support::wait_for;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -44,27 +40,4 @@ fn pid_of(keeper: &mut Keeper) -> u32 {
         ProcessState::Running { pid } => pid,
         other => panic!("{other:?}"),
     }
-}
-
-fn signal(pid: u32, signal: Signal) {
-    kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), signal).unwrap();
-}
-
-/// The state of a process or thread, such as `S`, `T` (stopped) or `Z` (dead); none when it is gone.
-fn state_of(folder: &Path) -> Option<char> {
-    let stat = std::fs::read_to_string(folder.join("stat")).ok()?;
-    stat.rsplit(')').next()?.trim_start().chars().next()
-}
-
-fn is_alive(pid: u32) -> bool {
-    !matches!(state_of(format!("/proc/{pid}").as_ref()), None | Some('Z'))
-}
-
-/// Suspends a process; returns when its last thread has stopped.
-fn suspend(pid: u32) {
-    signal(pid, Signal::STOP);
-    wait_for(DEADLINE, "the suspended threads", || {
-        let mut threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-        threads.all(|thread| state_of(&thread.unwrap().path()) == Some('T')).then_some(())
-    });
 }

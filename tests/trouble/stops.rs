@@ -9,8 +9,8 @@ use bursar::keeper::ProcessState;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::support::{Generation, ProgramSwitch, World, wait_for};
-use crate::{DEADLINE, fails_with, is_alive, pid_of, signal, suspend};
+use crate::support::{Generation, ProgramSwitch, World, is_alive, signal, suspend, wait_for};
+use crate::{DEADLINE, fails_with, pid_of};
 
 #[test]
 fn a_daemon_that_hangs_is_left_alone_until_a_person_says_kill() {

@@ -218,10 +218,13 @@ impl State {
 
     fn start(&mut self, place: Place, ticket: Option<Ticket>, extra: Vec<String>, time: Duration) -> (Place, Vec<Action>) {
         let refuse = |why| ticket.map(|ticket| Action::Refuse(ticket, why)).into_iter().collect();
+        if self.leaving {
+            return (place, refuse(Why::Leaving));
+        }
+        // A person's word ends all counting of what was before.
+        self.restarts = Restarts::default();
         match place {
-            place if self.leaving => (place, refuse(Why::Leaving)),
             Place::Stopped | Place::GaveUp { .. } | Place::Waiting { .. } => {
-                self.restarts = Restarts::default();
                 self.await_end(ticket, Wish::Up, time);
                 (starting(time, true), vec![Action::Spawn { extra }])
             }
