@@ -266,7 +266,7 @@ fn a_status() -> StatusReport {
         chain: Chain::Main,
         decimals: 8,
         process: ProcessState::Exited { status: "exit code 1".to_owned(), last_lines: vec!["l".to_owned()] },
-        keeper: Some(KeeperWords { phase: Phase::GaveUp, text: "t".to_owned() }),
+        keeper: Some(KeeperWords { phase: Phase::GaveUp, text: "t".to_owned(), unordered_ends: 1 }),
         health: vec![Condition {
             kind: ConditionKind::ClockSkew,
             severity: Severity::Critical,

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
-use super::{Answer, CheckReport, Checked, Failure, Level, Order, StatusReport, World, exit};
+use super::{Answer, CheckReport, Checked, Failure, KeeperWords, Level, Order, StatusReport, World, exit};
 use crate::coin::{Amount, Timestamp};
 use crate::config::{CoinSettings, DaemonMode};
 use crate::daemon::health::{ConditionKind, free_mib};
+use crate::keeper::Phase;
 
 /// A service whose last good sync is older than this is not healthy.
 const SYNC_STALE_S: i64 = 600;
@@ -30,6 +31,8 @@ pub(super) struct Metrics {
 struct Now {
     status: Option<StatusReport>,
     busy_with: Option<String>,
+    /// Ends that nobody ordered, as a keeper that runs apart last counted them.
+    unordered_ends: Option<u64>,
 }
 
 impl Now {
@@ -44,6 +47,11 @@ fn set_if_any(gauge: &IntGaugeVec, value: Option<i64>) {
         Some(value) => gauge.with_label_values::<&str>(&[]).set(value),
         None => gauge.reset(),
     }
+}
+
+/// Ends since the last look: none at the first, and all that a new keeper counted.
+fn fresh_ends(seen: Option<u64>, now: u64) -> u64 {
+    seen.map_or(0, |seen| now.checked_sub(seen).unwrap_or(now))
 }
 
 /// Every series that is exported.
@@ -113,7 +121,7 @@ impl Maker<'_> {
 
     fn series(&self) -> prometheus::Result<Series> {
         let restarts =
-            IntCounter::with_opts(self.opts("bursar_daemon_restarts_total", "Starts after an exit that nobody ordered."))?;
+            IntCounter::with_opts(self.opts("bursar_daemon_restarts_total", "Starts after an exit that nobody ordered; where a keeper runs apart, such exits."))?;
         self.registry.register(Box::new(restarts.clone()))?;
         let failed = self.opts("bursar_orders_failed_total", "Orders that failed, by order.");
         let orders_failed = IntCounterVec::new(failed, &["order"])?;
@@ -244,6 +252,9 @@ impl Metrics {
         }
         if let Ok(Answer::Status(status)) = world.execute(&Order::Status) {
             self.show(&status);
+            if let Some(keeper) = status.keeper.as_ref().filter(|_| world.daemon_lives_apart()) {
+                self.show_keeper(keeper);
+            }
             self.now.lock().unwrap_or_else(PoisonError::into_inner).status = Some(*status);
         }
         if let Ok(Answer::LedgerBalance { balances }) = world.execute(&Order::LedgerBalance) {
@@ -292,6 +303,14 @@ impl Metrics {
         }
     }
 
+    /// What a keeper that runs apart decides by itself. One that does not answer tells nothing: then the daemon is what does not answer.
+    fn show_keeper(&self, keeper: &KeeperWords) {
+        self.daemon_given_up(keeper.phase == Phase::GaveUp);
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        self.series.daemon_restarts.inc_by(fresh_ends(now.unordered_ends, keeper.unordered_ends));
+        now.unordered_ends = Some(keeper.unordered_ends);
+    }
+
     fn show_check(&self, report: &CheckReport) {
         self.series.checks.reset();
         for checked in &report.checks {
@@ -329,5 +348,17 @@ impl Metrics {
     /// Whole coins as a float, through decimal text: for display only.
     fn coins(&self, amount: Amount) -> f64 {
         amount.to_decimal(self.decimals).parse().unwrap_or(f64::NAN)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_count_from_the_first_look_on_and_a_new_keeper_begins_anew() {
+        assert_eq!(fresh_ends(None, 7), 0);
+        assert_eq!(fresh_ends(Some(7), 9), 2);
+        assert_eq!(fresh_ends(Some(9), 1), 1);
     }
 }

@@ -395,6 +395,8 @@ pub struct KeeperWords {
     pub phase: Phase,
     /// For a person, with the next step where one is needed.
     pub text: String,
+    /// Ends of the daemon that nobody ordered, since the keeper began.
+    pub unordered_ends: u64,
 }
 
 /// The last audit, in short.

@@ -51,8 +51,7 @@ impl Parent {
         refuse_folder_in_use(&self.coin)?;
         self.refuse_taken_port()?;
         let looked_at = program_file(&self.coin);
-        let known = daemon::known_options(&self.coin.daemon.program);
-        let known = known.map_err(|error| self.not_started("not tried", format!("{}; check daemon.program", error.reason)))?;
+        let known = daemon::known_options(&self.coin.daemon.program)?;
         if self.makes_access {
             daemon::ensure_access(&self.coin)?;
         }

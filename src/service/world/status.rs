@@ -40,7 +40,11 @@ impl World {
             chain: self.coin.chain,
             decimals: self.coin.profile.decimals,
             process: if self.coin.daemon.mode == DaemonMode::Keep { self.process() } else { ProcessState::Attached },
-            keeper: self.keeper.report().ok().map(|report| KeeperWords { phase: report.phase, text: report.text }),
+            keeper: self.keeper.report().ok().map(|report| KeeperWords {
+                phase: report.phase,
+                text: report.text,
+                unordered_ends: report.unordered_ends,
+            }),
             health: self.conditions(&facts, now),
             staking: self.staking.clone(),
             busy_with: None,
