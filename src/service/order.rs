@@ -396,6 +396,7 @@ pub struct KeeperWords {
     /// For a person, with the next step where one is needed.
     pub text: String,
     /// Ends of the daemon that nobody ordered, since the keeper began.
+    #[serde(default)]
     pub unordered_ends: u64,
 }
 
