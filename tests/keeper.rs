@@ -305,7 +305,10 @@ fn a_missing_program_says_where_to_set_it() {
     let world = World::with(Generation::Litecoin021, &[("daemon.program", "'/nowhere/litecoind'")]);
     let error = world.keeper().start(&[]).unwrap_err();
     let words = error.to_string();
-    assert!(error.code() == "daemon_program" && words.contains("/nowhere/litecoind") && words.contains("daemon.program"), "{words}");
+    assert!(
+        error.code() == "daemon_program" && words.contains("/nowhere/litecoind") && words.contains("daemon.program"),
+        "{words}"
+    );
     assert_eq!(world.keeper().state(), ProcessState::Stopped);
 }
 

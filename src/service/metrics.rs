@@ -120,8 +120,10 @@ impl Maker<'_> {
     }
 
     fn series(&self) -> prometheus::Result<Series> {
-        let restarts =
-            IntCounter::with_opts(self.opts("bursar_daemon_restarts_total", "Starts after an exit that nobody ordered; where a keeper runs apart, such exits."))?;
+        let restarts = IntCounter::with_opts(self.opts(
+            "bursar_daemon_restarts_total",
+            "Starts after an exit that nobody ordered; where a keeper runs apart, such exits.",
+        ))?;
         self.registry.register(Box::new(restarts.clone()))?;
         let failed = self.opts("bursar_orders_failed_total", "Orders that failed, by order.");
         let orders_failed = IntCounterVec::new(failed, &["order"])?;

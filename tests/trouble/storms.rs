@@ -55,8 +55,7 @@ fn what_a_keeper_apart_gives_up_the_metrics_of_the_service_tell() {
     let generation = Generation::Litecoin021;
     let switch = ProgramSwitch::to(generation);
     let http = format!("'127.0.0.1:{}'", crate::support::free_port());
-    let settings =
-        [("daemon.program", switch.setting()), ("http.listen", http), ("daemon.separate_keeper", "true".to_owned())];
+    let settings = [("daemon.program", switch.setting()), ("http.listen", http), ("daemon.separate_keeper", "true".to_owned())];
     let world = World::with(generation, &settings.each_ref().map(|(key, value)| (*key, value.as_str())));
     let keep = Keep::start(&world);
     let service = Service::start(&world);
