@@ -280,8 +280,12 @@ fn a_data_directory_in_use_names_its_user() {
 #[test]
 fn a_missing_program_says_where_to_set_it() {
     let world = World::with(Generation::Litecoin021, &[("daemon.program", "'/nowhere/litecoind'")]);
-    let refused = refusal(world.keeper().start(&[]));
-    assert!(refused.contains("/nowhere/litecoind") && refused.contains("daemon.program"), "{refused}");
+    let error = world.keeper().start(&[]).unwrap_err();
+    let words = error.to_string();
+    assert!(
+        error.code() == "daemon_program" && words.contains("/nowhere/litecoind") && words.contains("daemon.program"),
+        "{words}"
+    );
     assert_eq!(world.keeper().state(), ProcessState::Stopped);
 }
 

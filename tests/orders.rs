@@ -259,7 +259,7 @@ fn a_repair() -> repair::RepairRecord {
 
 fn some_words() -> KeeperWords {
     let (text, version, outdated) = ("t".to_owned(), "0.1.0".to_owned(), Some("o".to_owned()));
-    KeeperWords { phase: Phase::GaveUp, text, version, outdated }
+    KeeperWords { phase: Phase::GaveUp, text, version, outdated, unordered_ends: 1 }
 }
 
 fn a_status() -> StatusReport {

@@ -93,6 +93,8 @@ pub(super) fn line(name: &str, status: &StatusReport) -> [String; 6] {
 fn daemon(status: &StatusReport) -> String {
     let process = process_words(&status.process);
     match &status.keeper {
+        // Its words say all that the process's would.
+        Some(keeper) if keeper.phase == Phase::GaveUp => keeper.text.clone(),
         Some(keeper) if !matches!(keeper.phase, Phase::Ready | Phase::Attached | Phase::Stopped) => {
             format!("{process}; {}", keeper.text)
         }

@@ -73,7 +73,9 @@ pub(super) fn render(coin: &CoinSettings, args: &RenderArgs, output: Output) -> 
             format!("the daemon of '{}' is attached: its conf belongs to whoever runs it; nothing was written", coin.name);
         return Err(Failure::new("attached", message, exit::FAILED).next("set daemon.mode = \"keep\" if bursar is to run it"));
     }
-    client::refuse_another_users_state(coin)?;
+    // It is no order: it works on the files itself, whether or not the service runs.
+    let as_its_user = format!("run this as that user: `runuser -u coin-{} -- bursar render …`", coin.name);
+    client::refuse_another_users_state(coin).map_err(|failure| failure.next(&as_its_user))?;
     if args.diff || args.dry_run {
         return show_drift(coin, args, output);
     }

@@ -24,7 +24,7 @@ pub enum Cause {
     Wallet,
     /// A transaction of ours does not pay what was asked, or pays more than once. Only a person thaws it.
     Payment,
-    /// The wallet knows fewer transactions or addresses than it did. It thaws when it knows them again, or by a person.
+    /// The wallet knows fewer transactions or addresses than it did. It thaws when it knows them again, by a repair that ended well, or by a person.
     ShrunkWallet,
     /// Staking is on, or not proven to be off.
     Staking,

@@ -398,9 +398,13 @@ pub struct KeeperWords {
     /// For a person, with the next step where one is needed.
     pub text: String,
     /// The version of its program.
+    #[serde(default)]
     pub version: String,
     /// That it is older than this service, and what to do; none where it is not.
     pub outdated: Option<String>,
+    /// Ends of the daemon that nobody ordered, since the keeper began.
+    #[serde(default)]
+    pub unordered_ends: u64,
 }
 
 /// The last audit, in short.

@@ -17,7 +17,7 @@ use crate::config::{CoinSettings, DaemonMode, Settings};
 use crate::daemon::staking::StakingVerdict;
 use crate::daemon::{self, RpcWallet};
 use crate::gate::{self, Cause, Freeze};
-use crate::keeper::{Keeper, KeeperError, Phase, ProcessState, wallet_exists};
+use crate::keeper::{Keeper, KeeperError, KeeperReport, Phase, ProcessState, wallet_exists};
 use crate::ledger;
 use crate::store::{Store, StoreError};
 
@@ -80,7 +80,8 @@ impl World {
     pub(super) fn process_and_keeper(&mut self) -> (ProcessState, Option<KeeperWords>) {
         let Ok(report) = self.keeper.report() else { return (self.keeper.state(), None) };
         let outdated = report.outdated();
-        (report.process, Some(KeeperWords { phase: report.phase, text: report.text, version: report.version, outdated }))
+        let KeeperReport { process, phase, text, version, unordered_ends, .. } = report;
+        (process, Some(KeeperWords { phase, text, version, outdated, unordered_ends }))
     }
 
     /// A second way to a keeper that runs apart.

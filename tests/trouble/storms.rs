@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{Generation, ProgramSwitch, Service, World, wait_for};
+use crate::support::{Generation, Keep, ProgramSwitch, Service, World, wait_for};
 use crate::{DEADLINE, refusal};
 
 fn daemon_status(world: &World) -> Value {
@@ -42,6 +42,31 @@ fn a_program_that_ends_at_once_again_and_again_is_given_up_and_started_by_order(
     world.kill_daemon();
     wait_for(DEADLINE, "the daemon", || world.daemon_pid());
     assert!(service.stop().success());
+}
+
+#[test]
+fn what_a_keeper_apart_gives_up_the_metrics_of_the_service_tell() {
+    let generation = Generation::Litecoin021;
+    let switch = ProgramSwitch::to(generation);
+    let http = format!("'127.0.0.1:{}'", crate::support::free_port());
+    let settings = [("daemon.program", switch.setting()), ("http.listen", http), ("daemon.separate_keeper", "true".to_owned())];
+    let world = World::with(generation, &settings.each_ref().map(|(key, value)| (*key, value.as_str())));
+    let keep = Keep::start(&world);
+    let service = Service::start(&world);
+    world.done(&["ledger", "sync"]);
+    let metric = |name: &str, value: &str| wait_for(DEADLINE, name, || (service.metric(name) == value).then_some(()));
+    metric("bursar_daemon_given_up", "0");
+    switch.stand_in(generation, "echo \"no idea what to do, pid $$\" >&2; exit 3");
+    world.kill_daemon();
+    wait_for(DEADLINE * 2, "the end of all tries", || keep.log().contains("given up").then_some(()));
+    metric("bursar_daemon_given_up", "1");
+    // The crash, and five tries.
+    metric("bursar_daemon_restarts_total", "6");
+    switch.turn_to(generation);
+    world.done(&["daemon", "start"]);
+    metric("bursar_daemon_given_up", "0");
+    assert!(service.stop().success());
+    drop(keep);
 }
 
 #[test]

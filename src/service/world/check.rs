@@ -268,10 +268,10 @@ fn keeper_words(report: KeeperReport) -> Checked {
         (Phase::Attached, _) => {
             at(Level::Ok, "attached: somebody else runs the daemon, and its process is not checked".to_owned())
         }
+        (Phase::GaveUp, _) => at(Level::Critical, report.text).next("mend what it says, then `bursar daemon start`"),
         (_, ProcessState::Exited { status, last_lines }) => {
             at(Level::Critical, format!("the daemon ended ({status}): {}", last_lines.join(" | "))).next(report.text)
         }
-        (Phase::GaveUp, _) => at(Level::Critical, report.text).next("mend what it says, then `bursar daemon start`"),
         (Phase::Stopped, _) => at(Level::Critical, "the daemon is stopped".to_owned()).next("`bursar daemon start`"),
         (Phase::Unresponsive, _) => at(Level::Critical, report.text),
         (Phase::Starting | Phase::Stopping | Phase::Waiting, _) => at(Level::Warning, report.text),
