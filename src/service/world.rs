@@ -23,7 +23,7 @@ use crate::store::{Store, StoreError};
 
 /// One coin, open.
 pub struct World {
-    /// Whether the daemon was restarted because it did not know our passwords: once in the life of a service is enough.
+    /// Whether the daemon was restarted because it did not know our passwords, and was not reached since: once is enough.
     restarted_for_passwords: bool,
     settings_file: PathBuf,
     coin: CoinSettings,
@@ -78,14 +78,22 @@ impl World {
 
     /// How the daemon ended that is meant to run, and its last words; none when it runs, is attached, or was stopped by order of a person.
     pub(super) fn unordered_end(&mut self) -> Option<(String, Vec<String>)> {
+        if !self.meant_to_run {
+            return None;
+        }
         match self.keeper.state() {
-            // A keeper that runs apart starts it again by itself.
-            _ if !self.meant_to_run || self.keeper.is_separate() => None,
+            // A keeper that runs apart starts it again by itself, unless it was us who stopped it.
+            _ if self.keeper.is_separate() && !self.awaits_start() => None,
             ProcessState::Exited { status, last_lines } => Some((status, last_lines)),
             // Stopped for a fence, or for a repair, and the start after that failed.
             ProcessState::Stopped => Some(("stopped by bursar, and not up again".to_owned(), self.keeper.last_lines())),
             ProcessState::Running { .. } | ProcessState::Attached | ProcessState::NoKeeper(_) => None,
         }
+    }
+
+    /// Whether a keeper that runs apart was told to stop the daemon for a restart that did not come about.
+    fn awaits_start(&mut self) -> bool {
+        self.keeper.report().is_ok_and(|report| report.awaits_start)
     }
 
     /// Whoever asks is told that the daemon is not started again by itself, and why.
@@ -151,7 +159,11 @@ impl World {
             return self.start();
         }
         let report = self.keeper.report()?;
-        self.meant_to_run = !matches!(report.phase, Phase::Stopped | Phase::GaveUp);
+        if report.awaits_start {
+            info!("the daemon was stopped for a restart that did not come about: starting it");
+            return self.start();
+        }
+        self.meant_to_run = !matches!(report.phase, Phase::Stopped | Phase::Stopping | Phase::GaveUp);
         daemon::ensure_access(&self.coin).map_err(KeeperError::from)?;
         self.distrust_salvage()?;
         let wallet = self.connect_or_restart()?;
