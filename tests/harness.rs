@@ -91,13 +91,14 @@ fn the_proxy_breaks_calls_as_ordered() {
 }
 
 #[test]
-fn a_late_copy_from_before_a_restart_is_refused() {
+fn a_late_copy_from_before_a_fence_is_refused() {
     let world = World::behind_proxy(Generation::Litecoin021);
     let mut keeper = world.start_daemon();
     let proxy = world.proxy.as_ref().unwrap();
     proxy.once("generatetoaddress", Fault::LateCopy(Duration::from_secs(3)));
     through(&world, "generatetoaddress", json!([1, support::BURN_ADDRESS])).unwrap_err();
     keeper.stop().unwrap();
+    bursar::daemon::renew(world.coin()).unwrap();
     keeper.start(&[]).unwrap();
     wait_for(Duration::from_secs(20), "the late copy", || (proxy.forwarded("generatetoaddress") == 1).then_some(()));
     let log = world.coin().chain_dir().join("debug.log");

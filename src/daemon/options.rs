@@ -16,7 +16,7 @@ const MAX_HELP: u64 = 4 * 1024 * 1024;
 
 /// Why the options of a program are unknown.
 #[derive(Debug, Error)]
-#[error("{}: the options that it knows cannot be found ({reason}). Check `program` in bursar.toml", program.display())]
+#[error("{}: the options that it knows cannot be found ({reason}); nothing was started. Check daemon.program in bursar.toml", program.display())]
 pub struct OptionsUnknown {
     /// The program.
     pub program: PathBuf,

@@ -4,12 +4,14 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use super::KeeperError;
-use super::process::{ProcessIdentity, lock_holders};
+use super::process::{Process, ProcessIdentity, lock_holders};
 use crate::config::CoinSettings;
 
 /// The folder that holds the wallet's files, whether or not they exist yet.
@@ -71,6 +73,11 @@ impl Record {
         coin.daemon_dir().join("keeper.json")
     }
 
+    /// The process that it names, if that still runs.
+    pub(super) fn running(&self) -> Option<Process> {
+        self.process.as_ref().and_then(Process::find).filter(|process| matches!(process.wait(Duration::ZERO), Ok(None)))
+    }
+
     /// Reads it. A missing record is an empty one, and so is a damaged one: the process is then found by its lock, and its last words are read again
     /// before the next start.
     pub(super) fn read(coin: &CoinSettings) -> Record {
@@ -117,12 +124,23 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), KeeperError> {
     put().map_err(at(path))
 }
 
+/// A lock that was given back is held for a moment longer by a child process that another thread is just making: until its `exec`.
+const TURN_PATIENCE: Duration = Duration::from_secs(1);
+/// How often it is tried again.
+const TURN_INTERVAL: Duration = Duration::from_millis(20);
+
 /// Takes the turn to start and stop this daemon: two keepers never do it at the same moment, and `bursar keep` keeps it for life. Given back when
 /// dropped.
 pub(super) fn take_turn(coin: &CoinSettings) -> Result<File, KeeperError> {
     let path = coin.daemon_dir().join("keeper.lock");
     let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(at(&path))?;
-    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+    let began = Instant::now();
+    let mut taken = flock(&lock, FlockOperation::NonBlockingLockExclusive);
+    while taken == Err(rustix::io::Errno::WOULDBLOCK) && began.elapsed() < TURN_PATIENCE {
+        thread::sleep(TURN_INTERVAL);
+        taken = flock(&lock, FlockOperation::NonBlockingLockExclusive);
+    }
+    match taken {
         Ok(()) => Ok(lock),
         Err(rustix::io::Errno::WOULDBLOCK) => {
             let inode = lock.metadata().map_err(at(&path))?.ino();

@@ -237,7 +237,7 @@ pub(super) fn reason(status: &str, last_lines: &[String]) -> String {
     let words =
         if last_lines.is_empty() { "it printed nothing; look at its debug.log".to_owned() } else { last_lines.join(" / ") };
     match diagnose(status, last_lines) {
-        Some(trouble) => format!("{words}. {trouble}. Next: {}", trouble.next()),
+        Some(trouble) => format!("{}. {trouble}. Next: {}", words.trim_end_matches('.'), trouble.next()),
         None => words,
     }
 }

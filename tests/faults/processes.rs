@@ -96,7 +96,7 @@ fn a_missing_or_wrong_program_is_named_with_its_key() {
     for (program, words) in [("/nowhere/litecoind", "No such file"), ("/bin/true", "daemon.program"), ("/etc/passwd", "denied")] {
         let world = World::with(Generation::Litecoin021, &[("daemon.program", &format!("'{program}'"))]);
         let ran = run(&world, &["daemon", "start"]);
-        ran.fails_with(program, 1, "daemon_not_started", &[program, words, "daemon.program"]);
+        ran.fails_with(program, 78, "daemon_program", &[program, words, "daemon.program"]);
         assert!(
             !world.coin().credentials_file(bursar::config::RpcRole::Admin).exists(),
             "{program}: no credentials for what cannot run"

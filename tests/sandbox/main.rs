@@ -163,13 +163,11 @@ fn two_units_live_through(generation: Generation) {
 }
 
 #[test]
-#[ignore = "`bursar keep` is not merged here yet; take this line away when it is"]
 fn keeper_with_litecoin_0_21_and_service_work_each_in_its_sandbox() {
     two_units_live_through(Generation::Litecoin021);
 }
 
 #[test]
-#[ignore = "`bursar keep` is not merged here yet; take this line away when it is"]
 fn keeper_with_knots_and_service_work_each_in_its_sandbox() {
     two_units_live_through(Generation::Knots);
 }

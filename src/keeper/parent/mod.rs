@@ -14,6 +14,9 @@ use super::{KeeperError, KeeperReport, Phase, ProcessState, boot_id, trouble};
 use crate::config::{CoinSettings, DaemonMode};
 pub(super) use start::first_call;
 
+/// Why further arguments come too late.
+const RUNS_ALREADY: &str = "already, without these arguments: stop it first";
+
 /// The parent of one coin's daemon process.
 #[derive(Debug)]
 pub(super) struct Parent {
@@ -63,7 +66,7 @@ impl Parent {
         self.refuse_attached("start")?;
         if let ProcessState::Running { pid } = self.state() {
             if !extra.is_empty() {
-                return Err(KeeperError::Runs { pid, problem: "already, without these arguments: stop it first" });
+                return Err(KeeperError::Runs { pid, problem: RUNS_ALREADY });
             }
             return self.wait_until_ready(false);
         }
@@ -147,8 +150,8 @@ impl Parent {
     /// Takes hold of the process that the record names, or else of the one that holds our data directory and has our arguments: a
     /// keeper can die between the start and the record.
     fn look_for_process(&mut self) {
-        let recorded = Record::read(&self.coin).process;
-        let alive = recorded.as_ref().and_then(Process::find).filter(|process| matches!(process.wait(Duration::ZERO), Ok(None)));
+        let record = Record::read(&self.coin);
+        let (alive, recorded) = (record.running(), record.process);
         self.process = alive.or_else(|| start::unrecorded_process(&self.coin));
         match (&self.process, recorded) {
             (Some(process), _) => {

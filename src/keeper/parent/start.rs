@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FlockOperation, fcntl_lock};
 use rustix::io::Errno;
 
-use super::Parent;
+use super::{Parent, RUNS_ALREADY};
 use crate::config::CoinSettings;
 use crate::daemon::{self, Limits, Rpc, RpcError};
 use crate::keeper::files::{Record, at};
@@ -39,8 +39,17 @@ impl Parent {
         if let Some(argument) = rules::reserved_argument(extra) {
             return Err(self.not_started("not tried", format!("{argument} is the keeper's to set")));
         }
-        let _turn = self.turn_to_act()?;
+        let turn = self.turn_to_act()?;
         let record = Record::read(&self.coin);
+        // Another keeper may have started it while we waited for our turn.
+        if let Some(process) = record.running() {
+            if !extra.is_empty() {
+                return Err(KeeperError::Runs { pid: process.pid(), problem: RUNS_ALREADY });
+            }
+            self.process = Some(process);
+            self.ended = None;
+            return Ok(());
+        }
         if let Some(line) = record.suspect_wallet {
             return Err(KeeperError::SuspectWallet { line });
         }
@@ -51,8 +60,7 @@ impl Parent {
         refuse_folder_in_use(&self.coin)?;
         self.refuse_taken_port()?;
         let looked_at = program_file(&self.coin);
-        let known = daemon::known_options(&self.coin.daemon.program);
-        let known = known.map_err(|error| self.not_started("not tried", format!("{}; check daemon.program", error.reason)))?;
+        let known = daemon::known_options(&self.coin.daemon.program)?;
         if self.makes_access {
             daemon::ensure_access(&self.coin)?;
         }
@@ -65,6 +73,8 @@ impl Parent {
         self.process = Some(process);
         self.ended = None;
         recorded?;
+        // Stopping takes a turn of its own.
+        drop(turn);
         if replaced { Err(self.give_up_on_replaced_program()) } else { Ok(()) }
     }
 
