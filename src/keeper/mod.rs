@@ -277,7 +277,7 @@ impl Keeper {
         let _waiting = Waiting::begin();
         match &mut self.kind {
             Kind::Parent(parent) => parent.stop(),
-            Kind::Separate(client) => client.place(KeeperOrder::Stop { kill: false, for_restart: false }).map(drop),
+            Kind::Separate(client) => client.stop(false, false),
         }
     }
 
@@ -287,7 +287,7 @@ impl Keeper {
         let _waiting = Waiting::begin();
         match &mut self.kind {
             Kind::Parent(parent) => parent.stop(),
-            Kind::Separate(client) => client.place(KeeperOrder::Stop { kill: false, for_restart: true }).map(drop),
+            Kind::Separate(client) => client.stop(false, true),
         }
     }
 
@@ -296,7 +296,7 @@ impl Keeper {
         let _waiting = Waiting::begin();
         match &mut self.kind {
             Kind::Parent(parent) => parent.stop_or_kill(),
-            Kind::Separate(client) => client.place(KeeperOrder::Stop { kill: true, for_restart: false }).map(drop),
+            Kind::Separate(client) => client.stop(true, false),
         }
     }
 

@@ -81,19 +81,18 @@ impl World {
         if !self.meant_to_run {
             return None;
         }
-        match self.keeper.state() {
+        let owed = "stopped by bursar, and not up again";
+        if self.keeper.is_separate() {
             // A keeper that runs apart starts it again by itself, unless it was us who stopped it.
-            _ if self.keeper.is_separate() && !self.awaits_start() => None,
+            let report = self.keeper.report().ok().filter(|report| report.awaits_start);
+            return report.map(|report| (owed.to_owned(), report.last_lines));
+        }
+        match self.keeper.state() {
             ProcessState::Exited { status, last_lines } => Some((status, last_lines)),
             // Stopped for a fence, or for a repair, and the start after that failed.
-            ProcessState::Stopped => Some(("stopped by bursar, and not up again".to_owned(), self.keeper.last_lines())),
+            ProcessState::Stopped => Some((owed.to_owned(), self.keeper.last_lines())),
             ProcessState::Running { .. } | ProcessState::Attached | ProcessState::NoKeeper(_) => None,
         }
-    }
-
-    /// Whether a keeper that runs apart was told to stop the daemon for a restart that did not come about.
-    fn awaits_start(&mut self) -> bool {
-        self.keeper.report().is_ok_and(|report| report.awaits_start)
     }
 
     /// Whoever asks is told that the daemon is not started again by itself, and why.
