@@ -37,6 +37,11 @@ fn a_damaged_wallet_leads_to_the_repair_ladder() {
             // It may have swapped the file: nobody starts it again before somebody has looked, not even another keeper.
             let again = world.keeper().start(&[]);
             assert!(matches!(&again, Err(KeeperError::SuspectWallet { line }) if line.contains("salvage failed")), "{again:?}");
+            // Nor is the suspicion lost with the file that it stands in.
+            fs::write(world.coin().daemon_dir().join("keeper.json"), "{\"process\": nul").unwrap();
+            world.keeper().stop().unwrap();
+            let again = world.keeper().start(&[]);
+            assert!(matches!(&again, Err(KeeperError::SuspectWallet { line }) if line.contains("salvage failed")), "{again:?}");
         }
         for entry in fs::read_dir(wallet_dir(world.coin())).unwrap() {
             let path = entry.unwrap().path();

@@ -163,7 +163,8 @@ fn a_call_that_never_arrived_is_proven_unsent_behind_the_fence_and_paid_once() {
         let mut bench = Bench::new(World::behind_proxy(generation));
         bench.submit("a", &payee(1), "0.5");
         bench.proxy().once("sendmany", Fault::DropCall);
-        bench.flush();
+        let flushed = bench.flush();
+        assert_eq!(flushed.batches.first().map(|batch| batch.state), Some(BatchState::InDoubt), "{generation:?} {flushed:?}");
         let (pid, credentials) = (bench.world.daemon_pid(), bench.world.credentials());
         let resolved = bench.resolve();
         assert_eq!(resolved.batches[0].resolution, Resolution::NotSent { times: 1 }, "{generation:?} {resolved:?}");

@@ -5,9 +5,9 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::KeeperError;
 use super::files::Record;
 use super::protocol::{Call, KeeperOrder, KeeperReport, MAX_LINE_BYTES, Reply, VERSION};
+use super::{KeeperError, ProcessState};
 use crate::coin::Timestamp;
 use crate::config::CoinSettings;
 use crate::daemon;
@@ -56,6 +56,16 @@ impl Client {
         Record::read(&self.settings).given_up.is_some()
     }
 
+    /// Stops the daemon. Its exit is a fence for money: a report in which it runs is none, whatever the keeper says besides.
+    pub(super) fn stop(&self, kill: bool, for_restart: bool) -> Result<(), KeeperError> {
+        match self.place(KeeperOrder::Stop { kill, for_restart })?.process {
+            ProcessState::Running { pid } => {
+                Err(KeeperError::Runs { pid, problem: "though its keeper said that it had stopped" })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Places one order and waits for its end.
     pub(super) fn place(&self, order: KeeperOrder) -> Result<KeeperReport, KeeperError> {
         let lost = |reason: String| KeeperError::NoKeeper { coin: self.coin.clone(), socket: self.socket.clone(), reason };
@@ -86,5 +96,69 @@ impl Client {
                 end => return Ok(end),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Settings;
+    use crate::keeper::Phase;
+    use std::os::unix::net::UnixListener;
+    use std::thread;
+
+    /// A STAND-IN for a `bursar keep` that errs, or dies in the middle: it hears one order and says these lines.
+    fn told(lines: &[Reply]) -> Result<(), KeeperError> {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("bursar.toml");
+        let text = "[coins.ltc]\nprofile = 'litecoin'\nchain = 'regtest'\nstate_dir = 's'\n[coins.ltc.wallet]\nname = 'hot'\n";
+        std::fs::write(&file, text).unwrap();
+        let coin = Settings::load(&file).unwrap().coins["ltc"].clone();
+        std::fs::create_dir_all(coin.daemon_dir()).unwrap();
+        let listener = UnixListener::bind(coin.keeper_socket()).unwrap();
+        let lines: Vec<String> = lines.iter().map(|line| serde_json::to_string(line).unwrap() + "\n").collect();
+        let keeper = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            BufReader::new(stream.try_clone().unwrap()).read_line(&mut String::new()).unwrap();
+            stream.write_all(lines.concat().as_bytes()).unwrap();
+        });
+        let stopped = Client::new(&coin).stop(false, true);
+        keeper.join().unwrap();
+        stopped
+    }
+
+    fn done(process: ProcessState) -> Reply {
+        Reply::Done(Box::new(KeeperReport {
+            process,
+            phase: Phase::Stopped,
+            text: String::new(),
+            run: None,
+            unordered_ends: 0,
+            awaits_start: false,
+            last_lines: vec![],
+            salvaged: None,
+            version: String::new(),
+        }))
+    }
+
+    #[test]
+    fn nothing_but_a_confirmed_exit_is_taken_for_one() {
+        let progress = || Reply::Progress("stopping, 10 s".to_owned());
+        assert!(matches!(told(&[]), Err(KeeperError::NoKeeper { .. })));
+        assert!(matches!(told(&[progress()]), Err(KeeperError::NoKeeper { .. })));
+        assert!(matches!(told(&[done(ProcessState::Running { pid: 7 })]), Err(KeeperError::Runs { pid: 7, .. })));
+        let refused = Reply::failed(&KeeperError::Attached("stop"));
+        assert!(matches!(told(&[progress(), refused]), Err(KeeperError::Refused { .. })));
+        told(&[progress(), done(ProcessState::Stopped)]).unwrap();
+    }
+
+    #[test]
+    fn an_older_keeper_and_an_older_service_understand_each_other() {
+        let old: KeeperOrder = serde_json::from_str(r#"{"stop":{"kill":false}}"#).unwrap();
+        assert_eq!(old, KeeperOrder::Stop { kill: false, for_restart: false });
+        let Reply::Done(report) = done(ProcessState::Stopped) else { panic!("a report") };
+        let mut report = serde_json::to_value(report).unwrap();
+        report.as_object_mut().unwrap().remove("awaits_start");
+        assert!(!serde_json::from_value::<KeeperReport>(report).unwrap().awaits_start);
     }
 }

@@ -53,6 +53,9 @@ pub(super) struct Record {
     /// Why `bursar keep` starts it no more; none after the next start.
     #[serde(default)]
     pub(super) given_up: Option<String>,
+    /// What it said is lost: a suspicion may be among it.
+    #[serde(skip)]
+    pub(super) is_damaged: bool,
 }
 
 /// An end that nobody asked for.
@@ -76,13 +79,17 @@ impl Record {
         self.process.as_ref().and_then(Process::find).filter(|process| matches!(process.wait(Duration::ZERO), Ok(None)))
     }
 
-    /// Reads it. A missing record is an empty one, and so is a damaged one: the process is then found by its lock.
+    /// Reads it. A missing record is an empty one, and so is a damaged one: the process is then found by its lock, and its last words are read again
+    /// before the next start.
     pub(super) fn read(coin: &CoinSettings) -> Record {
         let path = Record::path(coin);
-        let Ok(text) = fs::read(&path) else { return Record::default() };
-        serde_json::from_slice(&text).unwrap_or_else(|error| {
-            tracing::warn!(coin = coin.name, "{}: {error}; looking for the daemon by its lock instead", path.display());
-            Record::default()
+        let read = fs::read(&path).and_then(|text| Ok(serde_json::from_slice(&text)?));
+        read.unwrap_or_else(|error: io::Error| {
+            let is_damaged = error.kind() != io::ErrorKind::NotFound;
+            if is_damaged {
+                tracing::warn!(coin = coin.name, "{}: {error}; looking for the daemon by its lock instead", path.display());
+            }
+            Record { is_damaged, ..Record::default() }
         })
     }
 
@@ -178,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_record_is_an_empty_one() {
+    fn a_damaged_record_is_an_empty_one_that_says_so() {
         let dir = tempfile::tempdir().unwrap();
         let coin = coin(dir.path(), "hot");
         assert_eq!(Record::read(&coin), Record::default());
@@ -187,6 +194,9 @@ mod tests {
         record.write(&coin).unwrap();
         assert_eq!(Record::read(&coin), record);
         fs::write(Record::path(&coin), "{").unwrap();
+        let damaged = Record::read(&coin);
+        assert_eq!(damaged, Record { is_damaged: true, ..Record::default() });
+        damaged.write(&coin).unwrap();
         assert_eq!(Record::read(&coin), Record::default());
     }
 

@@ -301,16 +301,26 @@ impl Keeper {
         let _waiting = Waiting::begin();
         match &mut self.kind {
             Kind::Parent(parent) => parent.stop(),
-            Kind::Separate(client) => client.place(KeeperOrder::Stop { kill: false }).map(drop),
+            Kind::Separate(client) => client.stop(false, false),
         }
     }
 
-    /// The same, but a daemon that outlasts its patience is killed: a person's word, because it may be writing.
+    /// The same, by somebody who starts it again afterwards. A `bursar keep` remembers that, so that the next service makes up for one that died in
+    /// between; an order of a person to stop it is not mistaken for it.
+    pub fn stop_for_restart(&mut self) -> Result<(), KeeperError> {
+        let _waiting = Waiting::begin();
+        match &mut self.kind {
+            Kind::Parent(parent) => parent.stop(),
+            Kind::Separate(client) => client.stop(false, true),
+        }
+    }
+
+    /// The same as [`Keeper::stop`], but a daemon that outlasts its patience is killed: a person's word, because it may be writing.
     pub fn stop_or_kill(&mut self) -> Result<(), KeeperError> {
         let _waiting = Waiting::begin();
         match &mut self.kind {
             Kind::Parent(parent) => parent.stop_or_kill(),
-            Kind::Separate(client) => client.place(KeeperOrder::Stop { kill: true }).map(drop),
+            Kind::Separate(client) => client.stop(true, false),
         }
     }
 

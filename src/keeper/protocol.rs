@@ -40,6 +40,9 @@ pub(super) enum KeeperOrder {
     Stop {
         /// Kill it when its patience is over.
         kill: bool,
+        /// It is to be started again by whoever gives this order, once it has done what needs a daemon that does not run.
+        #[serde(default)]
+        for_restart: bool,
     },
     /// Allows starts again after a suspect wallet.
     TrustWallet,
@@ -86,6 +89,9 @@ pub struct KeeperReport {
     pub run: Option<String>,
     /// Ends that nobody ordered, since the keeper began.
     pub unordered_ends: u64,
+    /// It was stopped by somebody who meant to start it again, and did not yet.
+    #[serde(default)]
+    pub awaits_start: bool,
     /// The last lines that the daemon printed.
     pub last_lines: Vec<String>,
     /// The daemon's line that says that it salvaged its wallet.

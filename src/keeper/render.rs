@@ -75,7 +75,7 @@ fn masked(text: &str, other: &str, which: &str) -> String {
             Some((_, hash)) if hash == daemon::NOT_MADE_YET => line.to_owned(),
             Some((user, _)) if others.contains(content) => format!("{USER}{user}:(hidden){end}"),
             Some((user, _)) => format!("{USER}{user}:({which}, hidden){end}"),
-            None if content.contains("password") && content.contains('=') && !content.starts_with('#') => {
+            None if may_tell_a_password(content) => {
                 // Somebody's own line; ours has none.
                 format!("{}=({which}, hidden){end}", content.split('=').next().unwrap_or_default())
             }
@@ -83,6 +83,12 @@ fn masked(text: &str, other: &str, which: &str) -> String {
         }
     };
     text.split_inclusive('\n').map(mask).collect()
+}
+
+/// A line that sets a password or a user, even one that is only commented out: whoever put it away may still use it elsewhere.
+fn may_tell_a_password(line: &str) -> bool {
+    let sets = |word: &str| line.split(word).skip(1).any(|rest| rest.trim_start().starts_with('='));
+    sets("password") || sets("rpcauth") || (line.contains("password") && line.contains('=') && !line.starts_with('#'))
 }
 
 #[cfg(test)]
@@ -113,5 +119,7 @@ mod tests {
         assert!(!found.contains("secret"));
         let own = drift("rpcuser=me\nrpcpassword=topsecret\nwalletpassphrase=x\nrpcauth=secret\n", "server=1\n").unwrap();
         assert!(own.contains("-rpcpassword=(old, hidden)\n") && !own.contains("secret"), "{own}");
+        let away = drift("#rpcpassword=topsecret\n# rpcauth = me:secret\n# main.rpcpassword = secret\n", "server=1\n").unwrap();
+        assert!(away.contains("-#rpcpassword=(old, hidden)\n") && !away.contains("secret"), "{away}");
     }
 }

@@ -159,7 +159,7 @@ impl Resolver<'_> {
         let now = self.now;
         match self.coin.daemon.mode {
             DaemonMode::Keep => {
-                self.keeper.stop()?;
+                self.keeper.stop_for_restart()?;
                 daemon::renew(self.coin).map_err(KeeperError::from)?;
             }
             DaemonMode::Attach => self.must_be_restarted(batch)?,

@@ -250,6 +250,8 @@ impl Worker {
             Plan::Nothing => {
                 let end = End::of_run(&status, &last_lines, self.watch.up_since.elapsed());
                 error!(status, trouble = end.trouble.map(|it| it.to_string()), ?last_lines, "the daemon ended without an order");
+                // The pulse would say so only at its next beat.
+                self.metrics.daemon_answers(false);
                 self.decide(&end);
             }
             Plan::StartAt(_) if self.watch.is_due() => self.restart(),

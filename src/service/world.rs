@@ -23,7 +23,7 @@ use crate::store::{Store, StoreError};
 
 /// One coin, open.
 pub struct World {
-    /// Whether the daemon was restarted because it did not know our passwords: once in the life of a service is enough.
+    /// Whether the daemon was restarted because it did not know our passwords, and was not reached since: once is enough.
     restarted_for_passwords: bool,
     settings_file: PathBuf,
     coin: CoinSettings,
@@ -91,15 +91,19 @@ impl World {
 
     /// How the daemon ended that is meant to run, and its last words; none when it runs, is attached, or was stopped by order of a person.
     pub(super) fn unordered_end(&mut self) -> Option<(String, Vec<String>)> {
-        // A keeper that runs apart starts it again by itself, and need not be asked.
-        if self.keeper.is_separate() {
+        if !self.meant_to_run {
             return None;
         }
+        let owed = "stopped by bursar, and not up again";
+        if self.keeper.is_separate() {
+            // A keeper that runs apart starts it again by itself, unless it was us who stopped it.
+            let report = self.keeper.report().ok().filter(|report| report.awaits_start);
+            return report.map(|report| (owed.to_owned(), report.last_lines));
+        }
         match self.keeper.state() {
-            _ if !self.meant_to_run => None,
             ProcessState::Exited { status, last_lines } => Some((status, last_lines)),
             // Stopped for a fence, or for a repair, and the start after that failed.
-            ProcessState::Stopped => Some(("stopped by bursar, and not up again".to_owned(), self.keeper.last_lines())),
+            ProcessState::Stopped => Some((owed.to_owned(), self.keeper.last_lines())),
             ProcessState::Running { .. } | ProcessState::Attached | ProcessState::NoKeeper(_) => None,
         }
     }
@@ -167,7 +171,11 @@ impl World {
             return self.start();
         }
         let report = self.keeper.report()?;
-        self.meant_to_run = !matches!(report.phase, Phase::Stopped | Phase::GaveUp);
+        if report.awaits_start {
+            info!("the daemon was stopped for a restart that did not come about: starting it");
+            return self.start();
+        }
+        self.meant_to_run = !matches!(report.phase, Phase::Stopped | Phase::Stopping | Phase::GaveUp);
         daemon::ensure_access(&self.coin).map_err(KeeperError::from)?;
         self.distrust_salvage()?;
         let wallet = self.connect_or_restart()?;

@@ -81,6 +81,8 @@ pub fn keep(coin: &CoinSettings, first: First) -> Result<(), KeeperError> {
     // Whoever finds the socket may send a signal, so signals come before it.
     hear_signals(&messages)?;
     let parent = Parent::apart(coin)?;
+    // Given back when this function ends, after the socket is gone: the next keeper's socket would be removed in its place.
+    let _turn = parent.share_turn()?;
     let words = Words::default();
     let server = Server::start(&coin.keeper_socket(), &messages, &words)?;
     let outcome = Keep::new(coin, parent, &messages, words).run(&inbox, first)?;
@@ -114,6 +116,8 @@ struct Keep<'a> {
     next_ticket: machine::Ticket,
     last_error: Option<RpcError>,
     last_end: Option<String>,
+    /// Whether the last order to stop was by somebody who means to start it again.
+    awaits_start: bool,
     progress: Progress,
     notifier: Notifier,
     words: Words,
@@ -158,6 +162,7 @@ impl<'a> Keep<'a> {
             next_ticket: 0,
             last_error: None,
             last_end: None,
+            awaits_start: false,
             progress: Progress::new(coin.chain_dir().join("debug.log")),
             notifier: Notifier::default(),
             words,
@@ -265,7 +270,10 @@ impl<'a> Keep<'a> {
                 }
                 Event::Start { ticket: Some(ticket), extra }
             }
-            KeeperOrder::Stop { kill } => Event::Stop { ticket, kill },
+            KeeperOrder::Stop { kill, for_restart } => {
+                self.awaits_start = for_restart;
+                Event::Stop { ticket, kill }
+            }
         };
         tracing::info!(coin = self.coin.name, "ordered: {event:?}");
         self.next_ticket += 1;
@@ -327,7 +335,7 @@ impl<'a> Keep<'a> {
 
     fn spawn(&mut self, extra: &[String]) -> Event {
         let extra: Vec<&str> = extra.iter().map(String::as_str).collect();
-        self.last_error = None;
+        (self.last_error, self.awaits_start) = (None, false);
         let spawned = self.parent.spawn(&extra);
         if self.parent.process().is_none()
             && let Err(error) = &spawned

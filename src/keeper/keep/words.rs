@@ -5,7 +5,7 @@ use super::machine::{Place, Why};
 use crate::config::CoinSettings;
 use crate::daemon::RpcError;
 use crate::keeper::protocol::Refusal;
-use crate::keeper::{KeeperError, KeeperReport, ProcessState, trouble};
+use crate::keeper::{KeeperError, KeeperReport, Phase, ProcessState, trouble};
 
 /// An argument that only the keeper may set.
 pub(super) fn reserved(coin: &CoinSettings, argument: &str) -> KeeperError {
@@ -46,6 +46,7 @@ impl Keep<'_> {
             text: self.status_text(),
             run: self.parent.process().map(|process| process.run()),
             unordered_ends: self.state.unordered_ends,
+            awaits_start: self.awaits_start && self.state.phase() == Phase::Stopped,
             salvaged: trouble::salvaged_wallet(&last_lines).map(str::to_owned),
             last_lines,
             version: env!("CARGO_PKG_VERSION").to_owned(),

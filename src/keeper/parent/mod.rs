@@ -120,6 +120,7 @@ impl Parent {
             text,
             run: self.process.as_ref().map(Process::run),
             unordered_ends: self.unordered_ends,
+            awaits_start: false,
             salvaged: trouble::salvaged_wallet(&last_lines).map(str::to_owned),
             last_lines,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -132,7 +133,8 @@ impl Parent {
         let running = matches!(self.state(), ProcessState::Running { .. });
         let record = Record::read(&self.coin);
         // The last words of a process that ended are settled with this.
-        let trusted = Record { process: record.process.clone().filter(|_| running), suspect_wallet: None, ..record.clone() };
+        let process = record.process.clone().filter(|_| running);
+        let trusted = Record { process, suspect_wallet: None, is_damaged: false, ..record.clone() };
         if trusted == record { Ok(()) } else { trusted.write(&self.coin) }
     }
 

@@ -34,6 +34,11 @@ impl Parent {
         files::take_turn(&self.coin).map(Some)
     }
 
+    /// Another hold on the turn: it is given back when all are dropped.
+    pub(in crate::keeper) fn share_turn(&self) -> Result<Option<File>, KeeperError> {
+        self.turn.as_ref().map(File::try_clone).transpose().map_err(files::at("keeper.lock".as_ref()))
+    }
+
     /// The process, while it was not seen to end.
     pub(in crate::keeper) fn process(&self) -> Option<&Process> {
         self.process.as_ref()

@@ -54,7 +54,7 @@ impl Parent {
             return Err(KeeperError::SuspectWallet { line });
         }
         // Nobody stopped the last process: what it said at its end may not have been read by anybody.
-        if record.process.is_some() {
+        if record.process.is_some() || record.is_damaged {
             self.suspect_after(&self.output.last_lines())?;
         }
         refuse_folder_in_use(&self.coin)?;
@@ -68,8 +68,7 @@ impl Parent {
         let process = self.run_program(extra)?;
         let replaced = program_file(&self.coin) != looked_at;
         let process_identity = Some(process.identity().clone());
-        let recorded = Record { process: process_identity, suspect_wallet: None, given_up: None, last_end: record.last_end }
-            .write(&self.coin);
+        let recorded = Record { process: process_identity, last_end: record.last_end, ..Record::default() }.write(&self.coin);
         tracing::info!(coin = self.coin.name, pid = process.pid(), "started {}", self.coin.daemon.program.display());
         self.process = Some(process);
         self.ended = None;

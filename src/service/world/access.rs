@@ -19,25 +19,34 @@ impl World {
         let changed = daemon::ensure_access(&self.coin).map_err(KeeperError::from)?;
         if changed && runs {
             info!("the daemon was started without bursar's RPC passwords: restarting it once");
-            self.keeper.stop()?;
+            self.keeper.stop_for_restart()?;
         }
         Ok(())
     }
 
-    /// Connects to the wallet. A kept daemon that refuses our password is restarted once, because only at its start it learns new ones.
+    /// Connects to the wallet. A kept daemon that refuses our password is restarted once, because only at its start it learns new ones; again only when
+    /// that had helped.
     pub(super) fn connect_or_restart(&mut self) -> Result<RpcWallet, Failure> {
-        match RpcWallet::connect(&self.coin) {
-            Err(RpcError::Http { status: 401, .. }) if self.passwords_are_ours() && !self.restarted_for_passwords => {
+        let connected = match RpcWallet::connect(&self.coin) {
+            Err(RpcError::Http { status: 401, .. }) if self.may_restart_for_passwords() => {
                 self.restarted_for_passwords = true;
                 warn!("the daemon does not know bursar's RPC passwords: restarting it once");
-                self.keeper.stop()?;
+                self.keeper.stop_for_restart()?;
                 daemon::ensure_access(&self.coin).map_err(KeeperError::from)?;
                 self.keeper.start(&[])?;
                 self.distrust_salvage()?;
-                Ok(RpcWallet::connect(&self.coin)?)
+                RpcWallet::connect(&self.coin)?
             }
-            connected => Ok(connected?),
-        }
+            connected => connected?,
+        };
+        self.restarted_for_passwords = false;
+        Ok(connected)
+    }
+
+    /// Whoever refuses our password may be another program on the port of a daemon that a person has stopped: that one stays stopped.
+    fn may_restart_for_passwords(&mut self) -> bool {
+        let runs = self.meant_to_run && matches!(self.keeper.state(), ProcessState::Running { .. });
+        runs && self.passwords_are_ours() && !self.restarted_for_passwords
     }
 
     /// After a rotation: moves to the new passwords once the daemon knows them. What hinders it waits for the next time; the old ones still work.

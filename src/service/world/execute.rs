@@ -194,17 +194,26 @@ impl World {
     }
 
     fn resolve(&mut self, restarted: bool) -> Result<Answer, Failure> {
-        let coin = self.coin.clone();
-        let mut connect = || connect_boxed(&coin);
-        let now = Timestamp::now();
         // From here on the daemon may be stopped for a fence, and then it has to come up again, whatever hinders the first start.
         self.meant_to_run |= self.in_doubt()?;
-        let keeper = &mut self.keeper;
-        let resolved = payout::resolve(&mut self.store, &mut connect, keeper, &coin, restarted, &mut Narrator, now);
+        let mut resolved = self.resolve_once(restarted);
+        if matches!(resolved, Err(PayoutError::Rpc(RpcError::Http { status: 401, .. }))) {
+            // A keeper that began between the stop and the new passwords gave the daemon the old ones: it would take a late copy of a call.
+            self.wallet = None;
+            self.connect_or_restart()?;
+            resolved = self.resolve_once(restarted);
+        }
         // The daemon may have been restarted, whatever the outcome.
         self.wallet = None;
         self.distrust_salvage()?;
         Ok(Answer::PayResolve(resolved?))
+    }
+
+    fn resolve_once(&mut self, restarted: bool) -> Result<payout::ResolveReport, PayoutError> {
+        let coin = self.coin.clone();
+        let mut connect = || connect_boxed(&coin);
+        let (store, keeper, now) = (&mut self.store, &mut self.keeper, Timestamp::now());
+        payout::resolve(store, &mut connect, keeper, &coin, restarted, &mut Narrator, now)
     }
 
     fn ledger(&mut self, order: &Order) -> Result<Answer, Failure> {
