@@ -17,7 +17,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -269,7 +269,10 @@ fn is_there(path: &Path) -> Result<bool, AccessError> {
 fn take_turn(coin: &CoinSettings) -> Result<File, AccessError> {
     make_private_dir(&coin.rpc_dir())?;
     let path = coin.rpc_dir().join("lock");
-    let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(at(&path))?;
+    let mut options = OpenOptions::new();
+    // A pipe in its place would make us wait for somebody at its other end.
+    options.create(true).truncate(false).write(true).mode(0o600).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    let lock = options.open(&path).map_err(at(&path))?;
     flock(&lock, FlockOperation::LockExclusive).map_err(|error| at(&path)(error.into()))?;
     Ok(lock)
 }

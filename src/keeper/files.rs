@@ -1,16 +1,19 @@
 //! The keeper's files: where a wallet lies, the record of the process, and writing that survives a crash.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use serde::{Deserialize, Serialize};
 
 use super::KeeperError;
 use super::process::{ProcessIdentity, lock_holders};
 use crate::config::CoinSettings;
+
+/// No conf and no record is longer than this, in bytes; a longer file is something else.
+const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// The folder that holds the wallet's files, whether or not they exist yet.
 ///
@@ -50,6 +53,9 @@ pub(super) struct Record {
     /// Why `bursar keep` starts it no more; none after the next start.
     #[serde(default)]
     pub(super) given_up: Option<String>,
+    /// There is one, and what it says is unknown: it is damaged or cannot be read.
+    #[serde(skip)]
+    pub(super) is_lost: bool,
 }
 
 /// An end that nobody asked for.
@@ -68,13 +74,16 @@ impl Record {
         coin.daemon_dir().join("keeper.json")
     }
 
-    /// Reads it. A missing record is an empty one, and so is a damaged one: the process is then found by its lock.
+    /// Reads it. A missing record is an empty one, and so is one that is damaged or cannot be read: the process is then found by its lock.
     pub(super) fn read(coin: &CoinSettings) -> Record {
         let path = Record::path(coin);
-        let Ok(text) = fs::read(&path) else { return Record::default() };
-        serde_json::from_slice(&text).unwrap_or_else(|error| {
+        let record = match read_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Record::default(),
+            read => read.and_then(|text| serde_json::from_slice(&text).map_err(io::Error::from)),
+        };
+        record.unwrap_or_else(|error| {
             tracing::warn!(coin = coin.name, "{}: {error}; looking for the daemon by its lock instead", path.display());
-            Record::default()
+            Record { is_lost: true, ..Record::default() }
         })
     }
 
@@ -86,6 +95,25 @@ impl Record {
     }
 }
 
+/// Flags of an open that never waits: one of a pipe, in the place of a file, would wait for somebody at its other end.
+pub(super) fn without_waiting() -> i32 {
+    OFlags::NONBLOCK.bits().cast_signed()
+}
+
+/// The bytes of a file of ours. Anything else in its place is an error, and so is a file that is far too long.
+pub(super) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let file = OpenOptions::new().read(true).custom_flags(without_waiting()).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(io::Error::other(format!("it is longer than {MAX_FILE_BYTES} bytes")));
+    }
+    Ok(bytes)
+}
+
 /// Turns the system's words into an error that names the file.
 pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> KeeperError {
     let path = path.display().to_string();
@@ -95,6 +123,12 @@ pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> KeeperError {
 /// Makes a folder for our user alone, if there is none.
 pub(super) fn make_private_dir(dir: &Path) -> Result<(), KeeperError> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(at(dir))
+}
+
+/// Refuses a folder of another user: a daemon that root starts by mistake leaves files there that the coin's own user can never open again.
+pub(super) fn refuse_another_users(dir: &Path) -> Result<(), KeeperError> {
+    let (owner, ours) = (fs::metadata(dir).map_err(at(dir))?.uid(), rustix::process::geteuid().as_raw());
+    if owner == ours { Ok(()) } else { Err(KeeperError::OtherUser { dir: dir.to_owned(), owner, ours }) }
 }
 
 /// Puts `content` (0600) in place of the file: after a crash there is the old one or the new one, whole.
@@ -114,7 +148,9 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), KeeperError> {
 /// dropped.
 pub(super) fn take_turn(coin: &CoinSettings) -> Result<File, KeeperError> {
     let path = coin.daemon_dir().join("keeper.lock");
-    let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(at(&path))?;
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true).mode(0o600).custom_flags(without_waiting());
+    let lock = options.open(&path).map_err(at(&path))?;
     match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(lock),
         Err(rustix::io::Errno::WOULDBLOCK) => {

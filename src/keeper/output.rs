@@ -13,6 +13,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use super::files::without_waiting;
 use flood::Flood;
 use follow::Follower;
 use lines::Level;
@@ -47,7 +48,9 @@ impl Output {
 
     /// Empties it for a new process. Appending, so that the file can be emptied under a running daemon.
     pub(super) fn begin(&mut self) -> io::Result<File> {
-        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(self.printed.path())?;
+        let mut options = OpenOptions::new();
+        options.create(true).append(true).mode(0o600).custom_flags(without_waiting());
+        let file = options.open(self.printed.path())?;
         file.set_len(0)?;
         self.printed.emptied();
         self.emptied.clear();
@@ -74,7 +77,7 @@ impl Output {
         }
         if self.printed.read_to() > LARGEST_FILE && !ended {
             let last_lines = self.last_lines();
-            if OpenOptions::new().write(true).open(self.printed.path()).is_ok_and(|file| file.set_len(0).is_ok()) {
+            if OpenOptions::new().write(true).custom_flags(without_waiting()).open(self.printed.path()).is_ok_and(|file| file.set_len(0).is_ok()) {
                 self.printed.emptied();
                 self.emptied = last_lines;
             }

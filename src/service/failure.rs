@@ -125,6 +125,11 @@ impl From<KeeperError> for Failure {
                 Failure { exit: exit::CONFIG, ..failed }
             }
             "daemon_program" => Failure { exit: exit::CONFIG, ..failed },
+            "other_user" => Failure { exit: exit::CONFIG, ..failed }.next("run it as that user: start the coin's unit, or use `runuser -u`"),
+            "daemon_process" => failed.next(
+                "see what stands at that path, who may write there and whether the disk has space; what is in the way of a file of bursar's can \
+                 be moved aside, then give the order again",
+            ),
             _ => failed,
         }
     }

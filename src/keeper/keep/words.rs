@@ -20,10 +20,12 @@ impl Keep<'_> {
     /// How it stands, with the process where there is one.
     pub(super) fn status_text(&self) -> String {
         let text = self.state.text(self.time());
-        match self.parent.process() {
-            Some(process) => format!("pid {}: {text}", process.pid()),
-            None => text,
-        }
+        let Some(process) = self.parent.process() else { return text };
+        let waits = matches!(self.state.place, Place::Starting { busy_with: None, .. } | Place::Unresponsive { .. });
+        // A port that is not open yet says nothing; what else hinders us should be known.
+        let hindered = self.last_error.as_ref().filter(|error| waits && !matches!(error, RpcError::NotConnected { .. }));
+        let why = hindered.map(|error| format!("; the last call: {error}")).unwrap_or_default();
+        format!("pid {}: {text}{why}", process.pid())
     }
 
     /// How keeper and daemon are.

@@ -67,14 +67,16 @@ impl World {
             Ok(rendered) => rendered,
             Err(error) => return Checked::new(name, Level::Unknown, format!("what the conf should be is unknown: {error}")),
         };
-        match fs::read_to_string(&rendered.file) {
-            Ok(text) if text == rendered.text => Checked::new(name, Level::Ok, "the daemon's conf is what the settings want"),
-            Ok(_) => {
+        match rendered.on_disk() {
+            Ok(Some(text)) if text == rendered.text => Checked::new(name, Level::Ok, "the daemon's conf is what the settings want"),
+            Ok(Some(_)) => {
                 let message = format!("{} is not what the settings want", rendered.file.display());
                 Checked::new(name, Level::Warning, message).next("`bursar daemon restart` renders it anew")
             }
-            Err(error) => Checked::new(name, Level::Warning, format!("{}: {error}", rendered.file.display()))
+            Ok(None) => Checked::new(name, Level::Warning, format!("there is no {}", rendered.file.display()))
                 .next("`bursar daemon start` renders it"),
+            Err(error) => Checked::new(name, Level::Warning, error.to_string())
+                .next("see what stands in its place, move it away, then `bursar render`"),
         }
     }
 
