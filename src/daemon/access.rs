@@ -111,12 +111,15 @@ pub fn rpcauth_lines(coin: &CoinSettings) -> Result<Vec<String>, AccessError> {
         return Ok(Vec::new());
     }
     let refused = |reason: String| AccessError { path: path.clone(), reason };
-    let text = read_private(&path).map_err(refused)?;
+    let text = read_private(&path).map_err(|reason| refused(format!("{reason}. {RENEW_HASHES}")))?;
     match text.lines().find(|line| !is_hash_line(line)) {
-        Some(_) => Err(refused("it is damaged; remove it, and the service makes it again from the passwords".to_owned())),
+        Some(_) => Err(refused(format!("it is damaged. {RENEW_HASHES}"))),
         None => Ok(text.lines().map(str::to_owned).collect()),
     }
 }
+
+/// What to do about a list of hashes that is of no use.
+const RENEW_HASHES: &str = "It holds no password: remove it, and the service or `bursar render` makes it again from the passwords";
 
 /// `user:salt$hash`, and nothing that the conf could take for anything else.
 fn is_hash_line(line: &str) -> bool {

@@ -121,9 +121,14 @@ impl From<KeeperError> for Failure {
             "keeper_version" => {
                 failed.next("restart the keeper of this coin when its daemon may stop: both then speak the same version")
             }
-            "daemon_given_up" if matches!(error, KeeperError::GaveUp { hopeless: true, .. }) => {
-                Failure { exit: exit::CONFIG, ..failed }
+            "daemon_given_up" => {
+                let hopeless = matches!(error, KeeperError::GaveUp { hopeless: true, .. });
+                Failure { exit: if hopeless { exit::CONFIG } else { exit::FAILED }, ..failed }.next(
+                    "mend that, then start the keeper again: its unit, or `bursar keep`. For a repair, `bursar keep --stopped` takes orders without \
+                     a start of the daemon",
+                )
             }
+            "rpc_access" => failed.next("mend or remove that file: what is missing is made again at the next start, or by `bursar render`"),
             "daemon_program" => Failure { exit: exit::CONFIG, ..failed },
             "other_user" => Failure { exit: exit::CONFIG, ..failed }.next("run it as that user: start the coin's unit, or use `runuser -u`"),
             "daemon_process" => failed.next(

@@ -113,10 +113,18 @@ struct Keep<'a> {
     callers: Vec<(machine::Ticket, Sender<Reply>)>,
     next_ticket: machine::Ticket,
     last_error: Option<RpcError>,
-    last_end: Option<String>,
+    last_end: Option<LastEnd>,
     progress: Progress,
     notifier: Notifier,
     words: Words,
+}
+
+/// How the last start or run ended that nobody asked to end.
+enum LastEnd {
+    /// There was no process; why. What stands in its output is of an earlier one.
+    NotStarted(String),
+    /// With this status.
+    Ended(String),
 }
 
 /// The thread that calls the daemon; at most one call is under way, because an open connection delays the stop of older daemons.
@@ -281,7 +289,7 @@ impl<'a> Keep<'a> {
         } else {
             tracing::error!(coin = self.coin.name, "the daemon ended unasked: {status}");
             self.log_failure(self.parent.note_end(&status));
-            self.last_end = Some(status);
+            self.last_end = Some(LastEnd::Ended(status));
         }
         Some(Event::Ended(end))
     }
@@ -333,7 +341,7 @@ impl<'a> Keep<'a> {
             && let Err(error) = &spawned
         {
             tracing::error!(coin = self.coin.name, code = error.code(), "the daemon was not started: {error}");
-            self.last_end = Some("not started".to_owned());
+            self.last_end = Some(LastEnd::NotStarted(error.to_string()));
             let hopeless = matches!(error.code(), "suspect_wallet" | "daemon_program" | "rpc_access");
             return Event::NotSpawned { end: End::of_start(error.code(), &error.to_string()), hopeless };
         }

@@ -1,6 +1,6 @@
 //! What the keeper tells others about itself.
 
-use super::Keep;
+use super::{Keep, LastEnd};
 use super::machine::{Place, Why};
 use crate::config::CoinSettings;
 use crate::daemon::RpcError;
@@ -33,12 +33,18 @@ impl Keep<'_> {
         let last_lines = self.parent.last_lines();
         let process = match (self.parent.process(), &self.last_end) {
             (Some(process), _) => ProcessState::Running { pid: process.pid() },
-            (None, Some(status)) => {
+            (None, Some(end)) => {
                 let given_up = match &self.state.place {
                     Place::GaveUp { reason } => format!("; given up: {reason}"),
                     _ => String::new(),
                 };
-                ProcessState::Exited { status: format!("{status}{given_up}"), last_lines: last_lines.clone() }
+                let (status, last_lines) = match end {
+                    // The reason why it is given up has it already.
+                    LastEnd::NotStarted(_) if !given_up.is_empty() => ("not started".to_owned(), vec![]),
+                    LastEnd::NotStarted(why) => (format!("not started: {why}"), vec![]),
+                    LastEnd::Ended(status) => (status.clone(), last_lines.clone()),
+                };
+                ProcessState::Exited { status: format!("{status}{given_up}"), last_lines }
             }
             (None, None) => ProcessState::Stopped,
         };

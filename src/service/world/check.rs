@@ -91,7 +91,8 @@ impl World {
                 at(Level::Ok, "attached: somebody else runs the daemon, and its process is not checked".to_owned())
             }
             (_, ProcessState::Exited { status, last_lines }) => {
-                at(Level::Critical, format!("the daemon ended ({status}): {}", last_lines.join(" | "))).next(report.text)
+                let words = if last_lines.is_empty() { String::new() } else { format!(": {}", last_lines.join(" | ")) };
+                at(Level::Critical, format!("the daemon ended ({status}){words}")).next(report.text)
             }
             (Phase::GaveUp, _) => at(Level::Critical, report.text).next("mend what it says, then `bursar daemon start`"),
             (Phase::Stopped, _) => at(Level::Critical, "the daemon is stopped".to_owned()).next("`bursar daemon start`"),
