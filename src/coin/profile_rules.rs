@@ -220,7 +220,10 @@ fn check_place(chain: Chain, params: &ChainParams) -> Result<(), Refusal> {
         return refuse(&["chains", &name, "dir"], "must be \"\": the main chain lives in the data directory itself");
     }
     if PLACES_OF_OTHERS.contains(&params.dir.as_str()) {
-        return refuse(&["chains", &name, "dir"], format!("'{}' is the place of something else in the data directory", params.dir));
+        return refuse(
+            &["chains", &name, "dir"],
+            format!("'{}' is the place of something else in the data directory", params.dir),
+        );
     }
     if chain != Chain::Main && !is_file_name(&params.dir) {
         return refuse(&["chains", &name, "dir"], "must be the bare name of the chain's folder, such as \"regtest\"");

@@ -72,7 +72,11 @@ fn ensure_passwords(coin: &CoinSettings) -> Result<bool, AccessError> {
 pub fn keeper_access(coin: &CoinSettings) -> Result<String, AccessError> {
     let file = coin.keeper_credentials_file();
     make_private_dir(&coin.daemon_dir())?;
-    ensure_password(&file, KEEPER_USER)?;
+    let is_in_the_way = is_there(&file)?;
+    ensure_password(&file, KEEPER_USER).map_err(|error| match is_in_the_way {
+        true => AccessError { reason: format!("{}. Remove it: a new one is made at the next start", error.reason), ..error },
+        false => error,
+    })?;
     hash_of(&file, KEEPER_USER)
 }
 
@@ -119,7 +123,8 @@ pub fn rpcauth_lines(coin: &CoinSettings) -> Result<Vec<String>, AccessError> {
 }
 
 /// What to do about a list of hashes that is of no use.
-const RENEW_HASHES: &str = "It holds no password: remove it, and the service or `bursar render` makes it again from the passwords";
+const RENEW_HASHES: &str =
+    "It holds no password: remove it, and the service or `bursar render` makes it again from the passwords";
 
 /// `user:salt$hash`, and nothing that the conf could take for anything else.
 fn is_hash_line(line: &str) -> bool {

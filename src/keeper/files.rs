@@ -117,7 +117,11 @@ pub(super) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 /// Turns the system's words into an error that names the file.
 pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> KeeperError {
     let path = path.display().to_string();
-    move |error| KeeperError::Io { path: path.clone(), error }
+    move |error| {
+        let is_pipe = error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error());
+        let error = if is_pipe { io::Error::other("a pipe or a device stands in its place") } else { error };
+        KeeperError::Io { path: path.clone(), error }
+    }
 }
 
 /// Makes a folder for our user alone, if there is none.

@@ -10,7 +10,7 @@ mod lines;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::files::without_waiting;
@@ -46,6 +46,11 @@ impl Output {
         Output { printed, debug_log, flood: Flood::default(), emptied: vec![], began: Instant::now() }
     }
 
+    /// The file with what the daemon prints.
+    pub(super) fn path(&self) -> &Path {
+        self.printed.path()
+    }
+
     /// Empties it for a new process. Appending, so that the file can be emptied under a running daemon.
     pub(super) fn begin(&mut self) -> io::Result<File> {
         let mut options = OpenOptions::new();
@@ -77,7 +82,12 @@ impl Output {
         }
         if self.printed.read_to() > LARGEST_FILE && !ended {
             let last_lines = self.last_lines();
-            if OpenOptions::new().write(true).custom_flags(without_waiting()).open(self.printed.path()).is_ok_and(|file| file.set_len(0).is_ok()) {
+            if OpenOptions::new()
+                .write(true)
+                .custom_flags(without_waiting())
+                .open(self.printed.path())
+                .is_ok_and(|file| file.set_len(0).is_ok())
+            {
                 self.printed.emptied();
                 self.emptied = last_lines;
             }

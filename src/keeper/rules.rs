@@ -78,7 +78,9 @@ mod tests {
         assert_eq!(reserved_argument(&["-rescan", "--datadir=/x"]), Some("--datadir=/x"));
         assert_eq!(reserved_argument(&["-daemon"]), Some("-daemon"));
         assert_eq!(reserved_argument(&["-confirm", "-nolisten", "-no", "-", "", "=", "."]), None);
-        for argument in ["-norpcauth", "-regtest.rpcport=1", "-testnet", "-chain=main", "-noregtest", "-server=0", "-walletdir=/x"] {
+        for argument in
+            ["-norpcauth", "-regtest.rpcport=1", "-testnet", "-chain=main", "-noregtest", "-server=0", "-walletdir=/x"]
+        {
             assert_eq!(reserved_argument(&[argument]), Some(argument));
         }
     }

@@ -70,7 +70,10 @@ impl From<StoreError> for Failure {
             StoreError::Held(_) => Failure::new("store_held", error, exit::HELD)
                 .next("a running service takes orders on its control socket; wait for the other command, or stop it"),
             StoreError::TooNew { .. } => Failure::new("store_too_new", error, exit::CONFIG),
-            StoreError::Io { .. } | StoreError::Sqlite(_) | StoreError::Damaged(_) => Failure::new("store", error, exit::FAILED),
+            StoreError::Io { .. } | StoreError::Sqlite(_) => Failure::new("store", error, exit::FAILED).next(
+                "see to the free space, the rights and the health of the disk that holds state_dir; then give the order again",
+            ),
+            StoreError::Damaged(_) => Failure::new("store", error, exit::FAILED),
         }
     }
 }

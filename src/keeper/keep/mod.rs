@@ -25,7 +25,7 @@ use super::parent::{Parent, first_call};
 use super::process::await_exit;
 use super::protocol::{KeeperOrder, Reply};
 use super::rules::{self, Readiness};
-use super::{End, KeeperError, Phase};
+use super::{End, KeeperError, Phase, Trouble};
 use crate::config::CoinSettings;
 use crate::daemon::RpcError;
 use machine::{Action, Event, Now, Outcome, Patience, Place, State};
@@ -342,8 +342,11 @@ impl<'a> Keep<'a> {
         {
             tracing::error!(coin = self.coin.name, code = error.code(), "the daemon was not started: {error}");
             self.last_end = Some(LastEnd::NotStarted(error.to_string()));
-            let hopeless = matches!(error.code(), "suspect_wallet" | "daemon_program" | "rpc_access");
-            return Event::NotSpawned { end: End::of_start(error.code(), &error.to_string()), hopeless };
+            let end = End::of_start(error.code(), &error.to_string());
+            // A full disk, for one, hinders the making of a password only for a while.
+            let passes = end.trouble.is_some_and(Trouble::may_pass);
+            let hopeless = matches!(error.code(), "suspect_wallet" | "daemon_program" | "rpc_access") && !passes;
+            return Event::NotSpawned { end, hopeless };
         }
         // It runs, though its record could not be written: the next keeper finds it by its lock.
         self.log_failure(spawned);

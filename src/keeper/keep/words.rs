@@ -1,7 +1,7 @@
 //! What the keeper tells others about itself.
 
-use super::{Keep, LastEnd};
 use super::machine::{Place, Why};
+use super::{Keep, LastEnd};
 use crate::config::CoinSettings;
 use crate::daemon::RpcError;
 use crate::keeper::protocol::Refusal;

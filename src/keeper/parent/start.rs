@@ -94,8 +94,8 @@ impl Parent {
     }
 
     fn run_program(&mut self, extra: &[&str]) -> Result<Process, KeeperError> {
-        let printed = self.output.begin().map_err(at(&self.coin.daemon_dir()))?;
-        let printed_too = printed.try_clone().map_err(at(&self.coin.daemon_dir()))?;
+        let printed = self.output.begin().map_err(at(self.output.path()))?;
+        let printed_too = printed.try_clone().map_err(at(self.output.path()))?;
         let mut command = Command::new(&self.coin.daemon.program);
         for variable in SYSTEMD_VARIABLES {
             command.env_remove(variable);

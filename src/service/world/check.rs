@@ -68,7 +68,9 @@ impl World {
             Err(error) => return Checked::new(name, Level::Unknown, format!("what the conf should be is unknown: {error}")),
         };
         match rendered.on_disk() {
-            Ok(Some(text)) if text == rendered.text => Checked::new(name, Level::Ok, "the daemon's conf is what the settings want"),
+            Ok(Some(text)) if text == rendered.text => {
+                Checked::new(name, Level::Ok, "the daemon's conf is what the settings want")
+            }
             Ok(Some(_)) => {
                 let message = format!("{} is not what the settings want", rendered.file.display());
                 Checked::new(name, Level::Warning, message).next("`bursar daemon restart` renders it anew")
@@ -84,7 +86,14 @@ impl World {
         let at = |level, words: String| Checked::new("keeper", level, words);
         let report = match self.keeper.report() {
             Ok(report) => report,
-            Err(error) => return at(Level::Critical, error.to_string()).next("start the keeper: `bursar keep`, or its unit"),
+            Err(error) => {
+                // What the last keeper wrote down says more than its silence.
+                let words = match self.keeper.state() {
+                    ProcessState::NoKeeper(words) => words,
+                    _ => error.to_string(),
+                };
+                return at(Level::Critical, words).next("start the keeper: `bursar keep`, or its unit");
+            }
         };
         match (report.phase, report.process) {
             (Phase::Attached, _) => {
