@@ -13,7 +13,7 @@ use bursar::service::exit;
 use rustix::fs::{CWD, FileType, FlockOperation, Mode, fcntl_lock, mknodat};
 use rustix::process::Signal;
 use serde_json::Value;
-use support::{Generation, Keep, PATIENCE, ProgramSwitch, World, wait_for};
+use support::{Generation, Keep, PATIENCE, ProgramSwitch, Service, World, wait_for};
 
 fn phase(world: &World) -> Option<Phase> {
     world.keeper().report().ok().map(|report| report.phase)
@@ -264,4 +264,24 @@ fn a_hundred_clients_at_once_are_all_told_something() {
     assert!(outcomes.iter().any(Result::is_ok));
     assert_eq!(phase(&world), Some(Phase::Ready));
     assert!(matches!(world.keeper().state(), ProcessState::Running { .. }));
+}
+
+#[test]
+fn a_daemon_that_hangs_is_critical_in_every_check_also_while_the_service_waits_for_it() {
+    let world = separate(Generation::Litecoin021, &[]);
+    let _keep = Keep::start(&world);
+    let service = Service::start(&world);
+    world.done(&["status"]);
+    let daemon = world.daemon_process();
+    daemon.signal(Signal::STOP);
+    wait_for_phase(&world, Phase::Unresponsive);
+    for _ in 0..3 {
+        let output = world.bursar(&["check"]);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(2), "critical, in the words of monitoring: {said}");
+    }
+    assert!(!daemon.has_ended());
+    daemon.signal(Signal::CONT);
+    wait_for_phase(&world, Phase::Ready);
+    assert!(service.stop().success());
 }

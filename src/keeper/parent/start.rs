@@ -39,7 +39,7 @@ impl Parent {
         if let Some(argument) = rules::reserved_argument(extra) {
             return Err(self.not_started("not tried", format!("{argument} is the keeper's to set")));
         }
-        let _turn = self.turn_to_act()?;
+        let turn = self.turn_to_act()?;
         let record = Record::read(&self.coin);
         if let Some(line) = record.suspect_wallet {
             return Err(KeeperError::SuspectWallet { line });
@@ -69,6 +69,7 @@ impl Parent {
         self.process = Some(process);
         self.ended = None;
         recorded?;
+        drop(turn); // stopping it takes the turn too
         if replaced { Err(self.give_up_on_replaced_program()) } else { Ok(()) }
     }
 
