@@ -128,6 +128,7 @@ pub(super) fn process_words(process: &ProcessState) -> String {
         ProcessState::Stopped => "stopped".to_owned(),
         ProcessState::NoKeeper(why) => format!("unknown: {why}"),
         ProcessState::Running { pid } => format!("running, pid {pid}"),
+        ProcessState::Exited { status, last_lines } if last_lines.is_empty() => format!("ended without an order ({status})"),
         ProcessState::Exited { status, last_lines } => format!("ended without an order ({status}): {}", last_lines.join(" | ")),
     }
 }

@@ -15,6 +15,21 @@ const MAX_HRP_CHARS: usize = 83;
 /// Versions as `getnetworkinfo` tells them: 0.8.0 is 80000, Dogecoin 1.14.7 is 1140700, Bitcoin 29.4 is 290400.
 const VERSIONS: RangeInclusive<u64> = 10_000..=99_999_999;
 
+/// What stands in a data directory already, of the main chain or of bursar: no chain's folder has such a name.
+const PLACES_OF_OTHERS: [&str; 11] = [
+    "blocks",
+    "chainstate",
+    "database",
+    "wallets",
+    "handover",
+    "rpcauth",
+    "keeper-credentials",
+    "keeper-output.log",
+    "keeper.json",
+    "keeper.lock",
+    "keeper.sock",
+];
+
 /// The key at fault and what is wrong with it.
 type Refusal = (Vec<String>, String);
 
@@ -52,8 +67,12 @@ fn check_names(profile: &Profile) -> Result<(), Refusal> {
     if !(1..=12).contains(&profile.ticker.len()) || !profile.ticker.chars().all(ticker_is_plain) {
         return refuse(&["ticker"], format!("'{}' is not a ticker: use 1 to 12 of A-Z and 0-9", profile.ticker));
     }
-    if !is_file_name(&profile.conf_file) {
-        return refuse(&["conf_file"], format!("'{}' must be a bare file name such as litecoin.conf", profile.conf_file));
+    // The conf is written anew at each start: under another ending it could take the place of a wallet or of a record.
+    if !is_file_name(&profile.conf_file) || !profile.conf_file.ends_with(".conf") {
+        return refuse(
+            &["conf_file"],
+            format!("'{}' must be a bare file name that ends in .conf, such as litecoin.conf", profile.conf_file),
+        );
     }
     let programs = &profile.programs;
     let tool = programs.wallet_tool.as_ref().map(|tool| ("wallet_tool", tool));
@@ -199,6 +218,12 @@ fn check_place(chain: Chain, params: &ChainParams) -> Result<(), Refusal> {
     let name = chain.to_string();
     if chain == Chain::Main && !params.dir.is_empty() {
         return refuse(&["chains", &name, "dir"], "must be \"\": the main chain lives in the data directory itself");
+    }
+    if PLACES_OF_OTHERS.contains(&params.dir.as_str()) {
+        return refuse(
+            &["chains", &name, "dir"],
+            format!("'{}' is the place of something else in the data directory", params.dir),
+        );
     }
     if chain != Chain::Main && !is_file_name(&params.dir) {
         return refuse(&["chains", &name, "dir"], "must be the bare name of the chain's folder, such as \"regtest\"");

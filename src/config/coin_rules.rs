@@ -30,6 +30,10 @@ const STALLED: RangeInclusive<u64> = 2..=100_000;
 const MIN_FREE_MIB: u64 = 1024;
 /// Free space in MiB.
 const FREE_MIB: RangeInclusive<u64> = 64..=10_000_000;
+/// Bytes of a socket's path: the kernel takes no more.
+const MAX_SOCKET_PATH_BYTES: usize = 107;
+/// What comes after `state_dir` in the longest path of a socket.
+const LONGEST_SOCKET: &str = "/service/control.sock";
 /// Characters of a coin instance's name: it becomes part of user, unit and folder names.
 const MAX_COIN_NAME_CHARS: usize = 32;
 /// Characters of a wallet's name: it becomes a folder's name.
@@ -89,6 +93,20 @@ pub(super) fn wallet_name(place: &Place<'_>, name: String) -> Result<String, Con
         return Err(place.refuse(&path, format!("a wallet's name has {MAX_WALLET_NAME_CHARS} characters at most")));
     }
     Ok(name)
+}
+
+/// The folder of a coin's state. Two sockets have their places in it.
+pub(super) fn state_dir(place: &Place<'_>, dir: PathBuf) -> Result<PathBuf, ConfigError> {
+    let (bytes, most) = (dir.as_os_str().len(), MAX_SOCKET_PATH_BYTES.saturating_sub(LONGEST_SOCKET.len()));
+    if bytes > most {
+        let problem = format!(
+            "{} has {bytes} bytes, and {most} is the most: the paths of the sockets in it must not be longer than \
+             {MAX_SOCKET_PATH_BYTES}. Choose a shorter one; with the daemon stopped, its data can be moved there",
+            dir.display()
+        );
+        return Err(place.refuse(&["state_dir"], problem));
+    }
+    Ok(dir)
 }
 
 /// Depths at which a deposit is credited and a transaction is final.

@@ -49,7 +49,10 @@ fn coin(place: &Place<'_>, base: &Path, profiles: &BTreeMap<String, Profile>, ra
     Ok(CoinSettings {
         name: place.coin.to_owned(),
         chain: raw.chain,
-        state_dir: base.join(raw.state_dir.unwrap_or_else(|| Path::new(STATE_ROOT).join(place.coin))),
+        state_dir: coin_rules::state_dir(
+            place,
+            base.join(raw.state_dir.unwrap_or_else(|| Path::new(STATE_ROOT).join(place.coin))),
+        )?,
         daemon: daemon_rules::daemon(place, base, raw.daemon, &profile, &params)?,
         wallet: WalletSettings {
             name: coin_rules::wallet_name(place, raw.wallet.name.unwrap_or_else(|| WALLET_NAME.to_owned()))?,

@@ -17,7 +17,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -73,7 +73,11 @@ fn ensure_passwords(coin: &CoinSettings) -> Result<bool, AccessError> {
 pub fn keeper_access(coin: &CoinSettings) -> Result<String, AccessError> {
     let file = coin.keeper_credentials_file();
     make_private_dir(&coin.daemon_dir()).map_err(at(&coin.daemon_dir()))?;
-    ensure_password(&file, KEEPER_USER)?;
+    let is_in_the_way = is_there(&file)?;
+    ensure_password(&file, KEEPER_USER).map_err(|error| match is_in_the_way {
+        true => AccessError { reason: format!("{}. Remove it: a new one is made at the next start", error.reason), ..error },
+        false => error,
+    })?;
     hash_of(&file, KEEPER_USER)
 }
 
@@ -112,12 +116,16 @@ pub fn rpcauth_lines(coin: &CoinSettings) -> Result<Vec<String>, AccessError> {
         return Ok(Vec::new());
     }
     let refused = |reason: String| AccessError { path: path.clone(), reason };
-    let text = read_private(&path).map_err(refused)?;
+    let text = read_private(&path).map_err(|reason| refused(format!("{reason}. {RENEW_HASHES}")))?;
     match text.lines().find(|line| !is_hash_line(line)) {
-        Some(_) => Err(refused("it is damaged; remove it, and the service makes it again from the passwords".to_owned())),
+        Some(_) => Err(refused(format!("it is damaged. {RENEW_HASHES}"))),
         None => Ok(text.lines().map(str::to_owned).collect()),
     }
 }
+
+/// What to do about a list of hashes that is of no use.
+const RENEW_HASHES: &str =
+    "It holds no password: remove it, and the service or `bursar render` makes it again from the passwords";
 
 /// `user:salt$hash`, and nothing that the conf could take for anything else.
 fn is_hash_line(line: &str) -> bool {
@@ -271,7 +279,10 @@ fn is_there(path: &Path) -> Result<bool, AccessError> {
 fn take_turn(coin: &CoinSettings) -> Result<File, AccessError> {
     make_private_dir(&coin.rpc_dir()).map_err(at(&coin.rpc_dir()))?;
     let path = coin.rpc_dir().join("lock");
-    let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(at(&path))?;
+    let mut options = OpenOptions::new();
+    // A pipe in its place would make us wait for somebody at its other end.
+    options.create(true).truncate(false).write(true).mode(0o600).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    let lock = options.open(&path).map_err(at(&path))?;
     flock(&lock, FlockOperation::LockExclusive).map_err(|error| at(&path)(error.into()))?;
     Ok(lock)
 }

@@ -45,6 +45,7 @@ pub(super) fn read_private(path: &Path) -> Result<Zeroizing<String>, String> {
     let opened = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path);
     let file = opened.map_err(|error| match error.kind() {
         ErrorKind::NotFound if is_credential(path) => MISSING_CREDENTIAL.to_owned(),
+        ErrorKind::NotFound if path.is_symlink() => "it is a link that leads nowhere".to_owned(),
         ErrorKind::NotFound => "there is no such file; a kept daemon gets one when bursar starts it".to_owned(),
         _ => error.to_string(),
     })?;

@@ -5,12 +5,14 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
 /// The help is printed within a second; a program that takes longer did not understand `-help`.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a program that has printed its help may take to end.
+const FAREWELL: Duration = Duration::from_secs(5);
 /// The longest help seen is 60 kB.
 const MAX_HELP: u64 = 4 * 1024 * 1024;
 
@@ -42,10 +44,12 @@ fn help_of(program: &Path) -> Result<String, String> {
     command.args(["-help", "-help-debug"]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().map_err(|error| error.to_string())?;
     let help = read_in_time(&mut child);
-    // Only a program that ignored -help still runs; it has been given no data directory of ours to harm.
-    if help.is_err() {
-        let _ = child.kill();
+    // Only a program that ignored -help still runs, be it with its output closed; it has been given no data directory of ours to harm.
+    let began = Instant::now();
+    while help.is_ok() && began.elapsed() < FAREWELL && matches!(child.try_wait(), Ok(None)) {
+        std::thread::sleep(Duration::from_millis(1));
     }
+    let _ = child.kill();
     child.wait().map_err(|error| error.to_string())?;
     help
 }

@@ -84,11 +84,13 @@ impl Client {
         stream.set_write_timeout(Some(SILENCE))?;
         let mut call = serde_json::to_vec(&Call { protocol: VERSION, order: order.clone() })?;
         call.push(b'\n');
-        stream.write_all(&call)?;
+        // A keeper that is too busy refuses and hangs up without reading: its words are there all the same.
+        let written = stream.write_all(&call);
         let mut lines = BufReader::new(stream);
         loop {
             let mut line = String::new();
             if lines.by_ref().take(MAX_LINE_BYTES).read_line(&mut line)? == 0 {
+                written?;
                 return Err(std::io::ErrorKind::UnexpectedEof.into());
             }
             match serde_json::from_str(&line)? {

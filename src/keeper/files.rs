@@ -1,19 +1,22 @@
 //! The keeper's files: where a wallet lies, the record of the process, and writing that survives a crash.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use serde::{Deserialize, Serialize};
 
 use super::KeeperError;
 use super::process::{Process, ProcessIdentity, lock_holders};
 use crate::config::CoinSettings;
 use crate::daemon;
+
+/// No conf and no record is longer than this, in bytes; a longer file is something else.
+const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// The folder that holds the wallet's files, whether or not they exist yet.
 ///
@@ -53,9 +56,9 @@ pub(super) struct Record {
     /// Why `bursar keep` starts it no more; none after the next start.
     #[serde(default)]
     pub(super) given_up: Option<String>,
-    /// What it said is lost: a suspicion may be among it.
+    /// There is one, and what it says is unknown: it is damaged or cannot be read.
     #[serde(skip)]
-    pub(super) is_damaged: bool,
+    pub(super) is_lost: bool,
 }
 
 /// An end that nobody asked for.
@@ -79,17 +82,16 @@ impl Record {
         self.process.as_ref().and_then(Process::find).filter(|process| matches!(process.wait(Duration::ZERO), Ok(None)))
     }
 
-    /// Reads it. A missing record is an empty one, and so is a damaged one: the process is then found by its lock, and its last words are read again
-    /// before the next start.
+    /// Reads it. A missing record is an empty one, and so is one that is damaged or cannot be read: the process is then found by its lock.
     pub(super) fn read(coin: &CoinSettings) -> Record {
         let path = Record::path(coin);
-        let read = fs::read(&path).and_then(|text| Ok(serde_json::from_slice(&text)?));
-        read.unwrap_or_else(|error: io::Error| {
-            let is_damaged = error.kind() != io::ErrorKind::NotFound;
-            if is_damaged {
-                tracing::warn!(coin = coin.name, "{}: {error}; looking for the daemon by its lock instead", path.display());
-            }
-            Record { is_damaged, ..Record::default() }
+        let record = match read_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Record::default(),
+            read => read.and_then(|text| serde_json::from_slice(&text).map_err(io::Error::from)),
+        };
+        record.unwrap_or_else(|error| {
+            tracing::warn!(coin = coin.name, "{}: {error}; looking for the daemon by its lock instead", path.display());
+            Record { is_lost: true, ..Record::default() }
         })
     }
 
@@ -101,15 +103,44 @@ impl Record {
     }
 }
 
+/// Flags of an open that never waits: one of a pipe, in the place of a file, would wait for somebody at its other end.
+pub(super) fn without_waiting() -> i32 {
+    OFlags::NONBLOCK.bits().cast_signed()
+}
+
+/// The bytes of a file of ours. Anything else in its place is an error, and so is a file that is far too long.
+pub(super) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let file = OpenOptions::new().read(true).custom_flags(without_waiting()).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(io::Error::other(format!("it is longer than {MAX_FILE_BYTES} bytes")));
+    }
+    Ok(bytes)
+}
+
 /// Turns the system's words into an error that names the file.
 pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> KeeperError {
     let path = path.display().to_string();
-    move |error| KeeperError::Io { path: path.clone(), error }
+    move |error| {
+        let is_pipe = error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error());
+        let error = if is_pipe { io::Error::other("a pipe or a device stands in its place") } else { error };
+        KeeperError::Io { path: path.clone(), error }
+    }
 }
 
 /// Makes a folder for our user alone, if there is none.
 pub(super) fn make_private_dir(dir: &Path) -> Result<(), KeeperError> {
     daemon::make_private_dir(dir).map_err(at(dir))
+}
+
+/// Refuses a folder of another user: a daemon that root starts by mistake leaves files there that the coin's own user can never open again.
+pub(super) fn refuse_another_users(dir: &Path) -> Result<(), KeeperError> {
+    let (owner, ours) = (fs::metadata(dir).map_err(at(dir))?.uid(), rustix::process::geteuid().as_raw());
+    if owner == ours { Ok(()) } else { Err(KeeperError::OtherUser { dir: dir.to_owned(), owner, ours }) }
 }
 
 /// Puts `content` (0600) in place of the file: after a crash there is the old one or the new one, whole.
@@ -126,7 +157,9 @@ const TURN_INTERVAL: Duration = Duration::from_millis(20);
 /// dropped.
 pub(super) fn take_turn(coin: &CoinSettings) -> Result<File, KeeperError> {
     let path = coin.daemon_dir().join("keeper.lock");
-    let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(at(&path))?;
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true).mode(0o600).custom_flags(without_waiting());
+    let lock = options.open(&path).map_err(at(&path))?;
     let began = Instant::now();
     let mut taken = flock(&lock, FlockOperation::NonBlockingLockExclusive);
     while taken == Err(rustix::io::Errno::WOULDBLOCK) && began.elapsed() < TURN_PATIENCE {
@@ -195,7 +228,7 @@ mod tests {
         assert_eq!(Record::read(&coin), record);
         fs::write(Record::path(&coin), "{").unwrap();
         let damaged = Record::read(&coin);
-        assert_eq!(damaged, Record { is_damaged: true, ..Record::default() });
+        assert_eq!(damaged, Record { is_lost: true, ..Record::default() });
         damaged.write(&coin).unwrap();
         assert_eq!(Record::read(&coin), Record::default());
     }

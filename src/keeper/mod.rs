@@ -125,6 +125,16 @@ pub enum KeeperError {
         /// Which process, where the system says.
         holder: String,
     },
+    /// The daemon's folder is not ours.
+    #[error("{} belongs to another user (uid {owner}), and this is uid {ours}; nothing was done", dir.display())]
+    OtherUser {
+        /// The folder.
+        dir: PathBuf,
+        /// Its owner.
+        owner: u32,
+        /// Who we are.
+        ours: u32,
+    },
     /// `bursar keep` ends because its daemon never came up.
     #[error("the daemon never answered, and is given up: {reason}")]
     GaveUp {
@@ -163,6 +173,7 @@ impl KeeperError {
             KeeperError::NoKeeper { .. } => "no_keeper",
             KeeperError::Refused { code, .. } => code,
             KeeperError::Held { .. } => "keeper_held",
+            KeeperError::OtherUser { .. } => "other_user",
             KeeperError::GaveUp { .. } => "daemon_given_up",
             KeeperError::Access(_) => "rpc_access",
             KeeperError::Options(_) => "daemon_program",

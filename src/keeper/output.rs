@@ -10,9 +10,10 @@ mod lines;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use super::files::without_waiting;
 use flood::Flood;
 use follow::Follower;
 use lines::Level;
@@ -45,9 +46,16 @@ impl Output {
         Output { printed, debug_log, flood: Flood::default(), emptied: vec![], began: Instant::now() }
     }
 
+    /// The file with what the daemon prints.
+    pub(super) fn path(&self) -> &Path {
+        self.printed.path()
+    }
+
     /// Empties it for a new process. Appending, so that the file can be emptied under a running daemon.
     pub(super) fn begin(&mut self) -> io::Result<File> {
-        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(self.printed.path())?;
+        let mut options = OpenOptions::new();
+        options.create(true).append(true).mode(0o600).custom_flags(without_waiting());
+        let file = options.open(self.printed.path())?;
         file.set_len(0)?;
         self.printed.emptied();
         self.emptied.clear();
@@ -74,7 +82,12 @@ impl Output {
         }
         if self.printed.read_to() > LARGEST_FILE && !ended {
             let last_lines = self.last_lines();
-            if OpenOptions::new().write(true).open(self.printed.path()).is_ok_and(|file| file.set_len(0).is_ok()) {
+            if OpenOptions::new()
+                .write(true)
+                .custom_flags(without_waiting())
+                .open(self.printed.path())
+                .is_ok_and(|file| file.set_len(0).is_ok())
+            {
                 self.printed.emptied();
                 self.emptied = last_lines;
             }

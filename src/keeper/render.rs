@@ -1,7 +1,6 @@
 //! The daemon's conf file: what it would be now, how far the one on disk is from that, and writing it.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
@@ -49,13 +48,18 @@ impl Rendered {
         files::replace(&self.file, self.text.as_bytes())
     }
 
+    /// What stands on disk in its place; none: nothing.
+    pub fn on_disk(&self) -> Result<Option<String>, KeeperError> {
+        match files::read_file(&self.file) {
+            Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(files::at(&self.file)(error)),
+        }
+    }
+
     /// How the file on disk differs from this, as a unified diff; none when it does not. Hashes are hidden: they are of no use to a reader.
     pub fn drift(&self) -> Result<Option<String>, KeeperError> {
-        let on_disk = match fs::read(&self.file) {
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(files::at(&self.file)(error)),
-        };
+        let on_disk = self.on_disk()?.unwrap_or_default();
         if on_disk == self.text {
             return Ok(None);
         }
@@ -94,6 +98,7 @@ fn may_tell_a_password(line: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn drift(on_disk: &str, wanted: &str) -> Option<String> {
         let dir = tempfile::tempdir().unwrap();

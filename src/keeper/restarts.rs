@@ -28,6 +28,8 @@ pub struct End {
     pub trouble: Option<Trouble>,
     /// For how long it ran.
     pub ran: Duration,
+    /// Whether there was a process at all.
+    pub started: bool,
 }
 
 impl End {
@@ -35,13 +37,19 @@ impl End {
     pub fn of_run(status: &str, last_lines: &[String], ran: Duration) -> End {
         let trouble = trouble::diagnose(status, last_lines);
         let last_line = trouble::telling_line(last_lines, trouble).map(str::to_owned);
-        End { status: status.to_owned(), last_line, trouble, ran }
+        End { status: status.to_owned(), last_line, trouble, ran, started: true }
     }
 
     /// Of a start that failed, by the code and the message of the error.
     pub fn of_start(code: &str, message: &str) -> End {
         let trouble = trouble::recognise(&[message.to_owned()]);
-        End { status: code.to_owned(), last_line: Some(message.to_owned()), trouble, ran: Duration::ZERO }
+        End { status: code.to_owned(), last_line: Some(message.to_owned()), trouble, ran: Duration::ZERO, started: false }
+    }
+
+    /// What became of it, for a sentence about the daemon.
+    pub(super) fn words(&self) -> String {
+        let said = self.last_line.as_deref().unwrap_or("it printed nothing");
+        if self.started { format!("ended ({}: {said})", self.status) } else { format!("could not be started ({said})") }
     }
 
     /// Whether both are one end twice: what counts up in a message (a time, a pid, an address in memory) does not tell them apart.
@@ -108,7 +116,11 @@ fn why_no_more(end: &End, alike: u32, ends: u32) -> Option<String> {
         Some(_) => ENDS_THAT_MAY_PASS,
     };
     if alike >= enough {
-        Some(format!("it ended {alike} times in a row in the same way"))
+        Some(if end.started {
+            format!("it ended {alike} times in a row in the same way")
+        } else {
+            format!("it could not be started {alike} times in a row, for the same reason")
+        })
     } else if ends >= ENDS_AT_ALL {
         Some(format!("it ended {ends} times without running for {} s once", LONG_RUN.as_secs()))
     } else {
@@ -122,9 +134,11 @@ fn in_words(end: &End, why: &str) -> String {
         // The error of a start names meaning and step already.
         Some(trouble) if said.contains(trouble.next()) => String::new(),
         Some(trouble) => format!(". {trouble}. Next: {}", trouble.next()),
-        None => ". Next: look at its debug.log, mend what it says, then `bursar daemon start`".to_owned(),
+        None if end.started => ". Next: look at its debug.log, mend what it says, then `bursar daemon start`".to_owned(),
+        None => ". Next: mend that, then `bursar daemon start`".to_owned(),
     };
-    format!("{why}, and is not started again until ordered ({}: {said}){next}", end.status)
+    let status = if end.started { format!("{}: ", end.status) } else { String::new() };
+    format!("{why}, and is not started again until ordered ({status}{said}){next}")
 }
 
 /// Twice as long after each end, up to the longest.

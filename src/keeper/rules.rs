@@ -25,14 +25,36 @@ pub(super) fn readiness(answer: Result<(), &RpcError>) -> Readiness {
     }
 }
 
-/// The arguments that would take the process out of the keeper's hands.
-const KEEPERS_OWN_ARGUMENTS: &[&str] =
-    &["daemon", "daemonwait", "datadir", "conf", "rpcport", "rpcbind", "rpcuser", "rpcpassword", "rpcauth"];
+/// The arguments that would take the process out of the keeper's hands, lead it to another chain or to other wallets, or open its RPC to more than the conf.
+const KEEPERS_OWN_ARGUMENTS: &[&str] = &[
+    "daemon",
+    "daemonwait",
+    "datadir",
+    "conf",
+    "server",
+    "rpcport",
+    "rpcbind",
+    "rpcuser",
+    "rpcpassword",
+    "rpcauth",
+    "rpcwhitelist",
+    "rpcwhitelistdefault",
+    "chain",
+    "testnet",
+    "testnet4",
+    "signet",
+    "regtest",
+    "walletdir",
+];
 
 /// The first of `extra` that only the keeper may set.
 pub(super) fn reserved_argument<'a>(extra: &[&'a str]) -> Option<&'a str> {
-    let name = |argument: &'a str| argument.trim_start_matches('-').split('=').next().unwrap_or_default();
-    extra.iter().copied().find(|argument| KEEPERS_OWN_ARGUMENTS.contains(&name(argument)))
+    extra.iter().copied().find(|argument| {
+        let name = argument.trim_start_matches('-').split('=').next().unwrap_or_default();
+        // `-regtest.rpcport=1` sets it for that chain, and `-norpcauth` takes it away.
+        let name = name.rsplit('.').next().unwrap_or(name);
+        [name, name.strip_prefix("no").unwrap_or(name)].iter().any(|name| KEEPERS_OWN_ARGUMENTS.contains(name))
+    })
 }
 
 #[cfg(test)]
@@ -55,6 +77,11 @@ mod tests {
         assert_eq!(reserved_argument(&["-rescan", "-zapwallettxes=1"]), None);
         assert_eq!(reserved_argument(&["-rescan", "--datadir=/x"]), Some("--datadir=/x"));
         assert_eq!(reserved_argument(&["-daemon"]), Some("-daemon"));
-        assert_eq!(reserved_argument(&["-confirm"]), None);
+        assert_eq!(reserved_argument(&["-confirm", "-nolisten", "-no", "-", "", "=", "."]), None);
+        for argument in
+            ["-norpcauth", "-regtest.rpcport=1", "-testnet", "-chain=main", "-noregtest", "-server=0", "-walletdir=/x"]
+        {
+            assert_eq!(reserved_argument(&[argument]), Some(argument));
+        }
     }
 }

@@ -100,6 +100,10 @@ const TEXTS: &[(&str, Trouble)] = &[
     ("error while loading shared libraries", BadProgram),
     ("symbol lookup error", BadProgram),
     ("Exec format error", BadProgram),
+    // bursar's own look before a start
+    ("No such file or directory (os error 2); check daemon.program", BadProgram),
+    ("Permission denied (os error 13); check daemon.program", BadProgram),
+    ("is it a coin daemon?", BadProgram),
     ("Assertion", FailedAssertion),
 ];
 

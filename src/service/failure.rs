@@ -70,7 +70,10 @@ impl From<StoreError> for Failure {
             StoreError::Held(_) => Failure::new("store_held", error, exit::HELD)
                 .next("a running service takes orders on its control socket; wait for the other command, or stop it"),
             StoreError::TooNew { .. } => Failure::new("store_too_new", error, exit::CONFIG),
-            StoreError::Io { .. } | StoreError::Sqlite(_) | StoreError::Damaged(_) => Failure::new("store", error, exit::FAILED),
+            StoreError::Io { .. } | StoreError::Sqlite(_) => Failure::new("store", error, exit::FAILED).next(
+                "see to the free space, the rights and the health of the disk that holds state_dir; then give the order again",
+            ),
+            StoreError::Damaged(_) => Failure::new("store", error, exit::FAILED),
         }
     }
 }
@@ -121,10 +124,20 @@ impl From<KeeperError> for Failure {
             "keeper_version" => {
                 failed.next("restart the keeper of this coin when its daemon may stop: both then speak the same version")
             }
-            "daemon_given_up" if matches!(error, KeeperError::GaveUp { hopeless: true, .. }) => {
-                Failure { exit: exit::CONFIG, ..failed }
+            "daemon_given_up" => {
+                let hopeless = matches!(error, KeeperError::GaveUp { hopeless: true, .. });
+                Failure { exit: if hopeless { exit::CONFIG } else { exit::FAILED }, ..failed }.next(
+                    "mend that, then start the keeper again: its unit, or `bursar keep`. For a repair, `bursar keep --stopped` takes orders without \
+                     a start of the daemon",
+                )
             }
+            "rpc_access" => failed.next("mend or remove that file: what is missing is made again at the next start, or by `bursar render`"),
             "daemon_program" => Failure { exit: exit::CONFIG, ..failed },
+            "other_user" => Failure { exit: exit::CONFIG, ..failed }.next("run it as that user: start the coin's unit, or use `runuser -u`"),
+            "daemon_process" => failed.next(
+                "see what stands at that path, who may write there and whether the disk has space; what is in the way of a file of bursar's can \
+                 be moved aside, then give the order again",
+            ),
             _ => failed,
         }
     }

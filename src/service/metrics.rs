@@ -14,6 +14,9 @@ use crate::daemon::health::{ConditionKind, free_mib};
 /// A service whose last good sync is older than this is not healthy.
 const SYNC_STALE_S: i64 = 600;
 
+/// What the worker does when nobody ordered anything.
+const LOOKING: &str = "looking at the daemon";
+
 /// The metrics of one coin; cheap to clone.
 #[derive(Clone)]
 pub(super) struct Metrics {
@@ -239,7 +242,7 @@ impl Metrics {
 
     /// Takes note of an order's outcome, then reads what is now.
     pub(super) fn observe(&self, order: &Order, answer: &Result<Answer, Failure>, world: &mut World) {
-        self.now.lock().unwrap_or_else(PoisonError::into_inner).busy_with = Some("looking at the daemon".to_owned());
+        self.now.lock().unwrap_or_else(PoisonError::into_inner).busy_with = Some(LOOKING.to_owned());
         match answer {
             Ok(Answer::Check(report)) => self.show_check(report),
             Err(_) => self.series.orders_failed.with_label_values(&[order.name()]).inc(),
@@ -328,8 +331,13 @@ impl Metrics {
     pub(super) fn busy(&self) -> Checked {
         let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         let order = now.busy_with.as_deref().unwrap_or("starting");
-        Checked::new("service", Level::Unknown, format!("busy with {order}: nothing could be checked in time"))
-            .next("look again; `bursar status` tells how things were before")
+        let words = format!("busy with {order}: nothing could be checked in time");
+        // The pulse asks beside all work. Where an order has the daemon stopped, its silence is no news.
+        if order == LOOKING && self.series.daemon_up.get() == 0 {
+            return Checked::new("service", Level::Critical, format!("{words}; the daemon does not answer"))
+                .next("`bursar daemon status` tells whether it runs; its debug.log tells what it is busy with");
+        }
+        Checked::new("service", Level::Unknown, words).next("look again; `bursar status` tells how things were before")
     }
 
     /// How things were before the order that is under way; none before the first look.

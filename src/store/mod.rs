@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior};
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, OFlags};
 use thiserror::Error;
 
 /// A transaction of the store.
@@ -131,7 +131,10 @@ impl Store {
 
 fn take_lock(dir: &Path) -> Result<File, StoreError> {
     let path = dir.join("lock");
-    let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+    // A pipe in its place would make us wait for somebody at its other end.
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true).mode(0o600).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    let lock = options.open(&path);
     let lock = lock.map_err(|error| StoreError::Io { path: path.clone(), error })?;
     match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(lock),

@@ -9,7 +9,7 @@ use bursar::keeper::{Keeper, ProcessState};
 use serde_json::json;
 
 use crate::support::{Generation, World, wait_for};
-use crate::{DEADLINE, fails_with, pid_of, refusal};
+use crate::{DEADLINE, fails_with, pid_of, refusal, with_each_keeper};
 
 /// Where the next test has its small disks.
 const PLACE: &str = "BURSAR_TEST_SMALL_DISKS";
@@ -61,25 +61,39 @@ fn on_small_disks() {
     }
 }
 
+/// A world on a small disk of its own; `name` is used once for each kind of keeper.
+fn small_world(generation: Generation, name: &str, mebibytes: u32) -> World {
+    let place = Path::new(&std::env::var_os(PLACE).unwrap()).to_owned();
+    let name = (0..).map(|number| format!("{generation:?}-{name}-{number}")).find(|name| !place.join(name).exists());
+    world_on(generation, &small_disk(&name.unwrap(), mebibytes))
+}
+
 fn too_small(generation: Generation) {
-    let dir = small_disk(&format!("{generation:?}-small"), 40);
-    let world = world_on(generation, &dir);
-    fails_with(world.keeper().start(&[]), "daemon_not_started", &["Disk space is", "the disk is full", "free some space"]);
+    with_each_keeper(
+        || small_world(generation, "small", 40),
+        |world| {
+            let words = ["Disk space is", "the disk is full", "free some space"];
+            fails_with(world.keeper().start(&[]), "daemon_not_started", &words);
+        },
+    );
 }
 
 fn full_before_the_start(generation: Generation) {
-    let dir = small_disk(&format!("{generation:?}-full"), 300);
-    let world = world_on(generation, &dir);
-    let mut keeper = world.start_daemon();
-    keeper.stop().unwrap();
-    let conf = fs::read(world.coin().conf_file()).unwrap();
-    let filler = fill(&dir);
-    let (_, said) = refusal(keeper.start(&[]));
-    assert!(said.contains("No space left on device") || said.contains("Disk space is"), "{generation:?}: {said}");
-    assert_eq!(fs::read(world.coin().conf_file()).unwrap(), conf, "the conf is whole");
-    fs::remove_file(filler).unwrap();
-    keeper.start(&[]).unwrap();
-    keeper.stop().unwrap();
+    with_each_keeper(
+        || small_world(generation, "full", 300),
+        |world| {
+            let mut keeper = world.start_daemon();
+            keeper.stop().unwrap();
+            let conf = fs::read(world.coin().conf_file()).unwrap();
+            let filler = fill(world.coin().state_dir.parent().unwrap().to_str().unwrap());
+            let (_, said) = refusal(keeper.start(&[]));
+            assert!(said.contains("No space left on device") || said.contains("Disk space is"), "{generation:?}: {said}");
+            assert_eq!(fs::read(world.coin().conf_file()).unwrap(), conf, "the conf is whole");
+            fs::remove_file(filler).unwrap();
+            keeper.start(&[]).unwrap();
+            keeper.stop().unwrap();
+        },
+    );
 }
 
 fn filled_while_it_runs(generation: Generation) {

@@ -1,6 +1,6 @@
 //! Daemons in trouble, real ones wherever they can be brought into it: what their keeper makes of it.
 //!
-//! The tests use nothing but `Keeper`, so that the same can be asked of a `bursar keep` that runs apart.
+//! Most tests use nothing but `Keeper`, and are made twice: of the parent in this process, and of a `bursar keep` that runs apart.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod chain;
@@ -15,7 +15,19 @@ use std::time::Duration;
 
 use bursar::keeper::{Keeper, KeeperError, ProcessState};
 
+use support::{Keep, World};
+
 const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The same in two worlds: one whose keeper is this process, and one with a `bursar keep` that has started nothing yet.
+fn with_each_keeper(world: impl Fn() -> World, case: impl Fn(&World)) {
+    case(&world());
+    let world = world();
+    let mut keep = Keep::spawn(&world, &["--stopped"]);
+    keep.wait_until_said("READY=1");
+    assert!(world.keeper().is_separate());
+    case(&world);
+}
 
 /// The words of an order that failed, and its code.
 #[track_caller]

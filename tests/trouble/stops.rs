@@ -10,43 +10,51 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::support::{Generation, ProgramSwitch, World, is_alive, signal, suspend, wait_for};
-use crate::{DEADLINE, fails_with, pid_of};
+use crate::{DEADLINE, fails_with, pid_of, with_each_keeper};
 
 #[test]
 fn a_daemon_that_hangs_is_left_alone_until_a_person_says_kill() {
     for generation in Generation::ALL {
-        let world = World::with(generation, &[("daemon.stop_timeout_s", "1")]);
-        let mut keeper = world.start_daemon();
-        let address = world.new_address();
-        let pid = pid_of(&mut keeper);
-        suspend(pid);
-        fails_with(keeper.stop(), "daemon_still_runs", &["it was not killed, it wrote nothing in the last seconds"]);
-        assert!(is_alive(pid), "{generation:?}");
-        keeper.stop_or_kill().unwrap();
-        assert!(!is_alive(pid), "{generation:?}");
-        // What stands after a kill is looked after by the next start.
-        keeper.start(&[]).unwrap();
-        assert_eq!(world.rpc("getaddressinfo", json!([address]))["ismine"], true, "{generation:?}");
-        keeper.stop().unwrap();
+        with_each_keeper(
+            || World::with(generation, &[("daemon.stop_timeout_s", "1")]),
+            |world| {
+                let mut keeper = world.start_daemon();
+                let address = world.new_address();
+                let pid = pid_of(&mut keeper);
+                suspend(pid);
+                fails_with(keeper.stop(), "daemon_still_runs", &["it was not killed"]);
+                assert!(is_alive(pid), "{generation:?}");
+                keeper.stop_or_kill().unwrap();
+                assert!(!is_alive(pid), "{generation:?}");
+                // What stands after a kill is looked after by the next start.
+                keeper.start(&[]).unwrap();
+                assert_eq!(world.rpc("getaddressinfo", json!([address]))["ismine"], true, "{generation:?}");
+                keeper.stop().unwrap();
+            },
+        );
     }
 }
 
 #[test]
 fn a_daemon_that_hung_for_a_while_is_waited_for_even_by_one_who_may_kill() {
     for generation in Generation::ALL {
-        let world = World::new(generation);
-        let mut keeper = world.start_daemon();
-        let pid = pid_of(&mut keeper);
-        suspend(pid);
-        let wakes = thread::spawn(move || {
-            thread::sleep(Duration::from_secs(2));
-            signal(pid, Signal::CONT);
-        });
-        keeper.stop_or_kill().unwrap();
-        wakes.join().unwrap();
-        assert!(!is_alive(pid));
-        let log = std::fs::read_to_string(world.coin().chain_dir().join("debug.log")).unwrap();
-        assert!(log.trim_end().ends_with("Shutdown: done"), "{generation:?}: it ended by itself");
+        with_each_keeper(
+            || World::new(generation),
+            |world| {
+                let mut keeper = world.start_daemon();
+                let pid = pid_of(&mut keeper);
+                suspend(pid);
+                let wakes = thread::spawn(move || {
+                    thread::sleep(Duration::from_secs(2));
+                    signal(pid, Signal::CONT);
+                });
+                keeper.stop_or_kill().unwrap();
+                wakes.join().unwrap();
+                assert!(!is_alive(pid));
+                let log = std::fs::read_to_string(world.coin().chain_dir().join("debug.log")).unwrap();
+                assert!(log.trim_end().ends_with("Shutdown: done"), "{generation:?}: it ended by itself");
+            },
+        );
     }
 }
 
@@ -54,11 +62,15 @@ fn a_daemon_that_hung_for_a_while_is_waited_for_even_by_one_who_may_kill() {
 fn an_idle_connection_of_a_stranger_delays_the_stop_by_little() {
     for generation in Generation::ALL {
         // Daemons of 0.21 and older wait 30 s for such a connection unless their conf says less.
-        let world = World::with(generation, &[("daemon.stop_timeout_s", "20")]);
-        let mut keeper = world.start_daemon();
-        let idle = TcpStream::connect(world.coin().daemon.rpc_connect).unwrap();
-        keeper.stop().unwrap();
-        drop(idle);
+        with_each_keeper(
+            || World::with(generation, &[("daemon.stop_timeout_s", "20")]),
+            |world| {
+                let mut keeper = world.start_daemon();
+                let idle = TcpStream::connect(world.coin().daemon.rpc_connect).unwrap();
+                keeper.stop().unwrap();
+                drop(idle);
+            },
+        );
     }
 }
 
@@ -106,19 +118,23 @@ fn a_program_that_ignores_the_order_is_killed_only_when_told() {
 #[test]
 fn pid_files_of_others_mean_nothing() {
     for generation in Generation::ALL {
-        let world = World::new(generation);
-        world.start_daemon().stop().unwrap();
-        let mut stranger = Command::new("sleep").arg("300").stdin(Stdio::null()).spawn().unwrap();
-        for name in ["litecoind.pid", "bitcoind.pid", "coin.pid"] {
-            std::fs::write(world.coin().chain_dir().join(name), format!("{}\n", stranger.id())).unwrap();
-        }
-        let mut keeper = world.keeper();
-        keeper.start(&[]).unwrap();
-        assert_ne!(pid_of(&mut keeper), stranger.id());
-        keeper.stop_or_kill().unwrap();
-        assert!(stranger.try_wait().unwrap().is_none(), "the stranger was stopped");
-        stranger.kill().unwrap();
-        stranger.wait().unwrap();
+        with_each_keeper(
+            || World::new(generation),
+            |world| {
+                world.start_daemon().stop().unwrap();
+                let mut stranger = Command::new("sleep").arg("300").stdin(Stdio::null()).spawn().unwrap();
+                for name in ["litecoind.pid", "bitcoind.pid", "coin.pid"] {
+                    std::fs::write(world.coin().chain_dir().join(name), format!("{}\n", stranger.id())).unwrap();
+                }
+                let mut keeper = world.keeper();
+                keeper.start(&[]).unwrap();
+                assert_ne!(pid_of(&mut keeper), stranger.id());
+                keeper.stop_or_kill().unwrap();
+                assert!(stranger.try_wait().unwrap().is_none(), "the stranger was stopped");
+                stranger.kill().unwrap();
+                stranger.wait().unwrap();
+            },
+        );
     }
 }
 

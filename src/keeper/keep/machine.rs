@@ -313,14 +313,12 @@ impl State {
 
     /// It does not run, and nobody ordered that.
     fn after(&mut self, mut actions: Vec<Action>, end: &End, hopeless: bool, now: Now) -> (Place, Vec<Action>) {
-        let said = end.last_line.as_deref().unwrap_or("it printed nothing");
         let verdict = self.restarts.ended(end, now.chance);
         let reason = match verdict {
             Verdict::Again { after } if !hopeless => {
-                let why = format!("{}: {said}", end.status);
-                return (Place::Waiting { until: now.time + after, why }, actions);
+                return (Place::Waiting { until: now.time + after, why: end.words() }, actions);
             }
-            Verdict::Again { .. } => format!("starting it again cannot help ({}: {said})", end.status),
+            Verdict::Again { .. } => format!("starting it again cannot help: it {}", end.words()),
             Verdict::GiveUp { reason } => reason,
         };
         if !self.was_ready {
@@ -413,7 +411,7 @@ impl State {
             }
             Place::Stopping { asked, .. } => format!("stopping, {} s", for_s(*asked)),
             Place::Waiting { until, why } => {
-                format!("ended ({why}); started again in {} s", until.saturating_sub(time).as_secs())
+                format!("{why}; next try in {} s", until.saturating_sub(time).as_secs())
             }
             Place::GaveUp { reason } => format!("given up: {reason}"),
         }

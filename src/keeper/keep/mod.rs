@@ -25,7 +25,7 @@ use super::parent::{Parent, first_call};
 use super::process::await_exit;
 use super::protocol::{KeeperOrder, Reply};
 use super::rules::{self, Readiness};
-use super::{End, KeeperError, Phase};
+use super::{End, KeeperError, Phase, Trouble};
 use crate::config::CoinSettings;
 use crate::daemon::RpcError;
 use machine::{Action, Event, Now, Outcome, Patience, Place, State};
@@ -115,12 +115,20 @@ struct Keep<'a> {
     callers: Vec<(machine::Ticket, Sender<Reply>)>,
     next_ticket: machine::Ticket,
     last_error: Option<RpcError>,
-    last_end: Option<String>,
+    last_end: Option<LastEnd>,
     /// Whether the last order to stop was by somebody who means to start it again.
     awaits_start: bool,
     progress: Progress,
     notifier: Notifier,
     words: Words,
+}
+
+/// How the last start or run ended that nobody asked to end.
+enum LastEnd {
+    /// There was no process; why. What stands in its output is of an earlier one.
+    NotStarted(String),
+    /// With this status.
+    Ended(String),
 }
 
 /// The thread that calls the daemon; at most one call is under way, because an open connection delays the stop of older daemons.
@@ -289,7 +297,7 @@ impl<'a> Keep<'a> {
         } else {
             tracing::error!(coin = self.coin.name, "the daemon ended unasked: {status}");
             self.log_failure(self.parent.note_end(&status));
-            self.last_end = Some(status);
+            self.last_end = Some(LastEnd::Ended(status));
         }
         Some(Event::Ended(end))
     }
@@ -341,9 +349,12 @@ impl<'a> Keep<'a> {
             && let Err(error) = &spawned
         {
             tracing::error!(coin = self.coin.name, code = error.code(), "the daemon was not started: {error}");
-            self.last_end = Some("not started".to_owned());
-            let hopeless = matches!(error.code(), "suspect_wallet" | "daemon_program" | "rpc_access");
-            return Event::NotSpawned { end: End::of_start(error.code(), &error.to_string()), hopeless };
+            self.last_end = Some(LastEnd::NotStarted(error.to_string()));
+            let end = End::of_start(error.code(), &error.to_string());
+            // A full disk, for one, hinders the making of a password only for a while.
+            let passes = end.trouble.is_some_and(Trouble::may_pass);
+            let hopeless = matches!(error.code(), "suspect_wallet" | "daemon_program" | "rpc_access") && !passes;
+            return Event::NotSpawned { end, hopeless };
         }
         // It runs, though its record could not be written: the next keeper finds it by its lock.
         self.log_failure(spawned);

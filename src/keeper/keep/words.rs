@@ -1,7 +1,7 @@
 //! What the keeper tells others about itself.
 
-use super::Keep;
 use super::machine::{Place, Why};
+use super::{Keep, LastEnd};
 use crate::config::CoinSettings;
 use crate::daemon::RpcError;
 use crate::keeper::protocol::Refusal;
@@ -20,10 +20,12 @@ impl Keep<'_> {
     /// How it stands, with the process where there is one.
     pub(super) fn status_text(&self) -> String {
         let text = self.state.text(self.time());
-        match self.parent.process() {
-            Some(process) => format!("pid {}: {text}", process.pid()),
-            None => text,
-        }
+        let Some(process) = self.parent.process() else { return text };
+        let waits = matches!(self.state.place, Place::Starting { busy_with: None, .. } | Place::Unresponsive { .. });
+        // A port that is not open yet says nothing; what else hinders us should be known.
+        let hindered = self.last_error.as_ref().filter(|error| waits && !matches!(error, RpcError::NotConnected { .. }));
+        let why = hindered.map(|error| format!("; the last call: {error}")).unwrap_or_default();
+        format!("pid {}: {text}{why}", process.pid())
     }
 
     /// How keeper and daemon are.
@@ -31,12 +33,18 @@ impl Keep<'_> {
         let last_lines = self.parent.last_lines();
         let process = match (self.parent.process(), &self.last_end) {
             (Some(process), _) => ProcessState::Running { pid: process.pid() },
-            (None, Some(status)) => {
+            (None, Some(end)) => {
                 let given_up = match &self.state.place {
                     Place::GaveUp { reason } => format!("; given up: {reason}"),
                     _ => String::new(),
                 };
-                ProcessState::Exited { status: format!("{status}{given_up}"), last_lines: last_lines.clone() }
+                let (status, last_lines) = match end {
+                    // The reason why it is given up has it already.
+                    LastEnd::NotStarted(_) if !given_up.is_empty() => ("not started".to_owned(), vec![]),
+                    LastEnd::NotStarted(why) => (format!("not started: {why}"), vec![]),
+                    LastEnd::Ended(status) => (status.clone(), last_lines.clone()),
+                };
+                ProcessState::Exited { status: format!("{status}{given_up}"), last_lines }
             }
             (None, None) => ProcessState::Stopped,
         };

@@ -133,8 +133,12 @@ impl Parent {
         let running = matches!(self.state(), ProcessState::Running { .. });
         let record = Record::read(&self.coin);
         // The last words of a process that ended are settled with this.
-        let process = record.process.clone().filter(|_| running);
-        let trusted = Record { process, suspect_wallet: None, is_damaged: false, ..record.clone() };
+        let trusted = Record {
+            process: record.process.clone().filter(|_| running),
+            suspect_wallet: None,
+            is_lost: false,
+            ..record.clone()
+        };
         if trusted == record { Ok(()) } else { trusted.write(&self.coin) }
     }
 

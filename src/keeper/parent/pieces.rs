@@ -17,6 +17,7 @@ impl Parent {
     /// anything meanwhile.
     pub(in crate::keeper) fn apart(coin: &CoinSettings) -> Result<Parent, KeeperError> {
         files::make_private_dir(&coin.daemon_dir())?;
+        files::refuse_another_users(&coin.daemon_dir())?;
         let turn = files::take_turn(coin)?;
         let mut parent = Parent::new(coin);
         parent.refuse_attached("start")?;

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use super::{Parent, RUNS_ALREADY};
 use crate::config::CoinSettings;
 use crate::daemon::{self, Limits, Rpc, RpcError};
-use crate::keeper::files::{Record, at};
+use crate::keeper::files::{Record, at, without_waiting};
 use crate::keeper::process::{self, Process};
 use crate::keeper::render::render_for;
 use crate::keeper::rules::{self, Readiness};
@@ -53,9 +53,13 @@ impl Parent {
         if let Some(line) = record.suspect_wallet {
             return Err(KeeperError::SuspectWallet { line });
         }
-        // Nobody stopped the last process: what it said at its end may not have been read by anybody.
-        if record.process.is_some() || record.is_damaged {
+        // Nobody stopped the last process, or nobody knows: what it said at its end may not have been read by anybody.
+        if record.process.is_some() || record.is_lost {
             self.suspect_after(&self.output.last_lines())?;
+        }
+        if record.is_lost {
+            // Whatever stands in its place: better now than beside a daemon that runs.
+            Record::default().write(&self.coin)?;
         }
         refuse_folder_in_use(&self.coin)?;
         self.refuse_taken_port()?;
@@ -100,8 +104,8 @@ impl Parent {
     }
 
     fn run_program(&mut self, extra: &[&str]) -> Result<Process, KeeperError> {
-        let printed = self.output.begin().map_err(at(&self.coin.daemon_dir()))?;
-        let printed_too = printed.try_clone().map_err(at(&self.coin.daemon_dir()))?;
+        let printed = self.output.begin().map_err(at(self.output.path()))?;
+        let printed_too = printed.try_clone().map_err(at(self.output.path()))?;
         let mut command = Command::new(&self.coin.daemon.program);
         for variable in SYSTEMD_VARIABLES {
             command.env_remove(variable);
@@ -242,7 +246,7 @@ fn holders(coin: &CoinSettings) -> Vec<u32> {
 /// Refuses while any daemon works on the chain's folder, found by trying its lock for a moment.
 pub(super) fn refuse_folder_in_use(coin: &CoinSettings) -> Result<(), KeeperError> {
     let path = lock_file(coin);
-    let lock = match OpenOptions::new().write(true).open(&path) {
+    let lock = match OpenOptions::new().write(true).custom_flags(without_waiting()).open(&path) {
         Ok(lock) => lock,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(at(&path)(error)),

@@ -67,14 +67,18 @@ impl World {
             Ok(rendered) => rendered,
             Err(error) => return Checked::new(name, Level::Unknown, format!("what the conf should be is unknown: {error}")),
         };
-        match fs::read_to_string(&rendered.file) {
-            Ok(text) if text == rendered.text => Checked::new(name, Level::Ok, "the daemon's conf is what the settings want"),
-            Ok(_) => {
+        match rendered.on_disk() {
+            Ok(Some(text)) if text == rendered.text => {
+                Checked::new(name, Level::Ok, "the daemon's conf is what the settings want")
+            }
+            Ok(Some(_)) => {
                 let message = format!("{} is not what the settings want", rendered.file.display());
                 Checked::new(name, Level::Warning, message).next("`bursar daemon restart` renders it anew")
             }
-            Err(error) => Checked::new(name, Level::Warning, format!("{}: {error}", rendered.file.display()))
+            Ok(None) => Checked::new(name, Level::Warning, format!("there is no {}", rendered.file.display()))
                 .next("`bursar daemon start` renders it"),
+            Err(error) => Checked::new(name, Level::Warning, error.to_string())
+                .next("see what stands in its place, move it away, then `bursar render`"),
         }
     }
 
@@ -82,7 +86,14 @@ impl World {
         let at = |level, words: String| Checked::new("keeper", level, words);
         let report = match self.keeper.report() {
             Ok(report) => report,
-            Err(error) => return at(Level::Critical, error.to_string()).next("start the keeper: `bursar keep`, or its unit"),
+            Err(error) => {
+                // What the last keeper wrote down says more than its silence.
+                let words = match self.keeper.state() {
+                    ProcessState::NoKeeper(words) => words,
+                    _ => error.to_string(),
+                };
+                return at(Level::Critical, words).next("start the keeper: `bursar keep`, or its unit");
+            }
         };
         let outdated = report.outdated();
         let found = keeper_words(report);
@@ -270,7 +281,8 @@ fn keeper_words(report: KeeperReport) -> Checked {
         }
         (Phase::GaveUp, _) => at(Level::Critical, report.text).next("mend what it says, then `bursar daemon start`"),
         (_, ProcessState::Exited { status, last_lines }) => {
-            at(Level::Critical, format!("the daemon ended ({status}): {}", last_lines.join(" | "))).next(report.text)
+            let words = if last_lines.is_empty() { String::new() } else { format!(": {}", last_lines.join(" | ")) };
+            at(Level::Critical, format!("the daemon ended ({status}){words}")).next(report.text)
         }
         (Phase::Stopped, _) => at(Level::Critical, "the daemon is stopped".to_owned()).next("`bursar daemon start`"),
         (Phase::Unresponsive, _) => at(Level::Critical, report.text),
