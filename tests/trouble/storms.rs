@@ -68,6 +68,10 @@ fn what_a_keeper_apart_gives_up_the_metrics_of_the_service_tell() {
     world.order(&["ledger", "sync"]);
     assert_eq!(metric(&service, "bursar_daemon_given_up"), "1");
     assert_eq!(metric(&service, "bursar_daemon_restarts_total"), "6", "the crash, and five tries");
+    let (report, _) = world.order(&["check"]);
+    let keeper = report["checks"].as_array().unwrap().iter().find(|check| check["name"] == "keeper").unwrap();
+    let words = keeper["message"].as_str().unwrap();
+    assert_eq!((words.matches("given up").count(), words.matches("no idea").count()), (1, 1), "said once: {words}");
     switch.turn_to(generation);
     world.done(&["daemon", "start"]);
     world.done(&["ledger", "sync"]);
