@@ -142,6 +142,8 @@ fn a_daemon_that_was_killed_is_started_again() {
         let first = world.daemon_pid();
         world.kill_daemon();
         wait_for(PATIENCE, "another daemon runs", || world.daemon_pid().filter(|pid| Some(*pid) != first));
+        // The page tells what the last pulse found, which may be older than the crash.
+        wait_for(PATIENCE, "it answers", || world.try_rpc("/", "getblockcount", json!([])).ok());
         healthz(&service, 200);
         assert_eq!(service.metric("bursar_daemon_restarts_total"), "1", "{generation:?}");
         submit(&world, "one");

@@ -62,6 +62,10 @@ fn what_a_keeper_apart_gives_up_the_metrics_of_the_service_tell() {
     metric("bursar_daemon_given_up", "1");
     // The crash, and five tries.
     metric("bursar_daemon_restarts_total", "6");
+    let (report, _) = world.order(&["check"]);
+    let keeper = report["checks"].as_array().unwrap().iter().find(|check| check["name"] == "keeper").unwrap();
+    let words = keeper["message"].as_str().unwrap();
+    assert_eq!((words.matches("given up").count(), words.matches("no idea").count()), (1, 1), "said once: {words}");
     switch.turn_to(generation);
     world.done(&["daemon", "start"]);
     metric("bursar_daemon_given_up", "0");
