@@ -215,8 +215,12 @@ mod tests {
         let record = Record { process: None, suspect_wallet: Some("salvage failed".to_owned()), ..Record::default() };
         record.write(&coin).unwrap();
         assert_eq!(Record::read(&coin), record);
+        let lost = Record { is_lost: true, ..Record::default() };
         fs::write(Record::path(&coin), "{").unwrap();
-        assert_eq!(Record::read(&coin), Record::default());
+        assert_eq!(Record::read(&coin), lost);
+        fs::remove_file(Record::path(&coin)).unwrap();
+        fs::create_dir(Record::path(&coin)).unwrap();
+        assert_eq!(Record::read(&coin), lost, "there is something, and nobody knows what");
     }
 
     #[test]
