@@ -237,3 +237,21 @@ pub(super) fn plain_path(path: &Path) -> PathBuf {
     }
     plain
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_too_deep_for_its_sockets_is_refused_with_line_and_key() {
+        let text = "[coins.ltc]\nstate_dir = 'x'\n";
+        let source = Source::new(Path::new("bursar.toml"), text);
+        let place = Place { source: &source, coin: "ltc" };
+        let dir = |bytes: usize| PathBuf::from(format!("/{}", "x".repeat(bytes - 1)));
+        assert_eq!(state_dir(&place, dir(86)).unwrap(), dir(86));
+        let refused = state_dir(&place, dir(87)).unwrap_err();
+        assert_eq!((refused.line, refused.key.as_str()), (2, "coins.ltc.state_dir"));
+        assert!(refused.problem.contains("86 is the most"), "{refused}");
+        assert_eq!(dir(86).join("service/control.sock").as_os_str().len(), MAX_SOCKET_PATH_BYTES);
+    }
+}

@@ -226,11 +226,14 @@ mod tests {
         let record = Record { process: None, suspect_wallet: Some("salvage failed".to_owned()), ..Record::default() };
         record.write(&coin).unwrap();
         assert_eq!(Record::read(&coin), record);
+        let lost = Record { is_lost: true, ..Record::default() };
         fs::write(Record::path(&coin), "{").unwrap();
-        let damaged = Record::read(&coin);
-        assert_eq!(damaged, Record { is_lost: true, ..Record::default() });
-        damaged.write(&coin).unwrap();
+        assert_eq!(Record::read(&coin), lost);
+        lost.write(&coin).unwrap();
         assert_eq!(Record::read(&coin), Record::default());
+        fs::remove_file(Record::path(&coin)).unwrap();
+        fs::create_dir(Record::path(&coin)).unwrap();
+        assert_eq!(Record::read(&coin), lost, "there is something, and nobody knows what");
     }
 
     #[test]
