@@ -270,7 +270,7 @@ fn diff_and_dry_run_write_nothing_and_render_ends_the_drift() {
 
     assert!(world.bursar(&["render"]).status.success());
     let clean = world.bursar(&["--output", "json", "render", "--diff"]);
-    assert_eq!((clean.status.code(), said(&clean).trim()), (Some(0), r#"{"diff":null,"drift":false,"schema":1}"#));
+    assert_eq!((clean.status.code(), said(&clean).trim()), (Some(0), r#"{"diff":null,"drift":false,"schema":1,"warning":null}"#));
 
     // Somebody edits the file.
     let conf = fs::read_to_string(coin.conf_file()).unwrap();

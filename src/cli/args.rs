@@ -48,8 +48,11 @@ pub(super) enum Verb {
     /// Write a commented bursar.toml; never overwrites one.
     Init,
     /// Coin profiles: what each coin is.
-    #[command(subcommand)]
-    Coins(CoinsVerb),
+    Coins {
+        /// Which; all are listed when left out.
+        #[command(subcommand)]
+        verb: Option<CoinsVerb>,
+    },
     /// Write the daemon's hardened configuration.
     Render(RenderArgs),
     /// Lay out program, units, users, folders and settings of one coin; starts nothing.

@@ -22,7 +22,7 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use self::args::{AuditVerb, Cli, Output, Verb};
+use self::args::{AuditVerb, Cli, CoinsVerb, Output, Verb};
 use self::journal::Stream;
 use self::orders::Request;
 use crate::config::Settings;
@@ -98,8 +98,8 @@ fn run(cli: Cli) -> Result<u8, Failure> {
     if let Verb::Init = cli.verb {
         return setup::init(&cli.global.config, cli.global.output);
     }
-    if let Verb::Coins(verb) = &cli.verb {
-        return setup::coins(verb, &cli.global.config, cli.global.output);
+    if let Verb::Coins { verb } = &cli.verb {
+        return setup::coins(verb.as_ref().unwrap_or(&CoinsVerb::List), &cli.global.config, cli.global.output);
     }
     match &cli.verb {
         Verb::Install { root, dry_run } => return install::install(&cli.global, root, *dry_run),

@@ -43,7 +43,7 @@ impl Request {
             Verb::Status => Ok(Order::Status.into()),
             // They place no order.
             Verb::Init
-            | Verb::Coins(_)
+            | Verb::Coins { .. }
             | Verb::Render(_)
             | Verb::Install { .. }
             | Verb::Run

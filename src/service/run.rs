@@ -18,7 +18,7 @@ use crate::keeper::{End, Restarts, Verdict};
 /// How often an idle service looks after its daemon: a crash is to be noticed within a second.
 const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How often a daemon that lives apart and was not there at the beginning is asked again.
+/// How often a daemon that lives apart is looked after, and asked again when it was not there at the beginning.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 /// How long a person waits for the status of a service that is busy, before the last one is shown.
@@ -169,11 +169,11 @@ impl Worker {
         self.world.stop()
     }
 
-    /// How long it may wait for something to do: nobody here looks after a daemon that lives apart, once it was met.
+    /// How long it may wait for something to do. Of a daemon that lives apart only a start that we owe is ours to make up for.
     fn patience(&self) -> Duration {
         match self.watch.plan {
             Plan::StartAt(due) => due.saturating_duration_since(Instant::now()).min(WATCH_INTERVAL),
-            Plan::Nothing if self.started && self.world.daemon_lives_apart() => Duration::MAX,
+            Plan::Nothing if self.started && self.world.daemon_lives_apart() => ASK_AGAIN,
             Plan::Nothing | Plan::AwaitOrder => WATCH_INTERVAL,
         }
     }
