@@ -274,6 +274,7 @@ mod tests {
             ("decimals = 8", "decimals = \"8\"", "decimals"),
             ("max_money_coins = 84000000", "max_money_coins = 840000000000", "max_money_coins"),
             ("max_money_coins = 84000000", "max_money_coins = 0", "max_money_coins"),
+            ("block_time_s = 150", "min_prune_mib = 0\nblock_time_s = 150", "min_prune_mib"),
             ("block_time_s = 150", "block_time_s = 0", "block_time_s"),
             ("credit_depth = 6", "credit_depth = 0", "credit_depth"),
             ("final_depth = 24", "final_depth = 5", "final_depth"),

@@ -8,6 +8,8 @@ use super::{Chain, ChainParams, Profile};
 
 /// Decimals beyond these do not leave enough of 64 bits for whole coins.
 const MAX_DECIMALS: u8 = 8;
+/// The least of blocks that a daemon keeps: none takes less than 550 MiB, and more than a terabyte is a typo.
+const MIN_PRUNE_MIB: RangeInclusive<u32> = 550..=1_000_000;
 /// A block time beyond a day is a typo.
 const MAX_BLOCK_TIME_S: u64 = 86_400;
 /// The longest human-readable part that bech32 (BIP 173) allows.
@@ -101,6 +103,14 @@ fn check_numbers(profile: &Profile) -> Result<(), Refusal> {
                 ),
             );
         }
+    }
+    if !MIN_PRUNE_MIB.contains(&profile.min_prune_mib) {
+        let problem = format!(
+            "must be {} to {} MiB: what the daemon's own help says of -prune",
+            MIN_PRUNE_MIB.start(),
+            MIN_PRUNE_MIB.end()
+        );
+        return refuse(&["min_prune_mib"], problem);
     }
     if !(1..=MAX_BLOCK_TIME_S).contains(&profile.block_time_s) {
         return refuse(&["block_time_s"], format!("must be 1 to {MAX_BLOCK_TIME_S} seconds"));
