@@ -94,7 +94,7 @@ impl Stage {
 
     /// The daemon's own command line client, on one of its wallets. The password goes in by a pipe.
     pub(crate) fn cli(&self, wallet: &str, call: &[&str]) -> Result<Value> {
-        let credentials = fs::read_to_string(self.dir.join("coin/service/rpc-credentials"))?;
+        let credentials = fs::read_to_string(self.dir.join("coin/service/rpc/admin"))?;
         let (user, password) = credentials.trim().split_once(':').context("credentials")?;
         let mut child = Command::new(&self.cli)
             .args(["-regtest", "-stdinrpcpass", &format!("-rpcuser={user}"), &format!("-rpcport={}", self.rpc_port)])
