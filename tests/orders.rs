@@ -55,6 +55,7 @@ fn a_payout() -> payout::Payout {
         id: id(),
         address: "addr".to_owned(),
         amount: MOST,
+        priority: payout::Priority::Normal,
         state: State::InDoubt,
         reason: Some("why".to_owned()),
         batch: Some(batch_id()),
@@ -74,7 +75,8 @@ fn a_batch() -> payout::Batch {
         fingerprint: Some("f".to_owned()),
         boot_id: "boot".to_owned(),
         tip: tip(),
-        fee_rate_per_vb: Some(u64::MAX),
+        method: bursar::config::Method::Sendmany,
+        fee_rate: Some(bursar::coin::FeeRate::from_per_kvb(u64::MAX)),
         not_sent_count: 2,
         created: TIME,
         doubt_since: Some(TIME),
@@ -351,7 +353,12 @@ fn every_other_answer_is_read_as_it_was_written() {
 fn every_order_is_read_as_it_was_written() {
     let id = || "id".to_owned();
     let archive = || Some(PathBuf::from("/b/a"));
-    let request = payout::Request { id: id(), address: "a".to_owned(), amount: "0.00000001".to_owned() };
+    let request = payout::Request {
+        id: id(),
+        address: "a".to_owned(),
+        amount: "0.00000001".to_owned(),
+        priority: payout::Priority::Normal,
+    };
     let filter = payout::Filter { state: Some(State::Held), after: Some(self::id()), limit: usize::MAX };
     let explain = Order::LedgerExplain { txid: txid(), account: Account::Internal, reason: "r".to_owned(), who: "w".to_owned() };
     let orders = [

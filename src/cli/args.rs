@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::coin::Txid;
+use crate::payout::Priority;
 
 /// Keeps coin wallet daemons: configs, supervision, payouts that are never made twice, a ledger, audits, backups, repair.
 #[derive(Debug, Parser)]
@@ -174,6 +175,9 @@ pub(super) enum PayVerb {
         /// How much, in coins, such as 1.25.
         #[arg(long, allow_hyphen_values = true)]
         amount: String,
+        /// How urgent: high goes first and at once, low waits for a cheaper moment.
+        #[arg(long, default_value = "normal")]
+        priority: Priority,
     },
     /// Queue the payouts of a file: CSV with the header id,address,amount, or JSON lines (*.jsonl).
     Import {

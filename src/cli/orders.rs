@@ -72,7 +72,7 @@ fn daemon(verb: DaemonVerb) -> Request {
 
 fn pay(verb: PayVerb) -> Result<Request, Failure> {
     Ok(match verb {
-        PayVerb::Submit { id, address, amount } => Order::PaySubmit(Payout { id, address, amount }).into(),
+        PayVerb::Submit { id, address, amount, priority } => Order::PaySubmit(Payout { id, address, amount, priority }).into(),
         PayVerb::Import { file } => import(&file)?.into(),
         PayVerb::List { state, limit } => {
             let state = state.map(|name| name.parse::<State>()).transpose();

@@ -2,6 +2,7 @@
 
 mod address;
 mod amount;
+mod fee_rate;
 mod hash;
 mod profile;
 mod profile_rules;
@@ -10,6 +11,7 @@ mod toml_text;
 
 pub use address::{AddressError, check_address};
 pub use amount::{Amount, AmountError};
+pub use fee_rate::FeeRate;
 pub use hash::{BlockHash, HashError, OutPoint, Txid};
 pub use profile::{BUILT_IN, Chain, ChainParams, Deadline, Profile, ProfileError, Programs, Staking, StakingProof, Versions};
 pub use time::Timestamp;

@@ -10,12 +10,8 @@ use tokio_cron_scheduler::Job;
 use super::raw::{RawHealth, RawLedger};
 use super::source::Source;
 use super::{ConfigError, HealthSettings};
-use crate::coin::{Amount, Chain, Profile};
+use crate::coin::{Chain, Profile};
 
-/// Outputs of one transaction that every daemon tried can still relay: 3203 to 3222 fit its 100,000 virtual bytes.
-const OUTPUTS: RangeInclusive<u16> = 1..=3000;
-/// Base units per virtual byte. Above the range a fee per thousand bytes was probably meant.
-const FEE_RATE_PER_VB: RangeInclusive<u64> = 1..=10_000;
 /// Confirmations. Deeper than the range, on any coin, is a typo.
 const DEPTH: RangeInclusive<u64> = 1..=10_000;
 /// Peers below which a daemon counts as isolated unless set: one can lie, or be gone in a moment.
@@ -126,26 +122,6 @@ pub(super) fn depths(place: &Place<'_>, raw: &RawLedger, profile: &Profile) -> R
     Ok((credit, last))
 }
 
-pub(super) fn max_outputs(place: &Place<'_>, outputs: u16) -> Result<usize, ConfigError> {
-    place.within(&["payouts", "max_outputs"], outputs, &OUTPUTS, "larger transactions are not relayed").map(usize::from)
-}
-
-pub(super) fn fee_rate(place: &Place<'_>, rate: Option<u64>) -> Result<Option<u64>, ConfigError> {
-    let why = "it counts base units per virtual byte, not per thousand bytes; leave it out for the daemon's estimate";
-    rate.map(|rate| place.within(&["payouts", "fee_rate_per_vb"], rate, &FEE_RATE_PER_VB, why)).transpose()
-}
-
-/// A limit in coins, below `payouts`.
-pub(super) fn amount(place: &Place<'_>, key: &str, text: Option<&str>, profile: &Profile) -> Result<Option<Amount>, ConfigError> {
-    let Some(text) = text else { return Ok(None) };
-    let path = ["payouts", key];
-    let amount = Amount::parse_payment(text, profile.decimals).map_err(|error| place.refuse(&path, error.to_string()))?;
-    if amount > profile.max_money() {
-        return Err(place.refuse(&path, format!("'{text}' is above all the money that {} can have", profile.name)));
-    }
-    Ok(Some(amount))
-}
-
 /// A schedule, read by the scheduler that will run it.
 pub(super) fn cron(place: &Place<'_>, job: &str, text: Option<String>, default: &str) -> Result<String, ConfigError> {
     let text = text.unwrap_or_else(|| default.to_owned());
@@ -213,10 +189,11 @@ pub(super) fn health(place: &Place<'_>, raw: &RawHealth, chain: Chain) -> Result
     })
 }
 
-pub(super) fn http_listen(place: &Place<'_>, listen: Option<SocketAddr>) -> Result<Option<SocketAddr>, ConfigError> {
+/// The address of `TABLE.listen`.
+pub(super) fn loopback(place: &Place<'_>, table: &str, listen: Option<SocketAddr>) -> Result<Option<SocketAddr>, ConfigError> {
     match listen {
         Some(address) if !address.ip().is_loopback() => Err(place.refuse(
-            &["http", "listen"],
+            &[table, "listen"],
             format!("{address} is not on loopback: listen on 127.0.0.1 and put a proxy with TLS and a password in front"),
         )),
         listen => Ok(listen),

@@ -4,18 +4,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::coin_rules::Place;
-use super::raw::{RawCoin, RawSettings};
+use super::raw::{RawCoin, RawSettings, RawWallet};
 use super::source::{self, Source};
-use super::{BackupSettings, CoinSettings, ConfigError, PayoutSettings, ScheduleSettings, Settings, WalletSettings};
-use super::{coin_rules, credential, daemon_rules, host_rules, profiles};
+use super::{BackupSettings, CoinSettings, ConfigError, ScheduleSettings, Settings, WalletSettings};
+use super::{coin_rules, credential, daemon_rules, host_rules, payout_rules, profiles};
 use crate::coin::{ChainParams, Profile};
 
 /// Where the state of coin instances is kept unless set.
 const STATE_ROOT: &str = "/var/lib/bursar";
 /// The wallet that bursar has the daemon make or load, unless set.
 const WALLET_NAME: &str = "bursar";
-/// Outputs of one batch unless set: 500 bring the fee within one percent of what larger batches cost.
-const MAX_OUTPUTS: u16 = 500;
 
 impl Settings {
     /// Reads and checks `file`, and the profiles that it points to.
@@ -54,15 +52,8 @@ fn coin(place: &Place<'_>, base: &Path, profiles: &BTreeMap<String, Profile>, ra
             base.join(raw.state_dir.unwrap_or_else(|| Path::new(STATE_ROOT).join(place.coin))),
         )?,
         daemon: daemon_rules::daemon(place, base, raw.daemon, &profile, &params)?,
-        wallet: WalletSettings {
-            name: coin_rules::wallet_name(place, raw.wallet.name.unwrap_or_else(|| WALLET_NAME.to_owned()))?,
-        },
-        payouts: PayoutSettings {
-            max_outputs: coin_rules::max_outputs(place, raw.payouts.max_outputs.unwrap_or(MAX_OUTPUTS))?,
-            fee_rate_per_vb: coin_rules::fee_rate(place, raw.payouts.fee_rate_per_vb)?,
-            max_amount: coin_rules::amount(place, "max_amount", raw.payouts.max_amount.as_deref(), &profile)?,
-            max_tx_fee: coin_rules::amount(place, "max_tx_fee", raw.payouts.max_tx_fee.as_deref(), &profile)?,
-        },
+        wallet: wallet(place, base, raw.wallet)?,
+        payouts: payout_rules::payouts(place, &raw.payouts, &profile)?,
         schedule: ScheduleSettings {
             sync: coin_rules::cron(place, "sync", raw.schedule.sync, "*/15 * * * * *")?,
             flush: coin_rules::cron(place, "flush", raw.schedule.flush, "0 */10 * * * *")?,
@@ -76,12 +67,28 @@ fn coin(place: &Place<'_>, base: &Path, profiles: &BTreeMap<String, Profile>, ra
             directories: coin_rules::directories(place, base, raw.backup.directories)?,
         },
         health: coin_rules::health(place, &raw.health, raw.chain)?,
-        http_listen: coin_rules::http_listen(place, raw.http.listen)?,
+        http_listen: coin_rules::loopback(place, "http", raw.http.listen)?,
+        api: payout_rules::api(place, base, raw.api)?,
+        webhook: payout_rules::webhook(place, base, raw.webhook)?,
         credit_depth,
         final_depth,
         profile,
         params,
     })
+}
+
+fn wallet(place: &Place<'_>, base: &Path, raw: RawWallet) -> Result<WalletSettings, ConfigError> {
+    let file = |key, file: Option<PathBuf>| file.map(|file| credential::file(place, &["wallet", key], base, file)).transpose();
+    let settings = WalletSettings {
+        name: coin_rules::wallet_name(place, raw.name.unwrap_or_else(|| WALLET_NAME.to_owned()))?,
+        passphrase_file: file("passphrase_file", raw.passphrase_file)?,
+        passphrase_identity_file: file("passphrase_identity_file", raw.passphrase_identity_file)?,
+    };
+    if settings.passphrase_identity_file.is_some() && settings.passphrase_file.is_none() {
+        let problem = "there is no wallet.passphrase_file that it could decrypt";
+        return Err(place.refuse(&["wallet", "passphrase_identity_file"], problem));
+    }
+    Ok(settings)
 }
 
 fn identity_file(place: &Place<'_>, base: &Path, file: Option<PathBuf>) -> Result<Option<PathBuf>, ConfigError> {

@@ -9,6 +9,7 @@ mod credential;
 mod daemon_rules;
 mod host_rules;
 mod load;
+mod payout_rules;
 mod profiles;
 mod raw;
 mod settings;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::Method;
 use crate::coin::Chain;
 
 #[derive(Deserialize)]
@@ -38,6 +39,10 @@ pub(super) struct RawCoin {
     pub(super) health: RawHealth,
     #[serde(default)]
     pub(super) http: RawHttp,
+    #[serde(default)]
+    pub(super) api: RawApi,
+    #[serde(default)]
+    pub(super) webhook: RawWebhook,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +81,8 @@ pub(super) struct RawDaemon {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawWallet {
     pub(super) name: Option<String>,
+    pub(super) passphrase_file: Option<PathBuf>,
+    pub(super) passphrase_identity_file: Option<PathBuf>,
 }
 
 #[derive(Deserialize, Default)]
@@ -88,10 +95,37 @@ pub(super) struct RawLedger {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawPayouts {
+    pub(super) method: Option<Method>,
     pub(super) max_outputs: Option<u16>,
-    pub(super) fee_rate_per_vb: Option<u64>,
+    pub(super) max_tx_vbytes: Option<u64>,
     pub(super) max_amount: Option<String>,
+    pub(super) fee_rate_per_vb: Option<u64>,
+    pub(super) fee_target_blocks: Option<u32>,
+    pub(super) min_fee_rate_per_vb: Option<u64>,
+    pub(super) max_fee_rate_per_vb: Option<u64>,
+    pub(super) max_fee_per_payout: Option<String>,
     pub(super) max_tx_fee: Option<String>,
+    pub(super) patience_s: Option<u64>,
+    pub(super) flush_at_count: Option<u64>,
+    pub(super) flush_at_age_s: Option<u64>,
+    pub(super) flush_at_amount: Option<String>,
+    pub(super) min_saving_percent: Option<u8>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawApi {
+    pub(super) listen: Option<SocketAddr>,
+    pub(super) tokens_file: Option<PathBuf>,
+    pub(super) requests_per_s: Option<u32>,
+    pub(super) max_body_kib: Option<u32>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawWebhook {
+    pub(super) url: Option<String>,
+    pub(super) secret_file: Option<PathBuf>,
 }
 
 #[derive(Deserialize, Default)]

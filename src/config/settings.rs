@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::coin::{Amount, Chain, ChainParams, Profile};
+use crate::coin::{Amount, Chain, ChainParams, FeeRate, Profile};
 
 /// Everything that `bursar.toml` says.
 #[derive(Clone, Debug)]
@@ -46,6 +47,10 @@ pub struct CoinSettings {
     pub health: HealthSettings,
     /// Where `/metrics` and `/healthz` listen; none: nowhere.
     pub http_listen: Option<SocketAddr>,
+    /// The HTTP API.
+    pub api: ApiSettings,
+    /// The webhook.
+    pub webhook: WebhookSettings,
     /// Confirmations at which a deposit is credited.
     pub credit_depth: u64,
     /// Confirmations at which a transaction is final.
@@ -149,24 +154,125 @@ pub struct DaemonSettings {
     pub start_timeout_s: u64,
 }
 
-/// Which wallet of the daemon is ours.
-#[derive(Clone, Debug)]
+/// Which wallet of the daemon is ours, and how it is opened.
+#[derive(Clone, Debug, Default)]
 pub struct WalletSettings {
     /// Wallet name; empty for the single default wallet of old daemons.
     pub name: String,
+    /// File with the wallet's passphrase (0600, or a systemd credential; one that ends in `.age` is decrypted with
+    /// `passphrase_identity_file`); none: the wallet is not encrypted, or a person opens it.
+    pub passphrase_file: Option<PathBuf>,
+    /// Identity file (0600) that decrypts `passphrase_file`; none: that file is plain.
+    pub passphrase_identity_file: Option<PathBuf>,
+}
+
+/// How a batch is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// One `sendmany`: the daemon chooses inputs, signs and broadcasts. Works with every daemon.
+    #[default]
+    Sendmany,
+    /// bursar chooses inputs and composes, the daemon signs, the signed bytes are stored before they are broadcast.
+    Journaled,
 }
 
 /// Batching policy.
 #[derive(Clone, Debug)]
 pub struct PayoutSettings {
+    /// How a batch is sent.
+    pub method: Method,
     /// Outputs of one batch at most.
     pub max_outputs: usize,
-    /// Fixed fee rate in base units per virtual byte; none: the daemon's estimate.
-    pub fee_rate_per_vb: Option<u64>,
+    /// Virtual bytes of one transaction at most.
+    pub max_tx_vbytes: u64,
     /// No single payout above this; none: no limit.
     pub max_amount: Option<Amount>,
-    /// The daemon refuses a transaction with a higher fee; none: its own ceiling.
-    pub max_tx_fee: Option<Amount>,
+    /// What a transaction may cost.
+    pub fee: FeeSettings,
+    /// When a batch is sent between the times of `schedule.flush`.
+    pub flush: FlushSettings,
+}
+
+/// What a transaction may cost.
+#[derive(Clone, Debug)]
+pub struct FeeSettings {
+    /// Fixed rate; none: the daemon's estimate.
+    pub rate: Option<FeeRate>,
+    /// Blocks within which the daemon's estimate aims to confirm.
+    pub target_blocks: u32,
+    /// The estimate is raised to this.
+    pub min_rate: FeeRate,
+    /// Nothing is sent above this rate; it waits. None: no ceiling.
+    pub max_rate: Option<FeeRate>,
+    /// Nothing is sent whose fee, divided by its payouts, is above this; none: no ceiling.
+    pub max_per_payout: Option<Amount>,
+    /// No transaction with a higher fee is made; none: the daemon's own ceiling.
+    pub max_per_tx: Option<Amount>,
+    /// How long a patient payout (priority low) may wait for a cheaper moment, in seconds.
+    pub patience_s: u64,
+}
+
+/// When a batch is sent between the times of `schedule.flush`.
+#[derive(Clone, Debug, Default)]
+pub struct FlushSettings {
+    /// As soon as so many payouts are queued; none: never for their number.
+    pub at_count: Option<u64>,
+    /// As soon as the oldest has waited so many seconds; none: never for its age.
+    pub at_age_s: Option<u64>,
+    /// As soon as this much is queued; none: never for the amount.
+    pub at_amount: Option<Amount>,
+    /// A batch that saves less than this against single sends, in percent, waits, until `at_age_s` or a person's order.
+    pub min_saving_percent: u8,
+}
+
+impl Default for PayoutSettings {
+    fn default() -> PayoutSettings {
+        PayoutSettings {
+            method: Method::Sendmany,
+            max_outputs: 500,
+            max_tx_vbytes: 99_000,
+            max_amount: None,
+            fee: FeeSettings::default(),
+            flush: FlushSettings::default(),
+        }
+    }
+}
+
+impl Default for FeeSettings {
+    fn default() -> FeeSettings {
+        FeeSettings {
+            rate: None,
+            target_blocks: 6,
+            min_rate: FeeRate::from_per_vb(1),
+            max_rate: None,
+            max_per_payout: None,
+            max_per_tx: None,
+            patience_s: 86_400,
+        }
+    }
+}
+
+/// The HTTP API for the programs that ask for payouts.
+#[derive(Clone, Debug, Default)]
+pub struct ApiSettings {
+    /// Where it listens, on loopback; none: nowhere.
+    pub listen: Option<SocketAddr>,
+    /// File (0600) with the bearer tokens' hashes and roles; required with `listen`.
+    pub tokens_file: Option<PathBuf>,
+    /// Requests per second that one token may make, on average.
+    pub requests_per_s: u32,
+    /// The longest request body, in KiB.
+    pub max_body_kib: u32,
+}
+
+/// Who is told when a payout changes its state.
+#[derive(Clone, Debug, Default)]
+pub struct WebhookSettings {
+    /// Where events are posted; none: nowhere.
+    pub url: Option<String>,
+    /// File (0600, or a systemd credential) with the secret that signs them; required with `url`.
+    pub secret_file: Option<PathBuf>,
 }
 
 /// When jobs run: cron expressions with seconds, in UTC.

@@ -57,8 +57,10 @@ fn the_example_with_everything_switched_on_works_and_shows_the_defaults() {
     let default = default.coin(None).unwrap();
     let comparable = |coin: &CoinSettings| {
         let mut coin = coin.clone();
-        coin.payouts.fee_rate_per_vb = None;
-        coin.payouts.max_tx_fee = None;
+        coin.payouts.fee = FeeSettings::default();
+        coin.payouts.flush = FlushSettings::default();
+        (coin.api, coin.webhook) = (ApiSettings::default(), WebhookSettings::default());
+        (coin.wallet.passphrase_file, coin.wallet.passphrase_identity_file) = (None, None);
         coin.daemon.prune_mib = None;
         coin.daemon.data_dir = None;
         coin.backup = BackupSettings { recipients: vec![], identity_file: None, directories: vec![] };
@@ -99,7 +101,7 @@ fn the_example_shows_every_key_that_the_parser_knows_and_no_other() {
     let top = known_keys("coins.ltc");
     let tables: Vec<String> =
         top.iter().map(|key| format!("coins.ltc.{key}")).filter(|table| !shown_keys(table).is_empty()).collect();
-    assert_eq!(tables.len(), 8, "{tables:?}");
+    assert_eq!(tables.len(), 10, "{tables:?}");
     for table in tables.iter().map(String::as_str).chain(["", "coins.ltc"]) {
         assert_eq!(shown_keys(table), known_keys(table), "[{table}]");
     }

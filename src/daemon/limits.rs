@@ -54,7 +54,12 @@ fn deadline_of(method: &str) -> Duration {
         "backupwallet" | "dumpwallet" | "createwallet" | "restorewallet" | "encryptwallet" | "keypoolrefill" | "unloadwallet" => {
             FILE
         }
-        "sendmany" | "sendtoaddress" | "sendrawtransaction" | "generatetoaddress" => SLOW,
+        "sendmany"
+        | "sendtoaddress"
+        | "sendrawtransaction"
+        | "signrawtransactionwithwallet"
+        | "walletprocesspsbt"
+        | "generatetoaddress" => SLOW,
         // Names only, and the first call of all: who looks at a daemon that hangs must not wait as for a listing.
         "listwallets" => QUICK,
         listing if listing.starts_with("list") => SLOW,

@@ -42,7 +42,21 @@ const OBSERVE: &[&str] = &[
 ];
 
 /// What a payment needs besides.
-const PAY: &[&str] = &["decoderawtransaction", "sendmany", "sendrawtransaction", "settxfee"];
+const PAY: &[&str] = &[
+    "converttopsbt",
+    "createrawtransaction",
+    "decoderawtransaction",
+    "finalizepsbt",
+    "getrawchangeaddress",
+    "lockunspent",
+    "sendmany",
+    "sendrawtransaction",
+    "signrawtransaction",
+    "signrawtransactionwithwallet",
+    "walletlock",
+    "walletpassphrase",
+    "walletprocesspsbt",
+];
 
 /// What bursar's repairs and backups, the demo, and an operator with the daemon's own client need besides, in all generations: the union of what Litecoin
 /// Core 0.18 and 0.21 and Bitcoin Knots 29 list in `help`, of their hidden methods for test chains, and of what older daemons (accounts) and
@@ -59,10 +73,8 @@ const ADMIN: &[&str] = &[
     "clearbanned",
     "combinepsbt",
     "combinerawtransaction",
-    "converttopsbt",
     "createmultisig",
     "createpsbt",
-    "createrawtransaction",
     "createwallet",
     "createwalletdescriptor",
     "decodepsbt",
@@ -78,7 +90,6 @@ const ADMIN: &[&str] = &[
     "enumeratesigners",
     "estimatepriority",
     "estimaterawfee",
-    "finalizepsbt",
     "fundrawtransaction",
     "generate",
     "generateblock",
@@ -115,7 +126,6 @@ const ADMIN: &[&str] = &[
     "getnewaddress",
     "getnodeaddresses",
     "getprioritisedtransactions",
-    "getrawchangeaddress",
     "getrawtransaction",
     "getreceivedbyaccount",
     "getreceivedbyaddress",
@@ -151,7 +161,6 @@ const ADMIN: &[&str] = &[
     "listwallettransactions",
     "loadtxoutset",
     "loadwallet",
-    "lockunspent",
     "logging",
     "maxmempool",
     "migratewallet",
@@ -189,12 +198,11 @@ const ADMIN: &[&str] = &[
     "setnetworkactive",
     "setprunelock",
     "setscriptthreadsenabled",
+    "settxfee",
     "setwalletflag",
     "signmessage",
     "signmessagewithprivkey",
-    "signrawtransaction",
     "signrawtransactionwithkey",
-    "signrawtransactionwithwallet",
     "simulaterawtransaction",
     "staking",
     "stop",
@@ -215,10 +223,7 @@ const ADMIN: &[&str] = &[
     "waitfornewblock",
     "walletcreatefundedpsbt",
     "walletdisplayaddress",
-    "walletlock",
-    "walletpassphrase",
     "walletpassphrasechange",
-    "walletprocesspsbt",
 ];
 
 /// What a keeper asks, whose password lies where the daemon can read it: whether the daemon is up, and how it is.
@@ -275,7 +280,7 @@ mod tests {
             assert!(!OBSERVE.contains(&method), "{method}");
         }
         for method in
-            ["dumpprivkey", "dumpwallet", "listdescriptors", "stop", "createwallet", "walletpassphrase", "importprivkey"]
+            ["dumpprivkey", "dumpwallet", "listdescriptors", "stop", "createwallet", "walletpassphrasechange", "importprivkey"]
         {
             assert!(!whitelist(RpcRole::Pay).contains(&method), "{method}");
             assert!(ADMIN.contains(&method), "{method}");

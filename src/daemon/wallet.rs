@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::RpcError;
-use crate::coin::{Amount, BlockHash, OutPoint, Timestamp, Txid};
+use crate::coin::{Amount, BlockHash, FeeRate, OutPoint, Timestamp, Txid};
 
 /// The end of the active chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,6 +154,50 @@ pub struct Unspent {
     pub spendable: bool,
     /// False for unconfirmed money of strangers.
     pub safe: bool,
+    /// Its locking script in hex, where the daemon says it: what kind of coin it is, and how large the input that spends it.
+    pub script_hex: Option<String>,
+}
+
+/// One output that the chain or the mempool holds unspent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChainCoin {
+    /// How much.
+    pub amount: Amount,
+    /// Its locking script in hex.
+    pub script_hex: String,
+    /// Blocks since; 0 in the mempool.
+    pub confirmations: u64,
+}
+
+/// A transaction in the mempool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MempoolEntry {
+    /// Transactions of the mempool that it stands on, itself included; none where the daemon does not say.
+    pub ancestors: Option<u64>,
+    /// Transactions of the mempool that stand on it, itself included; none where the daemon does not say.
+    pub descendants: Option<u64>,
+}
+
+/// A transaction that the wallet was asked to sign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// The bytes in hex.
+    pub raw_hex: String,
+    /// Whether every input is signed.
+    pub complete: bool,
+}
+
+/// Whether a wallet's keys can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockState {
+    /// It is not encrypted: there is nothing to open.
+    Unencrypted,
+    /// They cannot.
+    Locked,
+    /// They can until then (the daemon's clock).
+    OpenUntil(Timestamp),
+    /// They can, for staking alone.
+    ForStakingOnly,
 }
 
 /// What the daemon says about an address.
@@ -191,9 +235,21 @@ pub struct SendMany<'a> {
     pub comment: &'a str,
     /// One amount per address; no address twice, no script twice.
     pub outputs: &'a [(String, Amount)],
-    /// Base units per virtual byte; none: the daemon's own choice. Given to daemons that take it in the call; older ones have it
-    /// from their conf (`paytxfee`).
-    pub fee_rate_per_vb: Option<u64>,
+    /// What it may cost.
+    pub fee: FeeChoice,
+}
+
+/// How the daemon chooses the fee of a `sendmany`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FeeChoice {
+    /// As it does by itself.
+    #[default]
+    Daemons,
+    /// By this rate. Given to daemons that take it in the call; older ones have it from their conf (`paytxfee`).
+    Rate(FeeRate),
+    /// By its own estimate for so many blocks.
+    Target(u32),
 }
 
 /// One wallet on one daemon.
@@ -236,6 +292,46 @@ pub trait Wallet {
 
     /// What the daemon says about an address.
     fn address(&self, address: &str) -> Result<AddressFacts, RpcError>;
+
+    /// The same about many, in the same order, asked together.
+    fn addresses(&self, addresses: &[&str]) -> Result<Vec<AddressFacts>, RpcError>;
+
+    /// The daemon's estimate of what confirms within so many blocks; none where it has none.
+    fn fee_estimate(&self, target_blocks: u32) -> Result<Option<FeeRate>, RpcError>;
+
+    /// The lowest rate that the daemon's mempool takes and relays now.
+    fn min_relay_rate(&self) -> Result<FeeRate, RpcError>;
+
+    /// How a transaction stands in the mempool; none when it is not in it.
+    fn mempool_entry(&self, txid: &Txid) -> Result<Option<MempoolEntry>, RpcError>;
+
+    /// An output that nobody has spent, mempool included; none when there is no such output, or it is spent.
+    fn chain_coin(&self, outpoint: &OutPoint) -> Result<Option<ChainCoin>, RpcError>;
+
+    /// A new address of this wallet, for change. Each call uses up a key.
+    fn change_address(&self) -> Result<String, RpcError>;
+
+    /// An unsigned transaction in hex of exactly these inputs, each with its sequence number, and exactly these outputs, in this
+    /// order. The same arguments give the same bytes.
+    fn compose(&self, inputs: &[(OutPoint, u32)], outputs: &[(String, Amount)], lock_height: u32) -> Result<String, RpcError>;
+
+    /// Has the wallet sign. Sends nothing, and the same bytes give the same signatures.
+    fn sign(&self, unsigned_hex: &str) -> Result<Signed, RpcError>;
+
+    /// Keeps coins from being spent by anything that chooses coins by itself. A restart of the daemon forgets it.
+    fn lock_coins(&self, coins: &[OutPoint]) -> Result<(), RpcError>;
+
+    /// Lets them be spent again.
+    fn unlock_coins(&self, coins: &[OutPoint]) -> Result<(), RpcError>;
+
+    /// Whether the wallet's keys can be used now.
+    fn lock_state(&self) -> Result<LockState, RpcError>;
+
+    /// Opens the wallet's keys for so many seconds; then the daemon closes them by itself.
+    fn open_keys(&self, passphrase: &str, seconds: u32) -> Result<(), RpcError>;
+
+    /// Closes the wallet's keys.
+    fn close_keys(&self) -> Result<(), RpcError>;
 
     /// A new address of this wallet, for deposits.
     fn new_address(&self) -> Result<String, RpcError>;

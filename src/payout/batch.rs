@@ -8,7 +8,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::rules::{PlannedOutput, State};
-use crate::coin::{Amount, OutPoint, Timestamp, Txid};
+use crate::coin::{Amount, FeeRate, OutPoint, Timestamp, Txid};
+use crate::config::Method;
 use crate::daemon::Tip;
 
 /// A batch's id: 128 random bits in hex.
@@ -141,8 +142,10 @@ pub struct Batch {
     pub boot_id: String,
     /// The daemon's tip when it was made.
     pub tip: Tip,
-    /// Base units per virtual byte; none: the daemon's own choice.
-    pub fee_rate_per_vb: Option<u64>,
+    /// How it is sent.
+    pub method: Method,
+    /// Its fee rate; none: the daemon's own choice.
+    pub fee_rate: Option<FeeRate>,
     /// How often its payouts were proven unsent before.
     pub not_sent_count: u32,
     /// When it was made.

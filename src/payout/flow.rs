@@ -12,7 +12,7 @@ use super::verify::{self, Presence};
 use super::{life, records};
 use crate::coin::{Amount, OutPoint, Timestamp, Txid};
 use crate::config::CoinSettings;
-use crate::daemon::{RpcError, SendMany, Tip, Wallet, WalletIdentity};
+use crate::daemon::{FeeChoice, RpcError, SendMany, Tip, Wallet, WalletIdentity};
 use crate::keeper::boot_id;
 use crate::ledger::{self, Account, Claim};
 use crate::store::{Store, Tx};
@@ -162,8 +162,8 @@ impl Sender<'_> {
         self.observer.step(Step::IntentStored(id.clone()));
         report.batches.push(self.begun(&batch, outputs)?);
         let amounts: Vec<(String, Amount)> = outputs.iter().map(|output| (output.address.clone(), output.amount)).collect();
-        let fee_rate_per_vb = batch.fee_rate_per_vb;
-        let order = SendMany { rpc_id: id.as_str(), comment: &batch.mark, outputs: &amounts, fee_rate_per_vb };
+        let fee = batch.fee_rate.map_or(FeeChoice::Daemons, FeeChoice::Rate);
+        let order = SendMany { rpc_id: id.as_str(), comment: &batch.mark, outputs: &amounts, fee };
         tracing::info!(batch = %id, payouts = report.batches.last().map_or(0, |b| b.payouts), outputs = outputs.len(), "sendmany");
         self.observer.step(Step::Calling(id.clone()));
         // The only call in bursar that pays. It is made once: no error path below leads back to it with this batch.
@@ -344,7 +344,8 @@ fn new_batch(
         fingerprint: wallet.fingerprint,
         boot_id: boot_id(),
         tip,
-        fee_rate_per_vb: coin.payouts.fee_rate_per_vb,
+        method: coin.payouts.method,
+        fee_rate: coin.payouts.fee.rate,
         not_sent_count: 0,
         created: now,
         doubt_since: None,

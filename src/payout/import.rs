@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::error::{BadAddress, PayoutError, RowProblem};
 use super::flow::RejectedPayout;
 use super::records;
-use super::request::{Checked, DaemonsWord, PayoutId, Request, ask_daemon, known, must_be_of_this_time};
+use super::request::{Checked, DaemonsWord, PayoutId, Priority, Request, ask_daemon, known, must_be_of_this_time};
 use super::rules::State;
 use crate::coin::{Timestamp, check_address};
 use crate::config::CoinSettings;
@@ -253,7 +253,7 @@ fn csv_row(line: &str, columns: &Columns) -> Result<Request, String> {
         return Err(format!("the row has {} columns where the header has {}", fields.len(), columns.len()));
     }
     let field = |at: usize| fields.get(columns[at]).map(str::to_owned).unwrap_or_default();
-    Ok(Request { id: field(0), address: field(1), amount: field(2) })
+    Ok(Request { id: field(0), address: field(1), amount: field(2), priority: Priority::Normal })
 }
 
 #[derive(Deserialize)]
@@ -262,6 +262,8 @@ struct JsonRow {
     id: String,
     address: String,
     amount: serde_json::Value,
+    #[serde(default)]
+    priority: Priority,
 }
 
 fn json_row(line: &str) -> Result<Request, String> {
@@ -272,7 +274,7 @@ fn json_row(line: &str) -> Result<Request, String> {
         serde_json::Value::Number(number) => number.to_string(),
         other => return Err(format!("the amount is {other}; a number or a text such as \"1.25\" is expected")),
     };
-    Ok(Request { id: row.id, address: row.address, amount })
+    Ok(Request { id: row.id, address: row.address, amount, priority: row.priority })
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ pub use error::{BadAddress, BadAmount, PayoutError, RowProblem};
 pub use flow::{BatchReport, FlushReport, RejectedPayout, flush, preview};
 pub use import::{Format, ImportReport, import};
 pub use observe::{Observer, Step};
-pub use request::{Payout, PayoutId, PersonsWord, Request, Submitted, decide, submit};
+pub use request::{Payout, PayoutId, PersonsWord, Priority, Request, Submitted, decide, submit};
 pub use resolve::{Connect, Resolution, ResolveReport, ResolvedBatch, resolve};
 pub use rules::{Plan, State};
 pub use settle::{SettleReport, SettledBatch, settle};

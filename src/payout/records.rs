@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::request::{Checked, Payout, PayoutId};
+use super::request::{Checked, Payout, PayoutId, Priority};
 use super::rules::State;
 use super::{Filter, HistoryLine};
 use crate::coin::{Amount, Timestamp};
@@ -12,7 +12,7 @@ use crate::store::{StoreError, Tx};
 
 pub(super) use super::batch::records::*;
 
-const COLUMNS: &str = "seq, id, address, amount, state, reason, batch, not_sent_count, submitted_s";
+const COLUMNS: &str = "seq, id, address, amount, state, reason, batch, not_sent_count, submitted_s, priority";
 
 pub(super) fn damaged(error: impl std::fmt::Display) -> StoreError {
     StoreError::Damaged(format!("payout tables: {error}"))
@@ -39,6 +39,7 @@ fn to_payout(row: &Row<'_>) -> Result<Payout, StoreError> {
         batch: batch.map(|id| id.parse()).transpose().map_err(damaged)?,
         not_sent_count: row.get(7)?,
         submitted: Timestamp(row.get(8)?),
+        priority: Priority::ALL.get(row.get::<_, usize>(9)?).copied().unwrap_or_default(),
     })
 }
 
@@ -99,13 +100,24 @@ pub(super) fn add_payout(
     reason: Option<&str>,
     now: Timestamp,
 ) -> Result<Payout, StoreError> {
-    tx.prepare_cached("INSERT INTO payouts (id, address, amount, state, reason, submitted_s) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-        .execute(params![request.id.as_str(), request.address, request.amount.base_units(), state.name(), reason, now.0])?;
+    tx.prepare_cached(
+        "INSERT INTO payouts (id, address, amount, state, reason, submitted_s, priority) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute(params![
+        request.id.as_str(),
+        request.address,
+        request.amount.base_units(),
+        state.name(),
+        reason,
+        now.0,
+        request.priority as u8
+    ])?;
     let payout = Payout {
         seq: tx.last_insert_rowid(),
         id: request.id.clone(),
         address: request.address.clone(),
         amount: request.amount,
+        priority: request.priority,
         state,
         reason: reason.map(str::to_owned),
         batch: None,
@@ -174,7 +186,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut store = Store::open(dir.path()).unwrap();
         let added = store.write(|tx| {
-            let request = Checked { id: "a".parse().unwrap(), address: "b".to_owned(), amount: Amount::from_base_units(1) };
+            let request = Checked {
+                id: "a".parse().unwrap(),
+                address: "b".to_owned(),
+                amount: Amount::from_base_units(1),
+                priority: Priority::Normal,
+            };
             add_payout(tx, &request, State::Queued, None, Timestamp(1))
         });
         added.unwrap();

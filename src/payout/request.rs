@@ -65,6 +65,41 @@ impl fmt::Display for PayoutId {
     }
 }
 
+/// How urgent a payout is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// Goes first, and does not wait for others to share a fee.
+    High,
+    /// As the batching policy says.
+    #[default]
+    Normal,
+    /// Patient: may wait for a cheaper moment, within `payouts.patience_s`.
+    Low,
+}
+
+impl Priority {
+    /// All of them, the most urgent first; their places are their numbers in the store.
+    pub const ALL: [Priority; 3] = [Priority::High, Priority::Normal, Priority::Low];
+
+    /// Its name, in JSON and in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Priority::High => "high",
+            Priority::Normal => "normal",
+            Priority::Low => "low",
+        }
+    }
+}
+
+impl FromStr for Priority {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Priority, String> {
+        let found = Priority::ALL.into_iter().find(|priority| priority.name() == text);
+        found.ok_or_else(|| format!("'{text}' is not a priority: {}", Priority::ALL.map(Priority::name).join(", ")))
+    }
+}
+
 /// What a caller asks for, as text: it is checked here and nowhere else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -75,6 +110,9 @@ pub struct Request {
     pub address: String,
     /// How much, in whole coins, such as `1.25`.
     pub amount: String,
+    /// How urgent.
+    #[serde(default)]
+    pub priority: Priority,
 }
 
 /// A payout.
@@ -88,6 +126,8 @@ pub struct Payout {
     pub address: String,
     /// How much.
     pub amount: Amount,
+    /// How urgent.
+    pub priority: Priority,
     /// Where it stands.
     pub state: State,
     /// Why, where a person should know.
@@ -116,6 +156,7 @@ pub(super) struct Checked {
     pub(super) id: PayoutId,
     pub(super) address: String,
     pub(super) amount: Amount,
+    pub(super) priority: Priority,
 }
 
 impl Request {
@@ -123,7 +164,7 @@ impl Request {
     pub(super) fn check(&self, coin: &CoinSettings) -> Result<Checked, PayoutError> {
         let id: PayoutId = self.id.parse()?;
         match check_amount(&self.amount, coin) {
-            Ok(amount) => Ok(Checked { id, address: self.address.clone(), amount }),
+            Ok(amount) => Ok(Checked { id, address: self.address.clone(), amount, priority: self.priority }),
             Err(problem) => Err(PayoutError::BadAmount { id, problem }),
         }
     }

@@ -3,6 +3,7 @@
 //! Everything that bursar does is an [`Order`], carried out by [`World::execute`] on one thread that owns the store. The CLI places orders on
 //! the control socket of the running service; when none runs, it opens the [`World`] itself. So there is one protocol and one way to do a thing.
 
+mod answer;
 mod failure;
 mod http;
 mod metrics;
@@ -13,7 +14,8 @@ mod run;
 mod schedule;
 mod world;
 
+pub use answer::{Answer, AuditSummary, CheckReport, Checked, DaemonReport, KeeperWords, Level, StatusReport};
 pub use failure::{Failure, exit};
-pub use order::{Answer, AuditSummary, CheckReport, Checked, DaemonReport, KeeperWords, Level, Order, StatusReport};
+pub use order::Order;
 pub use run::run;
 pub use world::World;

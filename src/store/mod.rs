@@ -27,6 +27,11 @@ const MIGRATIONS: &[&str] = &[
         include_str!("migrations/0001_repair.sql"),
     ),
     include_str!("migrations/0002_sightings.sql"),
+    concat!(
+        include_str!("migrations/0003_batches.sql"),
+        include_str!("migrations/0003_queue.sql"),
+        include_str!("migrations/0003_webhook.sql"),
+    ),
 ];
 
 /// How long a reader of another process may hold us up.
@@ -89,8 +94,10 @@ impl Store {
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.pragma_update(None, "foreign_keys", true)?;
+        // A table that others point to is rebuilt under its name; what points to nothing afterwards is found.
+        connection.pragma_update(None, "foreign_keys", false)?;
         migrate(&mut connection, &file)?;
+        connection.pragma_update(None, "foreign_keys", true)?;
         let id = store_id(&mut connection)?;
         Ok(Store { connection, id, _lock: lock })
     }
@@ -151,6 +158,11 @@ fn migrate(connection: &mut Connection, file: &Path) -> Result<(), StoreError> {
     for (version, sql) in (1_u32..).zip(MIGRATIONS).skip(found as usize) {
         let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         tx.execute_batch(sql)?;
+        if tx.prepare("PRAGMA foreign_key_check")?.exists([])? {
+            return Err(StoreError::Damaged(format!(
+                "schema {version} would leave rows that point to nothing; nothing was changed"
+            )));
+        }
         tx.pragma_update(None, "user_version", version)?;
         tx.commit()?;
     }

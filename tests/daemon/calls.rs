@@ -2,8 +2,10 @@
 
 use crate::coin::write_credentials;
 use crate::process::{Daemon, Generation};
-use bursar::coin::{Amount, BlockHash, Chain, Txid};
-use bursar::daemon::{Abilities, BalanceSource, Category, Entry, RescanWay, Rpc, RpcError, RpcWallet, SendMany, Wallet};
+use bursar::coin::{Amount, BlockHash, Chain, FeeRate, Txid};
+use bursar::daemon::{
+    Abilities, BalanceSource, Category, Entry, FeeChoice, RescanWay, Rpc, RpcError, RpcWallet, SendMany, Wallet,
+};
 use serde_json::{Value, json};
 
 const COIN: i64 = 100_000_000;
@@ -37,7 +39,8 @@ impl Scene {
     /// Pays two strangers, 1 and 2 coins, under the mark "mark".
     fn pay(&self) -> (Txid, [(String, Amount); 2]) {
         let outputs = [(self.stranger_address(), coins(1)), (self.stranger_address(), coins(2))];
-        let order = SendMany { rpc_id: "batch 1", comment: "mark", outputs: &outputs, fee_rate_per_vb: Some(20) };
+        let order =
+            SendMany { rpc_id: "batch 1", comment: "mark", outputs: &outputs, fee: FeeChoice::Rate(FeeRate::from_per_vb(20)) };
         (self.wallet.send_many(&order).unwrap(), outputs)
     }
 }
@@ -305,7 +308,8 @@ fn the_daemon_refuses_with_its_own_words(generation: Generation) {
     let wallet = &scene.wallet;
     let send = |address: &str, amount: Amount| {
         let outputs = [(address.to_owned(), amount)];
-        let order = SendMany { rpc_id: "batch", comment: "mark", outputs: &outputs, fee_rate_per_vb: Some(20) };
+        let order =
+            SendMany { rpc_id: "batch", comment: "mark", outputs: &outputs, fee: FeeChoice::Rate(FeeRate::from_per_vb(20)) };
         wallet.send_many(&order).unwrap_err()
     };
     let address = scene.stranger_address();

@@ -3,10 +3,10 @@
 use std::net::TcpListener;
 use std::path::Path;
 
-use bursar::coin::{Chain, Profile};
+use bursar::coin::{Chain, FeeRate, Profile};
 use bursar::config::{
-    BackupSettings, CoinSettings, DaemonMode, DaemonSettings, HealthSettings, PayoutSettings, RpcRole, ScheduleSettings,
-    WalletSettings,
+    ApiSettings, BackupSettings, CoinSettings, DaemonMode, DaemonSettings, FeeSettings, HealthSettings, PayoutSettings, RpcRole,
+    ScheduleSettings, WalletSettings, WebhookSettings,
 };
 
 /// A port that nobody uses at this moment.
@@ -45,9 +45,13 @@ pub(crate) fn coin(profile: &str, program: &Path, dir: &Path) -> CoinSettings {
             stop_timeout_s: 60,
             start_timeout_s: 60,
         },
-        wallet: WalletSettings { name: String::new() },
+        wallet: WalletSettings::default(),
         health: HealthSettings { min_peers: 0, stalled_after_blocks: 16, min_free_mib: 64 },
-        payouts: PayoutSettings { max_outputs: 100, fee_rate_per_vb: Some(20), max_amount: None, max_tx_fee: None },
+        payouts: PayoutSettings {
+            max_outputs: 100,
+            fee: FeeSettings { rate: Some(FeeRate::from_per_vb(20)), ..FeeSettings::default() },
+            ..PayoutSettings::default()
+        },
         schedule: ScheduleSettings {
             sync: String::new(),
             flush: String::new(),
@@ -57,6 +61,8 @@ pub(crate) fn coin(profile: &str, program: &Path, dir: &Path) -> CoinSettings {
         },
         backup: BackupSettings { recipients: Vec::new(), identity_file: None, directories: Vec::new() },
         http_listen: None,
+        api: ApiSettings::default(),
+        webhook: WebhookSettings::default(),
         credit_depth: 6,
         final_depth: 12,
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use bursar::coin::{Amount, Chain};
+use bursar::coin::{Amount, Chain, FeeRate};
 use bursar::config::CoinSettings;
 use bursar::daemon::{known_options, render, rpcauth};
 
@@ -137,7 +137,7 @@ fn hashes() -> Vec<String> {
 fn the_conf_of_each_coin_and_generation_is_this() {
     for (index, Program { coin, version, lacks }) in PROGRAMS.iter().enumerate() {
         let mut settings = settings(coin, if index % 2 == 0 { Chain::Regtest } else { Chain::Main });
-        settings.payouts.max_tx_fee = Some(Amount::from_base_units(10_000_000));
+        settings.payouts.fee.max_per_tx = Some(Amount::from_base_units(10_000_000));
         settings.daemon.listen = index % 2 == 0;
         if index % 2 == 1 {
             settings.daemon.prune_mib = Some(5000);
@@ -203,13 +203,13 @@ fn staking_is_switched_off_by_all_switches_whatever_the_help_says() {
 #[test]
 fn a_fee_rate_is_written_in_coins_per_kilobyte_with_the_coins_decimals() {
     let mut coin = settings("litecoin", Chain::Main);
-    coin.payouts.fee_rate_per_vb = Some(12);
+    coin.payouts.fee.rate = Some(FeeRate::from_per_vb(12));
     assert!(render(&coin, None, &[]).contains("\npaytxfee=0.00012000\n"));
     coin.profile.decimals = 6;
     assert!(render(&coin, None, &[]).contains("\npaytxfee=0.012000\n"));
-    coin.payouts.max_tx_fee = Some(Amount::from_base_units(1_500_000));
+    coin.payouts.fee.max_per_tx = Some(Amount::from_base_units(1_500_000));
     assert!(render(&coin, None, &[]).contains("\nmaxtxfee=1.500000\n"));
-    coin.payouts.fee_rate_per_vb = Some(u64::MAX);
+    coin.payouts.fee.rate = Some(FeeRate::from_per_vb(u64::MAX));
     assert!(!render(&coin, None, &[]).contains("paytxfee"));
 }
 

@@ -108,13 +108,23 @@ impl Bench {
 
     pub fn try_submit(&mut self, id: &str, address: &str, amount: &str) -> Result<Submitted, PayoutError> {
         let wallet = self.world.wallet();
-        let request = Request { id: id.to_owned(), address: address.to_owned(), amount: amount.to_owned() };
+        let request = Request {
+            id: id.to_owned(),
+            address: address.to_owned(),
+            amount: amount.to_owned(),
+            priority: payout::Priority::Normal,
+        };
         payout::submit(&mut self.store, Some(&wallet), self.world.coin(), &request, Timestamp::now())
     }
 
     /// As while the daemon is away: it cannot be asked about the address.
     pub fn submit_unasked(&mut self, id: &str, address: &str, amount: &str) {
-        let request = Request { id: id.to_owned(), address: address.to_owned(), amount: amount.to_owned() };
+        let request = Request {
+            id: id.to_owned(),
+            address: address.to_owned(),
+            amount: amount.to_owned(),
+            priority: payout::Priority::Normal,
+        };
         payout::submit(&mut self.store, None, self.world.coin(), &request, Timestamp::now()).unwrap();
     }
 

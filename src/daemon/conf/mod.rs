@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use self::known::Known;
-use crate::coin::{Amount, Chain};
+use crate::coin::{Amount, Chain, FeeRate};
 use crate::config::CoinSettings;
 
 /// One option, and why it is set; an empty reason where the name says it or the line above does.
@@ -104,18 +104,18 @@ fn wallet(coin: &CoinSettings) -> Vec<Line> {
             "Refuse a payment that the mempool would not take, instead of keeping it back in silence.",
         ),
     ];
-    if let Some(fee) = coin.payouts.fee_rate_per_vb.and_then(per_kilobyte) {
+    if let Some(fee) = coin.payouts.fee.rate.and_then(per_kilobyte) {
         lines.push(line("paytxfee", in_coins(fee), "Coins per 1000 bytes, from payouts.fee_rate_per_vb."));
     }
-    if let Some(fee) = coin.payouts.max_tx_fee {
+    if let Some(fee) = coin.payouts.fee.max_per_tx {
         lines.push(line("maxtxfee", in_coins(fee), "Coins per transaction, from payouts.max_tx_fee: above it none is made."));
     }
     lines
 }
 
-/// Base units per virtual byte as base units per thousand of them; none beyond 64 bits.
-fn per_kilobyte(fee_rate_per_vb: u64) -> Option<Amount> {
-    i64::try_from(fee_rate_per_vb.checked_mul(1000)?).ok().map(Amount::from_base_units)
+/// Base units per thousand virtual bytes as an amount; none beyond 64 bits.
+fn per_kilobyte(rate: FeeRate) -> Option<Amount> {
+    i64::try_from(rate.per_kvb()).ok().map(Amount::from_base_units)
 }
 
 fn process(coin: &CoinSettings) -> Vec<Line> {

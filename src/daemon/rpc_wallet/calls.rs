@@ -9,15 +9,15 @@ use sha2::{Digest, Sha256};
 
 use super::super::probe::RescanWay;
 use super::super::{
-    AddressFacts, BalanceSource, Balances, BlockPlace, DecodedTx, Entry, Listing, RpcError, SendMany, Tip, TxOutput, Unspent,
-    Wallet, WalletIdentity, WalletTx,
+    AddressFacts, BalanceSource, Balances, BlockPlace, ChainCoin, DecodedTx, Entry, Listing, LockState, MempoolEntry, RpcError,
+    SendMany, Signed, Tip, TxOutput, Unspent, Wallet, WalletIdentity, WalletTx,
 };
 use super::replies::{
-    AddressReply, BalancesReply, ChainReply, DecodedReply, DescriptorsReply, EntryReply, HeaderReply, ListingReply,
-    ReceivedReply, TransactionReply, UnspentReply, WalletBalanceReply, WalletInfoReply, amount, amount_if_any,
+    AddressReply, BalancesReply, ChainReply, DecodedReply, DescriptorsReply, EntryReply, HeaderReply, ListingReply, MempoolReply,
+    ReceivedReply, TransactionReply, TxOutReply, UnspentReply, WalletBalanceReply, WalletInfoReply, amount, amount_if_any,
 };
 use super::{RpcWallet, order};
-use crate::coin::{BlockHash, OutPoint, Txid};
+use crate::coin::{Amount, BlockHash, FeeRate, OutPoint, Timestamp, Txid};
 
 /// "Not found", of blocks and transactions; also of bad addresses.
 const NOT_FOUND: i64 = -5;
@@ -181,6 +181,7 @@ impl Wallet for RpcWallet {
                 spendable: coin.spendable.unwrap_or(true),
                 // Daemons that do not say it may list strangers' unconfirmed coins.
                 safe: coin.safe.unwrap_or(coin.confirmations > 0),
+                script_hex: coin.script_hex,
             })
         };
         coins.into_iter().map(unspent).collect()
@@ -201,6 +202,76 @@ impl Wallet for RpcWallet {
         };
         let script_hex = checked.script_hex.or(of_wallet.script_hex);
         Ok(AddressFacts { valid: true, script_hex, is_mine: of_wallet.ismine.unwrap_or_default() })
+    }
+
+    fn addresses(&self, addresses: &[&str]) -> Result<Vec<AddressFacts>, RpcError> {
+        addresses.iter().map(|address| self.address(address)).collect()
+    }
+
+    fn fee_estimate(&self, target_blocks: u32) -> Result<Option<FeeRate>, RpcError> {
+        self.estimate(target_blocks)
+    }
+
+    fn min_relay_rate(&self) -> Result<FeeRate, RpcError> {
+        self.relay_rate()
+    }
+
+    fn mempool_entry(&self, txid: &Txid) -> Result<Option<MempoolEntry>, RpcError> {
+        if !self.abilities.has("getmempoolentry") {
+            let unsaid = MempoolEntry { ancestors: None, descendants: None };
+            return Ok(self.in_mempool(txid)?.then_some(unsaid));
+        }
+        let answer = self.node.call::<MempoolReply>("getmempoolentry", &[json!(txid)]);
+        let reply = RpcWallet::found(answer, "not in mempool")?;
+        Ok(reply.map(|reply| MempoolEntry { ancestors: reply.ancestorcount, descendants: reply.descendantcount }))
+    }
+
+    fn chain_coin(&self, outpoint: &OutPoint) -> Result<Option<ChainCoin>, RpcError> {
+        let method = "gettxout";
+        let reply: Option<TxOutReply> = self.node.call(method, &[json!(outpoint.txid), json!(outpoint.vout), json!(true)])?;
+        let coin = |reply: TxOutReply| {
+            let amount = amount(method, &reply.value, self.decimals)?;
+            Ok(ChainCoin { amount, script_hex: reply.script.hex, confirmations: reply.confirmations })
+        };
+        reply.map(coin).transpose()
+    }
+
+    fn change_address(&self) -> Result<String, RpcError> {
+        if self.abilities.has("getrawchangeaddress") { self.ask("getrawchangeaddress", &[]) } else { self.new_address() }
+    }
+
+    fn compose(&self, inputs: &[(OutPoint, u32)], outputs: &[(String, Amount)], lock_height: u32) -> Result<String, RpcError> {
+        self.create_raw(inputs, outputs, lock_height)
+    }
+
+    fn sign(&self, unsigned_hex: &str) -> Result<Signed, RpcError> {
+        self.sign_raw(unsigned_hex)
+    }
+
+    fn lock_coins(&self, coins: &[OutPoint]) -> Result<(), RpcError> {
+        self.lock_unspent(false, coins)
+    }
+
+    fn unlock_coins(&self, coins: &[OutPoint]) -> Result<(), RpcError> {
+        self.lock_unspent(true, coins)
+    }
+
+    fn lock_state(&self) -> Result<LockState, RpcError> {
+        let info = self.wallet_info()?;
+        Ok(match info.unlocked_until {
+            None => LockState::Unencrypted,
+            Some(0) => LockState::Locked,
+            Some(_) if info.unlocked_minting_only => LockState::ForStakingOnly,
+            Some(until) => LockState::OpenUntil(Timestamp(until)),
+        })
+    }
+
+    fn open_keys(&self, passphrase: &str, seconds: u32) -> Result<(), RpcError> {
+        self.ask::<Value>("walletpassphrase", &[json!(passphrase), json!(seconds)]).map(|_| ())
+    }
+
+    fn close_keys(&self) -> Result<(), RpcError> {
+        self.ask::<Value>("walletlock", &[]).map(|_| ())
     }
 
     fn new_address(&self) -> Result<String, RpcError> {

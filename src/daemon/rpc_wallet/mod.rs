@@ -1,6 +1,8 @@
 //! [`Wallet`](super::Wallet) over RPC: one wallet of one daemon, by whatever calls the daemon has.
 
 mod calls;
+mod compose;
+mod fees;
 mod order;
 mod replies;
 

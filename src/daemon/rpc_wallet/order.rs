@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Number, Value, json};
 
 use super::super::probe::Abilities;
-use super::super::{RpcError, SendMany};
+use super::super::{FeeChoice, RpcError, SendMany};
 use crate::coin::Amount;
 
 const METHOD: &str = "sendmany";
@@ -16,9 +16,10 @@ const MIN_CONFIRMATIONS: u64 = 1;
 /// The arguments of `sendmany`: by name where the daemon takes a fee rate, which stands ninth or tenth otherwise; else by position.
 pub(super) fn arguments(order: &SendMany<'_>, abilities: &Abilities, decimals: u8, max_money: Amount) -> Result<Value, RpcError> {
     let amounts = amounts(order, decimals, max_money)?;
-    match order.fee_rate_per_vb {
-        Some(fee_rate) if abilities.sendmany.fee_rate && abilities.named_arguments => {
-            Ok(json!({ "dummy": "", "amounts": amounts, "comment": order.comment, "fee_rate": fee_rate }))
+    match order.fee {
+        FeeChoice::Rate(rate) if abilities.sendmany.fee_rate && abilities.named_arguments => {
+            let rate: Number = rate.to_string().parse().map_err(|error: serde_json::Error| refused(&error.to_string()))?;
+            Ok(json!({ "dummy": "", "amounts": amounts, "comment": order.comment, "fee_rate": rate }))
         }
         _ => Ok(json!(["", amounts, MIN_CONFIRMATIONS, order.comment])),
     }
@@ -49,7 +50,7 @@ fn amounts(order: &SendMany<'_>, decimals: u8, max_money: Amount) -> Result<Map<
 }
 
 /// A JSON number with all the coin's decimals.
-fn exact(amount: Amount, decimals: u8) -> Result<Number, RpcError> {
+pub(super) fn exact(amount: Amount, decimals: u8) -> Result<Number, RpcError> {
     amount.to_decimal(decimals).parse().map_err(|error: serde_json::Error| refused(&error.to_string()))
 }
 
@@ -62,6 +63,7 @@ mod tests {
     use super::super::super::BalanceSource;
     use super::super::super::probe::{RescanWay, SendmanyForm};
     use super::*;
+    use crate::coin::FeeRate;
 
     fn abilities(fee_rate: bool) -> Abilities {
         Abilities {
@@ -79,7 +81,7 @@ mod tests {
     }
 
     fn order<'a>(outputs: &'a [(String, Amount)]) -> SendMany<'a> {
-        SendMany { rpc_id: "batch", comment: "mark", outputs, fee_rate_per_vb: Some(20) }
+        SendMany { rpc_id: "batch", comment: "mark", outputs, fee: FeeChoice::Rate(FeeRate::from_per_vb(20)) }
     }
 
     fn output(address: &str, units: i64) -> (String, Amount) {

@@ -142,6 +142,23 @@ pub(super) struct ScriptReply {
     pub(super) hex: String,
 }
 
+/// `gettxout`.
+#[derive(Deserialize)]
+pub(super) struct TxOutReply {
+    pub(super) value: Number,
+    #[serde(default)]
+    pub(super) confirmations: u64,
+    #[serde(rename = "scriptPubKey")]
+    pub(super) script: ScriptReply,
+}
+
+/// `getmempoolentry`.
+#[derive(Deserialize)]
+pub(super) struct MempoolReply {
+    pub(super) ancestorcount: Option<u64>,
+    pub(super) descendantcount: Option<u64>,
+}
+
 /// `getbalances`.
 #[derive(Deserialize)]
 pub(super) struct BalancesReply {
@@ -172,6 +189,8 @@ pub(super) struct WalletInfoReply {
     #[serde(default)]
     pub(super) keypoolsize: u64,
     pub(super) unlocked_until: Option<i64>,
+    #[serde(default)]
+    pub(super) unlocked_minting_only: bool,
     pub(super) hdseedid: Option<String>,
     pub(super) hdmasterkeyid: Option<String>,
     #[serde(default)]
@@ -201,6 +220,8 @@ pub(super) struct UnspentReply {
     pub(super) confirmations: i64,
     pub(super) spendable: Option<bool>,
     pub(super) safe: Option<bool>,
+    #[serde(rename = "scriptPubKey")]
+    pub(super) script_hex: Option<String>,
 }
 
 /// `getblockchaininfo`.

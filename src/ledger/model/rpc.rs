@@ -4,10 +4,10 @@ use std::path::Path;
 
 use super::ModelWallet;
 use super::world::amount;
-use crate::coin::{BlockHash, OutPoint, Txid};
+use crate::coin::{Amount, BlockHash, FeeRate, OutPoint, Txid};
 use crate::daemon::{
-    AddressFacts, BalanceSource, Balances, BlockPlace, DecodedTx, Listing, RpcError, SendMany, Tip, TxOutput, Unspent, Wallet,
-    WalletIdentity, WalletTx,
+    AddressFacts, BalanceSource, Balances, BlockPlace, ChainCoin, DecodedTx, Listing, LockState, MempoolEntry, RpcError,
+    SendMany, Signed, Tip, TxOutput, Unspent, Wallet, WalletIdentity, WalletTx,
 };
 
 fn unused(method: &str) -> RpcError {
@@ -95,6 +95,7 @@ impl Wallet for ModelWallet {
             confirmations: world.depth(&outpoint.txid),
             spendable: true,
             safe: world.is_trusted(&outpoint.txid),
+            script_hex: None,
         });
         Ok(coins.collect())
     }
@@ -105,6 +106,58 @@ impl Wallet for ModelWallet {
 
     fn address(&self, _address: &str) -> Result<AddressFacts, RpcError> {
         Err(unused("getaddressinfo"))
+    }
+
+    fn addresses(&self, _addresses: &[&str]) -> Result<Vec<AddressFacts>, RpcError> {
+        Err(unused("validateaddress"))
+    }
+
+    fn fee_estimate(&self, _target_blocks: u32) -> Result<Option<FeeRate>, RpcError> {
+        Err(unused("estimatesmartfee"))
+    }
+
+    fn min_relay_rate(&self) -> Result<FeeRate, RpcError> {
+        Err(unused("getmempoolinfo"))
+    }
+
+    fn mempool_entry(&self, _txid: &Txid) -> Result<Option<MempoolEntry>, RpcError> {
+        Err(unused("getmempoolentry"))
+    }
+
+    fn chain_coin(&self, _outpoint: &OutPoint) -> Result<Option<ChainCoin>, RpcError> {
+        Err(unused("gettxout"))
+    }
+
+    fn change_address(&self) -> Result<String, RpcError> {
+        Err(unused("getrawchangeaddress"))
+    }
+
+    fn compose(&self, _inputs: &[(OutPoint, u32)], _outputs: &[(String, Amount)], _lock: u32) -> Result<String, RpcError> {
+        Err(unused("createrawtransaction"))
+    }
+
+    fn sign(&self, _unsigned_hex: &str) -> Result<Signed, RpcError> {
+        Err(unused("walletprocesspsbt"))
+    }
+
+    fn lock_coins(&self, _coins: &[OutPoint]) -> Result<(), RpcError> {
+        Err(unused("lockunspent"))
+    }
+
+    fn unlock_coins(&self, _coins: &[OutPoint]) -> Result<(), RpcError> {
+        Err(unused("lockunspent"))
+    }
+
+    fn lock_state(&self) -> Result<LockState, RpcError> {
+        Ok(LockState::Unencrypted)
+    }
+
+    fn open_keys(&self, _passphrase: &str, _seconds: u32) -> Result<(), RpcError> {
+        Err(unused("walletpassphrase"))
+    }
+
+    fn close_keys(&self) -> Result<(), RpcError> {
+        Err(unused("walletlock"))
     }
 
     fn new_address(&self) -> Result<String, RpcError> {

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use super::FINAL_DEPTH;
 use crate::coin::{Chain, Profile};
 use crate::config::{
-    BackupSettings, CoinSettings, DaemonMode, DaemonSettings, HealthSettings, PayoutSettings, ScheduleSettings, WalletSettings,
+    ApiSettings, BackupSettings, CoinSettings, DaemonMode, DaemonSettings, HealthSettings, PayoutSettings, ScheduleSettings,
+    WalletSettings, WebhookSettings,
 };
 
 /// Settings of a coin with a short final depth.
@@ -40,12 +41,14 @@ pub(crate) fn coin() -> CoinSettings {
             stop_timeout_s: 60,
             start_timeout_s: 60,
         },
-        wallet: WalletSettings { name: "w".to_owned() },
+        wallet: WalletSettings { name: "w".to_owned(), ..WalletSettings::default() },
         health: HealthSettings { min_peers: 0, stalled_after_blocks: 16, min_free_mib: 64 },
-        payouts: PayoutSettings { max_outputs: 100, fee_rate_per_vb: None, max_amount: None, max_tx_fee: None },
+        payouts: PayoutSettings { max_outputs: 100, ..PayoutSettings::default() },
         schedule: ScheduleSettings { sync: never(), flush: never(), audit: never(), backup: never(), drill: never() },
         backup: BackupSettings { recipients: vec![], identity_file: None, directories: vec![] },
         http_listen: None,
+        api: ApiSettings::default(),
+        webhook: WebhookSettings::default(),
         credit_depth: 2,
         final_depth: FINAL_DEPTH,
         profile,

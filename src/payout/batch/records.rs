@@ -3,15 +3,19 @@
 use rusqlite::{Row, params};
 
 use super::{Batch, BatchId, BatchState, Member, WalletThen};
-use crate::coin::{Amount, HashError, Timestamp, Txid};
+use crate::coin::{Amount, FeeRate, HashError, Timestamp, Txid};
+use crate::config::Method;
 use crate::daemon::Tip;
 use crate::payout::records::{damaged, optional, signed, unsigned};
 use crate::payout::request::PayoutId;
 use crate::payout::rules::PlannedOutput;
 use crate::store::{StoreError, Tx};
 
-const COLUMNS: &str = "id, seq, state, mark, node, wallet, fingerprint, boot_id, tip_height, tip_hash, fee_rate_per_vb, \
-                       not_sent_count, created_s, doubt_s, doubt_reason, fenced_s, outcome";
+const COLUMNS: &str = "id, seq, state, mark, node, wallet, fingerprint, boot_id, tip_height, tip_hash, fee_rate_per_kvb, \
+                       not_sent_count, created_s, doubt_s, doubt_reason, fenced_s, outcome, method";
+
+const SENDMANY: &str = "sendmany";
+const JOURNALED: &str = "journaled";
 
 fn to_batch(row: &Row<'_>) -> Result<Batch, StoreError> {
     let hash = row.get::<_, String>(9)?.parse().map_err(|error: HashError| damaged(error))?;
@@ -25,13 +29,14 @@ fn to_batch(row: &Row<'_>) -> Result<Batch, StoreError> {
         fingerprint: row.get(6)?,
         boot_id: row.get(7)?,
         tip: Tip { height: unsigned(row, 8)?, hash },
-        fee_rate_per_vb: row.get::<_, Option<i64>>(10)?.and_then(|rate| u64::try_from(rate).ok()),
+        fee_rate: row.get::<_, Option<i64>>(10)?.and_then(|rate| u64::try_from(rate).ok()).map(FeeRate::from_per_kvb),
         not_sent_count: row.get(11)?,
         created: Timestamp(row.get(12)?),
         doubt_since: row.get::<_, Option<i64>>(13)?.map(Timestamp),
         doubt_reason: row.get(14)?,
         fenced: row.get::<_, Option<i64>>(15)?.map(Timestamp),
         outcome: row.get(16)?,
+        method: if row.get::<_, String>(17)? == JOURNALED { Method::Journaled } else { Method::Sendmany },
     })
 }
 
@@ -72,8 +77,8 @@ pub(in crate::payout) fn add_batch(
     let witnesses = serde_json::to_string(&wallet.witnesses).map_err(damaged)?;
     tx.prepare_cached(
         "INSERT INTO batches (id, seq, state, mark, method, node, wallet, fingerprint, boot_id, tip_height, tip_hash, \
-         fee_rate_per_vb, coins_held, witnesses, not_sent_count, created_s) \
-         VALUES (?1, ?2, ?3, ?4, 'sendmany', ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+         fee_rate_per_kvb, coins_held, witnesses, not_sent_count, created_s) \
+         VALUES (?1, ?2, ?3, ?4, ?16, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
     )?
     .execute(params![
         batch.id.as_str(),
@@ -86,11 +91,12 @@ pub(in crate::payout) fn add_batch(
         batch.boot_id,
         signed(batch.tip.height),
         batch.tip.hash.to_string(),
-        batch.fee_rate_per_vb.map(signed),
+        batch.fee_rate.map(|rate| signed(rate.per_kvb())),
         coins_held,
         witnesses,
         batch.not_sent_count,
         batch.created.0,
+        if batch.method == Method::Journaled { JOURNALED } else { SENDMANY },
     ])?;
     let mut insert =
         tx.prepare_cached("INSERT INTO batch_outputs (batch, position, address, script, amount) VALUES (?1, ?2, ?3, ?4, ?5)")?;

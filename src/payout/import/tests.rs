@@ -129,7 +129,7 @@ fn a_bad_payee_is_rejected_alone() {
 #[test]
 fn a_file_against_other_content_in_the_store_is_refused() {
     let (_dir, mut store) = store();
-    let request = Request { id: "a".to_owned(), address: address(1), amount: "1".to_owned() };
+    let request = Request { id: "a".to_owned(), address: address(1), amount: "1".to_owned(), priority: Priority::Normal };
     submit(&mut store, None, &coin(), &request, Timestamp(1)).unwrap();
     let text = format!("id,address,amount\nnew,{0},1\na,{0},2\n", address(1));
     assert!(matches!(run(&mut store, text.as_bytes(), Format::Csv), Err(PayoutError::File { count: 1, .. })));
@@ -167,7 +167,8 @@ fn a_huge_file_is_read_row_by_row() {
 #[test]
 fn the_same_request_twice_is_one_payout_and_other_content_is_refused() {
     let (_dir, mut store) = store();
-    let request = |amount: &str| Request { id: "a".to_owned(), address: address(1), amount: amount.to_owned() };
+    let request =
+        |amount: &str| Request { id: "a".to_owned(), address: address(1), amount: amount.to_owned(), priority: Priority::Normal };
     assert!(submit(&mut store, None, &coin(), &request("1"), Timestamp(1)).unwrap().new);
     let again = submit(&mut store, None, &coin(), &request("1.0"), Timestamp(2)).unwrap();
     assert!(!again.new && again.payout.submitted == Timestamp(1));
@@ -189,7 +190,7 @@ fn a_refused_request_leaves_no_trace() {
         ("a", address(1), "84000000.1"),
         ("a", address(1), "-1"),
     ] {
-        let request = Request { id: id.to_owned(), address: to, amount: amount.to_owned() };
+        let request = Request { id: id.to_owned(), address: to, amount: amount.to_owned(), priority: Priority::Normal };
         assert!(submit(&mut store, None, &coin(), &request, Timestamp(1)).is_err(), "{request:?}");
     }
     assert_eq!(all(&mut store), vec![]);
@@ -200,7 +201,7 @@ fn nothing_is_taken_while_the_store_may_have_gone_back() {
     let (_dir, mut store) = store();
     let freeze = Freeze { cause: Cause::StoreWentBack, detail: "restored".to_owned(), txids: vec![], amount: None };
     store.write(|tx| gate::freeze(tx, &freeze, Timestamp(1))).unwrap();
-    let request = Request { id: "a".to_owned(), address: address(1), amount: "1".to_owned() };
+    let request = Request { id: "a".to_owned(), address: address(1), amount: "1".to_owned(), priority: Priority::Normal };
     assert!(matches!(submit(&mut store, None, &coin(), &request, Timestamp(1)), Err(PayoutError::StoreWentBack(_))));
     let text = format!("id,address,amount\na,{},1\n", address(1));
     assert!(matches!(run(&mut store, text.as_bytes(), Format::Csv), Err(PayoutError::StoreWentBack(_))));
@@ -209,7 +210,7 @@ fn nothing_is_taken_while_the_store_may_have_gone_back() {
 #[test]
 fn a_person_holds_releases_and_cancels_and_the_history_tells() {
     let (_dir, mut store) = store();
-    let request = Request { id: "a".to_owned(), address: address(1), amount: "1".to_owned() };
+    let request = Request { id: "a".to_owned(), address: address(1), amount: "1".to_owned(), priority: Priority::Normal };
     submit(&mut store, None, &coin(), &request, Timestamp(1)).unwrap();
     for (word, reason) in [(PersonsWord::Hold, "ask"), (PersonsWord::Release, "fine"), (PersonsWord::Cancel, "not fine")] {
         decide(&mut store, &id("a"), word, reason, Timestamp(2)).unwrap();

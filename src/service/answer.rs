@@ -1,0 +1,245 @@
+//! What came of an order: plain data, the same on the control socket and in the process.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::exit;
+use crate::audit;
+use crate::backup;
+use crate::coin::{Amount, Chain, Timestamp};
+use crate::daemon::health::Condition;
+use crate::daemon::staking::StakingVerdict;
+use crate::daemon::{Abilities, Balances, Tip};
+use crate::gate::InForce;
+use crate::keeper::{Phase, ProcessState};
+use crate::ledger;
+use crate::payout;
+use crate::repair;
+
+/// What came of an order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "each variant is the answer to the order of the same name")]
+pub enum Answer {
+    Status(Box<StatusReport>),
+    Check(CheckReport),
+    Daemon(DaemonReport),
+    PaySubmit(payout::Submitted),
+    PayImport(payout::ImportReport),
+    PayList {
+        payouts: Vec<payout::Payout>,
+    },
+    PayShow(Box<payout::Detail>),
+    /// A payout that was held, released or cancelled.
+    PayDecided(payout::Payout),
+    PayPlan(payout::Plan),
+    PayFlush(payout::FlushReport),
+    PayResolve(payout::ResolveReport),
+    LedgerSync(ledger::SyncReport),
+    LedgerBalance {
+        balances: Vec<ledger::AccountBalance>,
+    },
+    LedgerEntries {
+        entries: Vec<ledger::Posting>,
+    },
+    LedgerExplain(ledger::Explained),
+    LedgerRekeyed(ledger::Rekeyed),
+    LedgerVerify(ledger::VerifyReport),
+    AuditRun(audit::Report),
+    AuditHistory {
+        audits: Vec<audit::Report>,
+    },
+    AuditThaw(InForce),
+    BackupCreate(backup::BackupReport),
+    BackupList {
+        archives: Vec<backup::Listed>,
+    },
+    BackupVerify(backup::VerifyReport),
+    BackupDrill(backup::DrillReport),
+    RepairPlan(repair::Plan),
+    RepairRun(repair::RepairReport),
+    RepairHistory {
+        repairs: Vec<repair::RepairRecord>,
+    },
+}
+
+impl Answer {
+    /// The process exit code that says what came of it.
+    pub fn exit_code(&self) -> u8 {
+        let done_if = |good: bool, otherwise: u8| if good { exit::DONE } else { otherwise };
+        match self {
+            // The same id again: whoever asks must not take a payout for paid that never will be.
+            Answer::PaySubmit(submitted) => {
+                let will_not_be_paid = matches!(submitted.payout.state, payout::State::Rejected | payout::State::Cancelled);
+                done_if(!will_not_be_paid, exit::FAILED)
+            }
+            Answer::PayFlush(report) if report.locked => exit::LOCKED,
+            Answer::PayImport(report) => done_if(report.rejected == 0, exit::PARTLY),
+            Answer::PayFlush(report) => {
+                let in_order = |batch: &payout::BatchReport| {
+                    !matches!(batch.state, payout::BatchState::InDoubt | payout::BatchState::Disputed)
+                };
+                let whole = report.waiting.is_none() && report.rejected.is_empty() && report.batches.iter().all(in_order);
+                done_if(whole, exit::PARTLY)
+            }
+            Answer::PayResolve(report) => {
+                let known = |batch: &payout::ResolvedBatch| {
+                    matches!(batch.resolution, payout::Resolution::Sent { .. } | payout::Resolution::NotSent { .. })
+                };
+                done_if(report.batches.iter().all(known), exit::PARTLY)
+            }
+            Answer::BackupCreate(report) => done_if(report.complete, exit::PARTLY),
+            Answer::BackupDrill(report) => done_if(report.passed, exit::FAILED),
+            Answer::LedgerVerify(report) => done_if(report.fault.is_none(), exit::FAILED),
+            Answer::Check(report) => match report.level() {
+                Level::Ok => exit::DONE,
+                Level::Warning => exit::FAILED,
+                Level::Critical => exit::USAGE,
+                Level::Unknown => exit::PARTLY,
+            },
+            Answer::AuditRun(report) => match report.verdict {
+                audit::Verdict::Agrees => exit::DONE,
+                audit::Verdict::Explained => exit::FAILED,
+                audit::Verdict::Unexplained => exit::USAGE,
+            },
+            Answer::RepairRun(report) => done_if(report.agrees, exit::PARTLY),
+            _ => exit::DONE,
+        }
+    }
+}
+
+/// How bad a finding is, as monitoring counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// All well.
+    Ok,
+    /// Could not be found out.
+    Unknown,
+    /// Look soon.
+    Warning,
+    /// Look now.
+    Critical,
+}
+
+/// One thing that was checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// A stable word for scripts, such as `staking` or `disk`.
+    pub name: String,
+    /// How it is.
+    pub level: Level,
+    /// The same in words.
+    pub message: String,
+    /// What to do, where something is to be done.
+    pub next: Option<String>,
+}
+
+impl Checked {
+    /// A check that found this.
+    pub fn new(name: &str, level: Level, message: impl Into<String>) -> Checked {
+        Checked { name: name.to_owned(), level, message: message.into(), next: None }
+    }
+
+    /// The same with a next step.
+    pub fn next(self, step: impl Into<String>) -> Checked {
+        Checked { next: Some(step.into()).filter(|step| !step.is_empty()), ..self }
+    }
+}
+
+/// Everything that was checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckReport {
+    /// One entry for each check, the well ones too.
+    pub checks: Vec<Checked>,
+}
+
+impl CheckReport {
+    /// The worst of all.
+    pub fn level(&self) -> Level {
+        self.checks.iter().map(|checked| checked.level).max().unwrap_or(Level::Unknown)
+    }
+}
+
+/// The daemon: its process, and what it can do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DaemonReport {
+    /// The process.
+    pub process: ProcessState,
+    /// What the keeper is about; none when it does not answer.
+    pub keeper: Option<KeeperWords>,
+    /// What the probe found; none while it does not answer.
+    pub abilities: Option<Abilities>,
+}
+
+/// What a keeper is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeeperWords {
+    /// In one word.
+    pub phase: Phase,
+    /// For a person, with the next step where one is needed.
+    pub text: String,
+    /// The version of its program.
+    #[serde(default)]
+    pub version: String,
+    /// That it is older than this service, and what to do; none where it is not.
+    pub outdated: Option<String>,
+    /// Ends of the daemon that nobody ordered, since the keeper began.
+    #[serde(default)]
+    pub unordered_ends: u64,
+}
+
+/// The last audit, in short.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AuditSummary {
+    /// When.
+    pub time: Timestamp,
+    /// What it came to.
+    pub verdict: audit::Verdict,
+    /// Ledger minus wallet.
+    pub difference: Amount,
+    /// How many transactions it named.
+    pub suspects: usize,
+}
+
+/// One screen about one coin.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StatusReport {
+    /// The instance.
+    pub coin: String,
+    /// Which chain.
+    pub chain: Chain,
+    /// Decimals of one coin; all amounts are integers of base units.
+    pub decimals: u8,
+    /// The daemon process.
+    pub process: ProcessState,
+    /// What the keeper is about; none when it does not answer.
+    pub keeper: Option<KeeperWords>,
+    /// What is not as it should be with daemon, wallet and disks; empty when all is well.
+    pub health: Vec<Condition>,
+    /// Whether staking is off; none for a coin that does not stake, or when it could not be asked.
+    pub staking: Option<StakingVerdict>,
+    /// The order that kept the service from looking now: this is how things were after the one before it.
+    pub busy_with: Option<String>,
+    /// When it was looked.
+    pub time: Timestamp,
+    /// Why the daemon cannot be asked; none when it can.
+    pub daemon_error: Option<String>,
+    /// The daemon's tip.
+    pub tip: Option<Tip>,
+    /// What the wallet holds.
+    pub balances: Option<Balances>,
+    /// The tip at which the ledger stands.
+    pub ledger_tip: Option<Tip>,
+    /// Payouts by state.
+    pub payouts: BTreeMap<payout::State, u64>,
+    /// Why payouts are frozen; empty when they are not.
+    pub frozen: Vec<InForce>,
+    /// The last audit.
+    pub last_audit: Option<AuditSummary>,
+    /// When the last backup was made.
+    pub last_backup: Option<Timestamp>,
+    /// When a drill last passed.
+    pub last_drill_passed: Option<Timestamp>,
+}
