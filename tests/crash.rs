@@ -20,7 +20,7 @@ use bursar::coin::Timestamp;
 use bursar::config::Settings;
 use bursar::daemon::{RpcWallet, Wallet};
 use bursar::keeper::{Keeper, ProcessState};
-use bursar::payout::{self, BatchState, Observer, PersonsWord, State, Step};
+use bursar::payout::{self, BatchState, KeptHost, LocalHost, Observer, PersonsWord, State, Step};
 use bursar::store::Store;
 use rustix::process::{Pid, Signal, kill_process};
 use support::{Generation, World};
@@ -71,11 +71,22 @@ fn child() {
     let coin = &settings.coins["coin"];
     let mut die = DieAt(env::var(AT_STEP).unwrap().parse().unwrap());
     let mut store = Store::open(&coin.service_dir()).unwrap();
-    let now = Timestamp::now();
+    let (host, now) = (LocalHost { coin }, Timestamp::now());
     let connect = || RpcWallet::connect(coin).map(|wallet| Box::new(wallet) as Box<dyn Wallet>);
     match order.as_str() {
-        "flush" => drop(payout::flush(&mut store, connect().unwrap().as_ref(), coin, &mut die, now).unwrap()),
-        _ => drop(payout::resolve(&mut store, &mut { connect }, &mut Keeper::new(coin), coin, false, &mut die, now).unwrap()),
+        "flush" => drop(payout::flush(&mut store, connect().unwrap().as_ref(), coin, &host, &mut die, now).unwrap()),
+        _ => drop(
+            payout::resolve(
+                &mut store,
+                &mut { connect },
+                &mut KeptHost { host, keeper: &mut Keeper::new(coin) },
+                coin,
+                false,
+                &mut die,
+                now,
+            )
+            .unwrap(),
+        ),
     }
 }
 

@@ -14,7 +14,7 @@ use std::thread;
 use bursar::coin::Timestamp;
 use bursar::daemon::{RpcError, RpcWallet, Wallet};
 use bursar::keeper::{Keeper, Phase, ProcessState};
-use bursar::payout::{self, Observer, PayoutError, Step};
+use bursar::payout::{self, KeptHost, LocalHost, Observer, PayoutError, Step};
 use bursar::store::Store;
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
@@ -66,7 +66,8 @@ fn a_keeper_that_began_behind_the_fence_with_the_old_passwords_hinders_no_resolu
     let mut store = Store::open(&world.coin().service_dir()).unwrap();
     let mut connect = || Ok(Box::new(RpcWallet::connect(world.coin())?) as Box<dyn Wallet>);
     let (mut keeper, mut behind) = (world.keeper(), Behind(Some(race)));
-    let resolved = payout::resolve(&mut store, &mut connect, &mut keeper, world.coin(), false, &mut behind, Timestamp::now());
+    let mut host = KeptHost { host: LocalHost { coin: world.coin() }, keeper: &mut keeper };
+    let resolved = payout::resolve(&mut store, &mut connect, &mut host, world.coin(), false, &mut behind, Timestamp::now());
     assert!(matches!(resolved, Err(PayoutError::Rpc(RpcError::Http { status: 401, .. }))), "{resolved:?}");
     drop((behind, store));
 

@@ -13,7 +13,7 @@ use bursar::coin::Timestamp;
 use bursar::config::DaemonMode;
 use bursar::daemon::{Limits, RpcWallet};
 use bursar::gate::{self, Cause};
-use bursar::payout::{self, BatchState, PayoutError, Resolution, State, Step};
+use bursar::payout::{self, BatchState, LocalHost, PayoutError, Resolution, State, Step};
 use serde_json::json;
 use support::{Fault, Generation, World};
 
@@ -230,7 +230,8 @@ fn a_daemon_that_is_gone_before_the_call_was_not_given_it() {
     let wallet = bench.world.wallet();
     let (store, world) = (&mut bench.store, &bench.world);
     let mut kill = bench::At::new(|step| matches!(step, Step::Calling(_)), || world.kill_daemon());
-    let report = payout::flush(store, &wallet, world.coin(), &mut kill, Timestamp::now()).unwrap();
+    let report =
+        payout::flush(store, &wallet, world.coin(), &LocalHost { coin: world.coin() }, &mut kill, Timestamp::now()).unwrap();
     assert_eq!((report.batches[0].state, report.queued), (BatchState::Ended, 1), "{report:?}");
     bench.restart();
     pay_all(&mut bench);

@@ -8,13 +8,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::batch::Batch;
 use super::error::PayoutError;
+use super::host::Host;
 use super::records;
 use super::rules::Continuity;
 use crate::coin::{Timestamp, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::Wallet;
 use crate::gate::{self, Cause};
-use crate::keeper::{boot_id, wallet_dir};
+use crate::keeper::wallet_dir;
 use crate::ledger::{self, TxState};
 use crate::store::Store;
 
@@ -34,12 +35,7 @@ const SIGNS_IN_LOG: &[&str] = &[
 const LOG_BYTES: u64 = 256 << 20;
 
 /// What is known about the wallet's memory since the batch was made.
-pub(super) fn observe(
-    store: &mut Store,
-    wallet: &dyn Wallet,
-    coin: &CoinSettings,
-    batch: &Batch,
-) -> Result<Continuity, PayoutError> {
+pub(super) fn observe(store: &mut Store, wallet: &dyn Wallet, host: &dyn Host, batch: &Batch) -> Result<Continuity, PayoutError> {
     let listed: BTreeMap<Txid, BTreeSet<String>> = listing(wallet)?;
     let (followed, witnesses) =
         store.read(|tx| Ok::<_, PayoutError>((ledger::transactions(tx)?, records::witnesses(tx, &batch.id)?)))?;
@@ -49,12 +45,12 @@ pub(super) fn observe(
     let missing = followed.iter().filter(|txid| !listed.contains_key(txid)).copied().collect();
     let carries = |(txid, mark): &(Txid, String)| listed.get(txid).is_some_and(|comments| comments.contains(mark));
     let unmarked = witnesses.iter().filter(|witness| !carries(witness)).map(|(txid, _)| *txid).collect();
-    let mut signs = signs_on_disk(coin, batch.created);
+    let mut signs = host.signs_since(batch.created);
     signs.extend(signs_in_store(store, batch.created)?);
     signs.extend(batch.doubt_reason.as_deref().and_then(write_error));
     Ok(Continuity {
         fingerprints: (batch.fingerprint.clone(), wallet.identity()?.fingerprint),
-        boots: (batch.boot_id.clone(), boot_id()),
+        boots: (batch.boot_id.clone(), host.boot_id()),
         followed: followed.len(),
         missing,
         unmarked,
@@ -85,7 +81,8 @@ fn write_error(doubt_reason: &str) -> Option<String> {
     Some(format!("the wallet could not write when the batch was sent ({sign})"))
 }
 
-fn signs_on_disk(coin: &CoinSettings, since: Timestamp) -> Vec<String> {
+/// What the daemon's log and the wallet's folder say.
+pub(super) fn signs_on_disk(coin: &CoinSettings, since: Timestamp) -> Vec<String> {
     let log = coin.chain_dir().join("debug.log");
     match signs_in_log(&log, since) {
         Ok(mut signs) => {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::batch::{self, Batch, BatchId, BatchState, WalletThen};
 use super::error::PayoutError;
 use super::gather::{Bad, look_at_gate};
+use super::host::{Host, LocalHost};
 use super::observe::{Observer, Step};
 use super::request::PayoutId;
 use super::rules::{self, Event, Facts, LeftOver, Plan, PlannedOutput, Refusal, State, Verdict};
@@ -13,7 +14,6 @@ use super::{life, records};
 use crate::coin::{Amount, OutPoint, Timestamp, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::{FeeChoice, RpcError, SendMany, Tip, Wallet, WalletIdentity};
-use crate::keeper::boot_id;
 use crate::ledger::{self, Account, Claim};
 use crate::store::{Store, Tx};
 
@@ -74,6 +74,7 @@ pub(super) struct Sender<'a> {
     pub(super) store: &'a mut Store,
     pub(super) wallet: &'a dyn Wallet,
     pub(super) coin: &'a CoinSettings,
+    pub(super) host: &'a dyn Host,
     pub(super) observer: &'a mut dyn Observer,
     pub(super) now: Timestamp,
 }
@@ -93,10 +94,11 @@ pub fn flush(
     store: &mut Store,
     wallet: &dyn Wallet,
     coin: &CoinSettings,
+    host: &dyn Host,
     observer: &mut dyn Observer,
     now: Timestamp,
 ) -> Result<FlushReport, PayoutError> {
-    let mut sender = Sender { store, wallet, coin, observer, now };
+    let mut sender = Sender { store, wallet, coin, host, observer, now };
     let mut report = FlushReport::default();
     while report.batches.len() < BATCHES_PER_FLUSH {
         let plan = match sender.plan(&mut report, Bad::Reject) {
@@ -125,7 +127,7 @@ pub fn flush(
 /// The batch that a flush would send first. Changes nothing but the ledger, which it syncs. Payees that a flush would reject are
 /// left out.
 pub fn preview(store: &mut Store, wallet: &dyn Wallet, coin: &CoinSettings, now: Timestamp) -> Result<Plan, PayoutError> {
-    let mut sender = Sender { store, wallet, coin, observer: &mut (), now };
+    let mut sender = Sender { store, wallet, coin, host: &LocalHost { coin }, observer: &mut (), now };
     sender.plan(&mut FlushReport::default(), Bad::LeaveOut)
 }
 
@@ -177,9 +179,8 @@ impl Sender<'_> {
 
     /// Stores the intent: batch, payouts and the ledger's claim in one synced commit.
     fn intend(&mut self, outputs: &[PlannedOutput]) -> Result<Batch, PayoutError> {
-        let mut bits = [0; 16];
-        getrandom::fill(&mut bits).map_err(PayoutError::Random)?;
-        let (id, tip, identity) = (BatchId::from_bytes(bits), self.wallet.tip()?, self.wallet.identity()?);
+        let id = BatchId::from_bytes(self.host.random_bits()?);
+        let place = Place { tip: self.wallet.tip()?, wallet: self.wallet.identity()?, boot_id: self.host.boot_id() };
         let then = WalletThen { coins_held: self.coins()?, witnesses: self.witnesses()? };
         let store_id = self.store.id().to_owned();
         let (coin, now) = (self.coin, self.now);
@@ -193,7 +194,7 @@ impl Sender<'_> {
             }
             let seq = records::next_seq(tx)?;
             let mark = batch::mark(&store_id, seq, &id);
-            let mut batch = new_batch(id, seq, mark, tip, identity, coin, now);
+            let mut batch = new_batch(id, seq, mark, place, coin, now);
             let members = payouts_of(tx, outputs)?;
             batch.not_sent_count = members.iter().map(|payout| payout.not_sent_count).max().unwrap_or(0);
             records::add_batch(tx, &batch, outputs, &then)?;
@@ -325,15 +326,15 @@ fn payouts_of(tx: &Tx<'_>, outputs: &[PlannedOutput]) -> Result<Vec<super::Payou
     ids.map(|id| records::payout(tx, id)?.ok_or_else(|| PayoutError::Unknown(id.clone()))).collect()
 }
 
-fn new_batch(
-    id: BatchId,
-    seq: u64,
-    mark: String,
+/// Where a batch is sent from, as it was then.
+struct Place {
     tip: Tip,
     wallet: WalletIdentity,
-    coin: &CoinSettings,
-    now: Timestamp,
-) -> Batch {
+    boot_id: String,
+}
+
+fn new_batch(id: BatchId, seq: u64, mark: String, place: Place, coin: &CoinSettings, now: Timestamp) -> Batch {
+    let Place { tip, wallet, boot_id } = place;
     Batch {
         id,
         seq,
@@ -342,7 +343,7 @@ fn new_batch(
         node: coin.daemon.rpc_connect.to_string(),
         wallet: wallet.name,
         fingerprint: wallet.fingerprint,
-        boot_id: boot_id(),
+        boot_id,
         tip,
         method: coin.payouts.method,
         fee_rate: coin.payouts.fee.rate,

@@ -5,14 +5,14 @@ use serde::{Deserialize, Serialize};
 use super::batch::{self, Batch, BatchId, BatchState};
 use super::error::PayoutError;
 use super::gather::synced;
+use super::host::Fence;
 use super::observe::{Observer, Step};
 use super::rules::{self, Event, Finding, NOT_SENT_LIMIT};
 use super::{continuity, life, look, records, verify};
 use crate::coin::{Timestamp, Txid};
 use crate::config::{CoinSettings, DaemonMode};
-use crate::daemon::{self, RpcError, Wallet};
+use crate::daemon::{RpcError, Wallet};
 use crate::gate::{self, Cause, Freeze};
-use crate::keeper::{Keeper, KeeperError};
 use crate::store::{Store, StoreError};
 
 /// Opens a connection to the wallet. It is asked again after each restart of the daemon, which changes the credentials.
@@ -71,13 +71,13 @@ pub struct ResolveReport {
 pub fn resolve(
     store: &mut Store,
     connect: Connect<'_>,
-    keeper: &mut Keeper,
+    fence: &mut dyn Fence,
     coin: &CoinSettings,
     restarted_by_hand: bool,
     observer: &mut dyn Observer,
     now: Timestamp,
 ) -> Result<ResolveReport, PayoutError> {
-    let mut resolver = Resolver { store, connect, keeper, coin, restarted_by_hand, observer, now };
+    let mut resolver = Resolver { store, connect, fence, coin, restarted_by_hand, observer, now };
     let mut report = ResolveReport::default();
     for batch in resolver.in_doubt()? {
         let resolution = resolver.resolve_one(batch.clone())?;
@@ -91,7 +91,7 @@ pub fn resolve(
 struct Resolver<'a> {
     store: &'a mut Store,
     connect: Connect<'a>,
-    keeper: &'a mut Keeper,
+    fence: &'a mut dyn Fence,
     coin: &'a CoinSettings,
     restarted_by_hand: bool,
     observer: &'a mut dyn Observer,
@@ -127,7 +127,7 @@ impl Resolver<'_> {
             batch.fenced = Some(self.now);
         } else if self.coin.daemon.mode == DaemonMode::Keep {
             // Ended between the fence and the start.
-            self.keeper.start(&[])?;
+            self.fence.start()?;
         }
         self.look_again(&batch)
     }
@@ -158,16 +158,13 @@ impl Resolver<'_> {
     fn fence(&mut self, batch: &Batch) -> Result<(), PayoutError> {
         let now = self.now;
         match self.coin.daemon.mode {
-            DaemonMode::Keep => {
-                self.keeper.stop_for_restart()?;
-                daemon::renew(self.coin).map_err(KeeperError::from)?;
-            }
+            DaemonMode::Keep => self.fence.stop()?,
             DaemonMode::Attach => self.must_be_restarted(batch)?,
         }
         self.store.write(|tx| records::note_fence(tx, &batch.id, now))?;
         self.observer.step(Step::Fenced(batch.id.clone()));
         if self.coin.daemon.mode == DaemonMode::Keep {
-            self.keeper.start(&[])?;
+            self.fence.start()?;
         }
         self.observer.step(Step::Restarted(batch.id.clone()));
         Ok(())
@@ -196,7 +193,7 @@ impl Resolver<'_> {
             Finding::Unclear { txids, why } => self.unclear(batch, &txids, why),
             Finding::CannotTell(waits_for) => Ok(Resolution::Waiting { waits_for }),
             Finding::NotThere => {
-                let reasons = rules::breaks(&continuity::observe(self.store, wallet.as_ref(), self.coin, batch)?);
+                let reasons = rules::breaks(&continuity::observe(self.store, wallet.as_ref(), self.fence, batch)?);
                 if reasons.is_empty() { self.not_sent(batch) } else { self.dispute(batch, reasons) }
             }
         }

@@ -11,7 +11,8 @@ use bursar::config::CoinSettings;
 use bursar::daemon::{RpcWallet, Wallet};
 use bursar::keeper::Keeper;
 use bursar::payout::{
-    self, Filter, FlushReport, Observer, PayoutError, PayoutId, Request, ResolveReport, SettleReport, State, Step, Submitted,
+    self, Filter, FlushReport, KeptHost, LocalHost, Observer, PayoutError, PayoutId, Request, ResolveReport, SettleReport, State,
+    Step, Submitted,
 };
 use bursar::service::{self, Answer, Failure, Order};
 use bursar::store::Store;
@@ -138,7 +139,8 @@ impl Bench {
     }
 
     pub fn flush_with(&mut self, wallet: &dyn Wallet, observer: &mut dyn Observer) -> Result<FlushReport, PayoutError> {
-        payout::flush(&mut self.store, wallet, self.world.coin(), observer, Timestamp::now())
+        let coin = self.world.coin();
+        payout::flush(&mut self.store, wallet, coin, &LocalHost { coin }, observer, Timestamp::now())
     }
 
     pub fn settle(&mut self) -> SettleReport {
@@ -154,7 +156,8 @@ impl Bench {
         let Bench { store, keeper, world, attached } = self;
         let coin = attached.as_ref().unwrap_or(world.coin());
         let connect = &mut || RpcWallet::connect(coin).map(|wallet| Box::new(wallet) as Box<dyn Wallet>);
-        payout::resolve(store, connect, keeper, coin, restarted_by_hand, &mut (), Timestamp::now())
+        let mut host = KeptHost { host: LocalHost { coin }, keeper };
+        payout::resolve(store, connect, &mut host, coin, restarted_by_hand, &mut (), Timestamp::now())
     }
 
     pub fn resolve_watched(&mut self, fits: &dyn Fn(&Step) -> bool, act: &dyn Fn(&World)) -> Result<ResolveReport, PayoutError> {
@@ -162,7 +165,8 @@ impl Bench {
         let coin = world.coin();
         let connect = &mut || RpcWallet::connect(coin).map(|wallet| Box::new(wallet) as Box<dyn Wallet>);
         let mut at = At::new(fits, || act(world));
-        payout::resolve(store, connect, keeper, coin, false, &mut at, Timestamp::now())
+        let mut host = KeptHost { host: LocalHost { coin }, keeper };
+        payout::resolve(store, connect, &mut host, coin, false, &mut at, Timestamp::now())
     }
 
     pub fn state(&mut self, id: &str) -> State {

@@ -189,7 +189,9 @@ impl World {
         if self.read(gate::frozen)?.is_empty() {
             self.verify_start()?;
         }
-        let report = self.with_wallet(|store, wallet, coin, now| payout::flush(store, wallet, coin, &mut Narrator, now))?;
+        let report = self.with_wallet(|store, wallet, coin, now| {
+            payout::flush(store, wallet, coin, &payout::LocalHost { coin }, &mut Narrator, now)
+        })?;
         Ok(Answer::PayFlush(report))
     }
 
@@ -212,8 +214,9 @@ impl World {
     fn resolve_once(&mut self, restarted: bool) -> Result<payout::ResolveReport, PayoutError> {
         let coin = self.coin.clone();
         let mut connect = || connect_boxed(&coin);
-        let (store, keeper, now) = (&mut self.store, &mut self.keeper, Timestamp::now());
-        payout::resolve(store, &mut connect, keeper, &coin, restarted, &mut Narrator, now)
+        let mut host = payout::KeptHost { host: payout::LocalHost { coin: &coin }, keeper: &mut self.keeper };
+        let (store, now) = (&mut self.store, Timestamp::now());
+        payout::resolve(store, &mut connect, &mut host, &coin, restarted, &mut Narrator, now)
     }
 
     fn ledger(&mut self, order: &Order) -> Result<Answer, Failure> {
