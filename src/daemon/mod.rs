@@ -18,6 +18,7 @@ mod rpc_wallet;
 mod rpcauth;
 mod slots;
 pub mod staking;
+mod together;
 mod transport;
 mod waiting;
 mod wallet;

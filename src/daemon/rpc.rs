@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
+use jsonrpc::{Request, Response};
 use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
@@ -77,6 +78,24 @@ impl Rpc {
     /// Calls a method under a JSON-RPC id of our own, with an array of positional or an object of named arguments.
     pub fn call_as<T: DeserializeOwned>(&self, id: &str, method: &str, args: &Value) -> Result<T, RpcError> {
         self.send(method, &raw(method, args)?, Some(id))
+    }
+
+    /// Several calls in one request; the answers in their order. The transport says for which methods.
+    pub(super) fn call_each<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        args: &[Vec<Value>],
+    ) -> Result<Vec<Result<T, RpcError>>, RpcError> {
+        let params = args.iter().map(|args| raw(method, args)).collect::<Result<Vec<_>, _>>()?;
+        let client = self.client.get_jsonrpc_client();
+        let request = |params| Request { jsonrpc: Some(JSONRPC), ..client.build_request(method, Some(params)) };
+        let requests: Vec<Request<'_>> = params.iter().map(|params| request(params.as_ref())).collect();
+        let responses = client.send_batch(&requests).map_err(|error| told_apart(method, error))?;
+        let answer = |response: Option<Response>| {
+            let response = response.ok_or_else(|| unreadable(method, "one of several calls has no answer"))?;
+            response.result().map_err(|error| told_apart(method, error))
+        };
+        Ok(responses.into_iter().map(answer).collect())
     }
 
     /// Past `bitcoincore_rpc`'s own `call`, which writes arguments to the log.

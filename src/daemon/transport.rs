@@ -19,6 +19,7 @@ use super::http::{Answer, AnswerReader, HttpError};
 use super::limits::Limits;
 use super::roles::role_of;
 use super::slots::Slots;
+use super::together::{self, Together};
 use super::waiting::Waiting;
 use crate::config::{CoinSettings, RpcRole};
 
@@ -90,7 +91,13 @@ impl HttpTransport {
         HttpTransport { link, path }
     }
 
-    fn post(&self, method: &str, body: &[u8]) -> Result<Response, RpcError> {
+    /// Makes a call, and hands its answer on to be understood.
+    fn post<T>(
+        &self,
+        method: &str,
+        body: &[u8],
+        understand: impl FnOnce(&Call<'_>, &Answer) -> Result<T, RpcError>,
+    ) -> Result<T, RpcError> {
         let _waiting = Waiting::begin();
         let call = Call::start(&self.link, method);
         let slot = self.link.slots.take(call.deadline);
@@ -102,7 +109,7 @@ impl HttpTransport {
         call.write(&mut stream, &self.request(&credentials, body))?;
         let answer = call.read(&mut stream)?;
         tracing::debug!(method, status = answer.status, ms = call.started.elapsed().as_millis() as u64, "rpc");
-        call.understand(&answer)
+        understand(&call, &answer)
     }
 
     /// The whole request in one piece, so that it needs few writes; wiped after use, for it holds the password.
@@ -131,12 +138,18 @@ impl HttpTransport {
 impl jsonrpc::Transport for HttpTransport {
     fn send_request(&self, request: Request<'_>) -> Result<Response, jsonrpc::Error> {
         let body = Zeroizing::new(serde_json::to_vec(&request)?);
-        self.post(request.method, &body).map_err(|error| jsonrpc::Error::Transport(Box::new(error)))
+        self.post(request.method, &body, |call, answer| call.understand(answer))
+            .map_err(|error| jsonrpc::Error::Transport(Box::new(error)))
     }
 
-    fn send_batch(&self, _: &[Request<'_>]) -> Result<Vec<Response>, jsonrpc::Error> {
-        let reason = "several calls in one request have no deadline and no outcome of their own".to_owned();
-        Err(jsonrpc::Error::Transport(Box::new(RpcError::Refused { method: "batch".to_owned(), reason })))
+    fn send_batch(&self, requests: &[Request<'_>]) -> Result<Vec<Response>, jsonrpc::Error> {
+        let outside = |error| jsonrpc::Error::Transport(Box::new(error));
+        let method = together::method_of(requests).map_err(outside)?;
+        let body = Zeroizing::new(serde_json::to_vec(requests)?);
+        match self.post(method, &body, |call, answer| call.understand_each(answer)).map_err(outside)? {
+            Together::Each(responses) => Ok(responses),
+            Together::Refused(error) => Err(jsonrpc::Error::Rpc(error)),
+        }
     }
 
     fn fmt_target(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -223,6 +236,17 @@ impl Call<'_> {
             Err(error) if answer.status == 200 => Err(self.unreadable(&format!("it is not JSON-RPC: {error}"))),
             _ => Err(http()),
         }
+    }
+
+    /// Several answers come as a list with 200, whatever each of them says; what is refused as a whole, as a single call is.
+    fn understand_each(&self, answer: &Answer) -> Result<Together, RpcError> {
+        if answer.status == 200
+            && let Ok(responses) = serde_json::from_slice::<Vec<Response>>(&answer.body)
+        {
+            return Ok(Together::Each(responses));
+        }
+        let whole = self.understand(answer)?;
+        whole.error.map(Together::Refused).ok_or_else(|| self.unreadable("one answer came to several calls"))
     }
 
     fn not_connected(&self, reason: &str) -> RpcError {

@@ -211,6 +211,17 @@ pub struct AddressFacts {
     pub is_mine: bool,
 }
 
+/// Where payments to an address go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AddressScript {
+    /// To this locking script, in hex.
+    Known(String),
+    /// It is an address of this chain, but the daemon does not say its script: payments to it cannot be checked.
+    Unsaid,
+    /// It is no address of this chain.
+    Invalid,
+}
+
 /// What tells one wallet from another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WalletIdentity {
@@ -293,8 +304,8 @@ pub trait Wallet {
     /// What the daemon says about an address.
     fn address(&self, address: &str) -> Result<AddressFacts, RpcError>;
 
-    /// The same about many, in the same order, asked together.
-    fn addresses(&self, addresses: &[&str]) -> Result<Vec<AddressFacts>, RpcError>;
+    /// Where payments to these addresses go, in their order, asked together: some hundred of them cost one call.
+    fn scripts(&self, addresses: &[&str]) -> Result<Vec<AddressScript>, RpcError>;
 
     /// The daemon's estimate of what confirms within so many blocks; none where it has none.
     fn fee_estimate(&self, target_blocks: u32) -> Result<Option<FeeRate>, RpcError>;

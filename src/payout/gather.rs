@@ -6,12 +6,12 @@ use super::batch::BatchState;
 use super::error::PayoutError;
 use super::flow::{FlushReport, RejectedPayout, Sender, damaged};
 use super::observe::Step;
-use super::request::{DaemonsWord, ask_daemon};
+use super::request::{Payout, judge_script};
 use super::rules::{self, Candidate, Event, Facts, Limits, Plan};
 use super::{life, records};
 use crate::coin::{Amount, Timestamp, check_address};
 use crate::config::CoinSettings;
-use crate::daemon::{Entry, Wallet};
+use crate::daemon::{Entry, RpcError, Wallet};
 use crate::gate::{self, Cause, Freeze};
 use crate::ledger::{self, LedgerError};
 use crate::store::{Store, Tx};
@@ -92,10 +92,12 @@ impl Sender<'_> {
         let mut scripts: HashSet<String> = HashSet::new();
         let mut after = 0;
         loop {
-            let page = self.store.read(|tx| records::queued_after(tx, after, QUEUE_PAGE))?;
-            for payout in &page {
+            // One more than fits, so that the plan knows that there is a rest.
+            let wanted = self.coin.payouts.max_outputs.saturating_sub(scripts.len()).saturating_add(1).min(QUEUE_PAGE);
+            let page = self.store.read(|tx| records::queued_after(tx, after, wanted))?;
+            for (payout, script) in page.iter().zip(self.scripts_of(&page)?) {
                 after = payout.seq;
-                let script_hex = match self.script_of(&payout.address)? {
+                let script_hex = match script {
                     Ok(script) => script,
                     Err(_) if bad == Bad::LeaveOut => continue,
                     Err(reason) => {
@@ -107,30 +109,40 @@ impl Sender<'_> {
                 scripts.insert(script_hex.clone());
                 let (id, address) = (payout.id.clone(), payout.address.clone());
                 found.push(Candidate { id, address, script_hex, amount: payout.amount });
-                // One more than fits, so that the plan knows that there is a rest.
                 if scripts.len() > self.coin.payouts.max_outputs || found.len() >= PAYOUTS_PER_BATCH {
                     return Ok(found);
                 }
             }
-            if page.len() < QUEUE_PAGE {
+            if page.len() < wanted {
                 return Ok(found);
             }
         }
     }
 
-    fn script_of(&self, address: &str) -> Result<Result<String, String>, PayoutError> {
-        if let Err(problem) = check_address(address, &self.coin.params) {
-            return Ok(Err(problem.to_string()));
+    /// Each payout's locking script, or why it cannot be paid, by the daemon's word of this moment.
+    fn scripts_of(&self, page: &[Payout]) -> Result<Vec<Result<String, String>>, PayoutError> {
+        let plausible =
+            |payout: &Payout| check_address(&payout.address, &self.coin.params).map_err(|problem| problem.to_string());
+        let checked: Vec<Result<(), String>> = page.iter().map(plausible).collect();
+        let asked = page.iter().zip(&checked).filter(|(_, checked)| checked.is_ok()).map(|(payout, _)| payout.address.as_str());
+        let asked: Vec<&str> = asked.collect();
+        let mut scripts = self.wallet.scripts(&asked)?.into_iter();
+        let mut found = Vec::with_capacity(page.len());
+        for (payout, checked) in page.iter().zip(checked) {
+            found.push(match checked {
+                Err(problem) => Err(problem),
+                Ok(()) => {
+                    let script = scripts.next().ok_or_else(no_answer)?;
+                    judge_script(script, &payout.address).map_err(|problem| problem.to_string())
+                }
+            });
         }
-        match ask_daemon(Some(self.wallet), address) {
-            DaemonsWord::Script(script) => Ok(Ok(script)),
-            DaemonsWord::Bad(problem) => Ok(Err(problem.to_string())),
-            DaemonsWord::NoAnswer => {
-                self.wallet.address(address)?;
-                Ok(Err("the daemon gave no steady answer about the address".to_owned()))
-            }
-        }
+        Ok(found)
     }
+}
+
+fn no_answer() -> RpcError {
+    RpcError::Unreadable { method: "validateaddress".to_owned(), reason: "one of several addresses has no answer".to_owned() }
 }
 
 pub(super) fn look_at_gate(tx: &Tx<'_>, facts: &mut Facts) -> Result<(), PayoutError> {

@@ -175,7 +175,7 @@ impl Import<'_> {
             return None;
         }
         match ask_daemon(self.wallet, address) {
-            DaemonsWord::Script(_) => None,
+            DaemonsWord::Good => None,
             DaemonsWord::Bad(problem) => Some(problem),
             DaemonsWord::NoAnswer => {
                 // Not asked again for each of a million rows.

@@ -10,7 +10,7 @@ use super::rules::{Event, State, next};
 use super::{life, records};
 use crate::coin::{Amount, AmountError, Timestamp, check_address};
 use crate::config::CoinSettings;
-use crate::daemon::Wallet;
+use crate::daemon::{AddressScript, Wallet};
 use crate::gate::{self, Cause};
 use crate::store::{Store, Tx};
 
@@ -186,8 +186,8 @@ fn check_amount(text: &str, coin: &CoinSettings) -> Result<Amount, BadAmount> {
 
 /// What the daemon says about an address.
 pub(super) enum DaemonsWord {
-    /// It can be paid to; its locking script in hex.
-    Script(String),
+    /// It can be paid to.
+    Good,
     /// It cannot.
     Bad(BadAddress),
     /// The daemon gave no answer.
@@ -196,17 +196,26 @@ pub(super) enum DaemonsWord {
 
 /// Asks the daemon about an address. Any failure to answer is no answer: the address is asked for again before sending.
 pub(super) fn ask_daemon(wallet: Option<&dyn Wallet>, address: &str) -> DaemonsWord {
-    match wallet.map(|wallet| wallet.address(address)) {
-        Some(Ok(facts)) if !facts.valid => DaemonsWord::Bad(BadAddress::Daemon(address.to_owned())),
-        Some(Ok(facts)) => match facts.script_hex {
-            Some(script) if !script.is_empty() => DaemonsWord::Script(script),
-            _ => DaemonsWord::Bad(BadAddress::NoScript(address.to_owned())),
+    match wallet.map(|wallet| wallet.scripts(&[address])) {
+        Some(Ok(scripts)) => match scripts.into_iter().next().map(|script| judge_script(script, address)) {
+            Some(Ok(_)) => DaemonsWord::Good,
+            Some(Err(problem)) => DaemonsWord::Bad(problem),
+            None => DaemonsWord::NoAnswer,
         },
         Some(Err(error)) => {
             tracing::info!(%error, "the daemon did not check an address; it is asked again before sending");
             DaemonsWord::NoAnswer
         }
         None => DaemonsWord::NoAnswer,
+    }
+}
+
+/// The script that payments to an address can be checked by, or why it is not paid to.
+pub(super) fn judge_script(script: AddressScript, address: &str) -> Result<String, BadAddress> {
+    match script {
+        AddressScript::Known(script) => Ok(script),
+        AddressScript::Unsaid => Err(BadAddress::NoScript(address.to_owned())),
+        AddressScript::Invalid => Err(BadAddress::Daemon(address.to_owned())),
     }
 }
 
@@ -246,7 +255,7 @@ pub fn submit(
         check_address(&request.address, &coin.params).map_err(|problem| bad(problem.into()))?;
         let address_checked = match ask_daemon(wallet, &request.address) {
             DaemonsWord::Bad(problem) => return Err(bad(problem)),
-            DaemonsWord::Script(_) => true,
+            DaemonsWord::Good => true,
             DaemonsWord::NoAnswer => false,
         };
         let payout = records::add_payout(tx, &request, State::Queued, None, now)?;

@@ -4,7 +4,7 @@ use crate::coin::write_credentials;
 use crate::process::{Daemon, Generation};
 use bursar::coin::{Amount, BlockHash, Chain, FeeRate, Txid};
 use bursar::daemon::{
-    Abilities, BalanceSource, Category, Entry, FeeChoice, RescanWay, Rpc, RpcError, RpcWallet, SendMany, Wallet,
+    Abilities, AddressScript, BalanceSource, Category, Entry, FeeChoice, RescanWay, Rpc, RpcError, RpcWallet, SendMany, Wallet,
 };
 use serde_json::{Value, json};
 
@@ -220,6 +220,14 @@ fn addresses_are_told_apart(generation: Generation) {
         let facts = wallet.address(bad).unwrap();
         assert!(!facts.valid && !facts.is_mine && facts.script_hex.is_none(), "{bad}");
     }
+    let theirs = scene.stranger_address();
+    let known = |address: &str| AddressScript::Known(wallet.address(address).unwrap().script_hex.unwrap());
+    let together = wallet.scripts(&[&ours, "nonsense", &theirs, &ours, ""]).unwrap();
+    let (ours_known, invalid) = (known(&ours), AddressScript::Invalid);
+    assert_eq!(together, [ours_known.clone(), invalid.clone(), known(&theirs), ours_known.clone(), invalid]);
+    assert_eq!(wallet.scripts(&[]).unwrap(), []);
+    assert_eq!(wallet.scripts(&vec![ours.as_str(); 1001]).unwrap(), vec![ours_known; 1001]);
+
     scene.pay();
     Daemon::mine(&scene.stranger, 1);
     let own = wallet.own_addresses().unwrap();

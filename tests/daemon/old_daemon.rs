@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use crate::server::{Request, Server, http};
 use bursar::coin::{Amount, FeeRate, Txid};
 use bursar::config::CoinSettings;
-use bursar::daemon::{BalanceSource, Category, FeeChoice, RescanWay, RpcError, RpcWallet, SendMany, Wallet};
+use bursar::daemon::{AddressScript, BalanceSource, Category, FeeChoice, RescanWay, RpcError, RpcWallet, SendMany, Wallet};
 use serde_json::{Value, json};
 
 const HELP: &str = "== Blockchain ==\ngetblockchaininfo\ngetblockcount\ngetblockhash index\ngetblockheader \"hash\" ( verbose )\n\
@@ -32,6 +32,7 @@ fn old_answer(method: &str, params: &Value) -> Result<Value, (i64, &'static str)
             Ok(serde_json::from_str(r#"{"version":130200,"balance":12.50000000,"stake":0.00000000,"testnet":false}"#).unwrap())
         }
         "getwalletinfo" => Ok(json!({ "walletversion": 130_000, "txcount": 3, "keypoolsize": 101, "hdmasterkeyid": "ef" })),
+        "validateaddress" if params[0] == "unsaid" => Ok(json!({ "isvalid": true, "ismine": false })),
         "validateaddress" => Ok(json!({ "isvalid": true, "scriptPubKey": "76a914", "ismine": true, "account": "" })),
         "getrawmempool" => Ok(json!([txid])),
         "listsinceblock" => Ok(json!({ "transactions": [
@@ -42,6 +43,17 @@ fn old_answer(method: &str, params: &Value) -> Result<Value, (i64, &'static str)
     }
 }
 
+/// HTTP status and body.
+fn reply(call: &Value) -> (&'static str, Value) {
+    match old_answer(call["method"].as_str().unwrap(), &call["params"]) {
+        Ok(result) => ("200 OK", json!({ "result": result, "error": null, "id": call["id"] })),
+        Err((code, message)) => {
+            let error = json!({ "code": code, "message": message });
+            ("500 Internal Server Error", json!({ "result": null, "error": error, "id": call["id"] }))
+        }
+    }
+}
+
 /// The daemon, and the calls that it got.
 fn old_daemon() -> (Server, Arc<Mutex<Vec<Value>>>) {
     let calls = Arc::new(Mutex::new(Vec::new()));
@@ -49,13 +61,11 @@ fn old_daemon() -> (Server, Arc<Mutex<Vec<Value>>>) {
     let server = Server::start(move |mut stream| {
         let Request { head, json: call } = Request::read(&mut stream);
         assert!(head.starts_with("POST / "), "a single wallet has no path: {head}");
-        let answer = match old_answer(call["method"].as_str().unwrap(), &call["params"]) {
-            Ok(result) => http("200 OK", &json!({ "result": result, "error": null, "id": call["id"] }).to_string()),
-            Err((code, message)) => {
-                let error = json!({ "code": code, "message": message });
-                http("500 Internal Server Error", &json!({ "result": null, "error": error, "id": call["id"] }).to_string())
-            }
+        let answer = match &call {
+            Value::Array(calls) => ("200 OK", calls.iter().map(|call| reply(call).1).collect()),
+            call => reply(call),
         };
+        let answer = http(answer.0, &answer.1.to_string());
         log.lock().unwrap().push(call);
         let _ = stream.write_all(answer.as_bytes());
     });
@@ -88,6 +98,18 @@ fn the_next_best_call_is_used_where_one_is_missing() {
     assert_eq!(listing.entries[0].category, Category::Other("stake".to_owned()));
     assert!(matches!(wallet.rescan(0), Err(RpcError::Refused { .. })));
     assert!(matches!(wallet.create_wallet(), Err(RpcError::Refused { .. })));
+}
+
+#[test]
+fn scripts_are_asked_of_the_wallet_only_where_the_node_does_not_say_them() {
+    let (server, calls) = old_daemon();
+    let wallet = connect(&server.coin);
+    calls.lock().unwrap().clear();
+    let known = AddressScript::Known("76a914".to_owned());
+    assert_eq!(wallet.scripts(&["one", "two"]).unwrap(), [known.clone(), known.clone()]);
+    assert_eq!(wallet.scripts(&["one", "unsaid", "two"]).unwrap(), [known.clone(), AddressScript::Unsaid, known]);
+    let asked: Vec<usize> = calls.lock().unwrap().iter().map(|calls| calls.as_array().unwrap().len()).collect();
+    assert_eq!(asked, [2, 3, 1]);
 }
 
 #[test]

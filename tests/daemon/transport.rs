@@ -168,6 +168,80 @@ fn a_call_is_one_request_that_closes_its_connection() {
     assert_eq!(json, &json!({ "jsonrpc": "1.0", "id": "batch 7", "method": "sendmany", "params": args }));
 }
 
+/// Answers each call of a list with `answer`.
+fn answering_each(answer: fn(&Value) -> Value) -> Server {
+    Server::start(move |mut stream| {
+        let request = Request::read(&mut stream);
+        let answers: Vec<Value> = request.json.as_array().unwrap().iter().map(answer).rev().collect();
+        let _ = stream.write_all(http("200 OK", &json!(answers).to_string()).as_bytes());
+    })
+}
+
+fn ask_each(server: &Server, count: usize) -> Result<Vec<Result<Value, RpcError>>, RpcError> {
+    let args: Vec<Vec<Value>> = (0..count).map(|number| vec![json!(number)]).collect();
+    Rpc::with_limits(&server.coin, SOON).ask_each("validateaddress", &args)
+}
+
+#[test]
+fn one_question_about_many_things_is_few_requests_with_an_answer_for_each() {
+    let server = answering_each(|call| match call["params"][0].as_u64().unwrap() {
+        7 => json!({ "result": null, "error": { "code": -5, "message": "not that one" }, "id": call["id"] }),
+        number => json!({ "result": number, "error": null, "id": call["id"] }),
+    });
+    let answers = ask_each(&server, 600).unwrap();
+    assert_eq!((answers.len(), server.connections.load(Ordering::SeqCst)), (600, 3));
+    for (number, answer) in answers.into_iter().enumerate() {
+        match answer {
+            Ok(answer) => assert_eq!(answer, json!(number)),
+            Err(error) => assert_eq!((number, error.code()), (7, Some(-5))),
+        }
+    }
+}
+
+#[test]
+fn an_answer_too_few_is_an_error_and_one_too_many_spoils_them_all() {
+    let server = answering_each(|call| json!({ "result": 1, "error": null, "id": call["id"].as_u64().unwrap().max(2) }));
+    assert!(matches!(ask_each(&server, 2), Err(RpcError::Unreadable { .. })), "two answers to one call");
+    let strange = answering_each(|_| json!({ "result": 1, "error": null, "id": "strange" }));
+    assert!(matches!(ask_each(&strange, 1), Err(RpcError::Unreadable { .. })), "an answer to no call");
+    let answers = ask_each(&Server::answering(&http("200 OK", "[]")), 2).unwrap();
+    assert!(answers.iter().all(|answer| matches!(answer, Err(RpcError::Unreadable { .. }))), "{answers:?}");
+}
+
+#[test]
+fn only_harmless_questions_are_asked_together() {
+    let server = Server::answering(&http("200 OK", "[]"));
+    let rpc = Rpc::new(&server.coin);
+    for method in ["sendmany", "sendrawtransaction", "signrawtransactionwithwallet", "lockunspent", "getrawchangeaddress", ""] {
+        let error = rpc.ask_each::<Value>(method, &[vec![], vec![]]).unwrap_err();
+        assert!(matches!(error, RpcError::Refused { .. }) && error.is_certainly_not_run(), "{error:?}");
+    }
+    assert_eq!(server.connections.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn a_daemon_that_takes_no_lists_is_asked_one_by_one() {
+    let server = Server::start(|mut stream| {
+        let call = Request::read(&mut stream).json;
+        let answer = if call.is_array() {
+            let error = json!({ "code": -32700, "message": "Parse error" });
+            http("500 Internal Server Error", &json!({ "result": null, "error": error, "id": null }).to_string())
+        } else {
+            http("200 OK", &json!({ "result": call["params"][0], "error": null, "id": call["id"] }).to_string())
+        };
+        let _ = stream.write_all(answer.as_bytes());
+    });
+    let answers: Vec<Value> = ask_each(&server, 3).unwrap().into_iter().collect::<Result<_, _>>().unwrap();
+    assert_eq!(answers, [json!(0), json!(1), json!(2)]);
+    let starting = error_body(-28, "Loading block index...");
+    let error = ask_each(&Server::answering(&http("500 Internal Server Error", &starting)), 3).unwrap_err();
+    assert!(error.is_warming_up(), "{error:?}");
+}
+
+fn error_body(code: i64, message: &str) -> String {
+    json!({ "result": null, "error": { "code": code, "message": message }, "id": null }).to_string()
+}
+
 #[test]
 fn no_more_calls_are_open_than_allowed() {
     let (open, most) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));

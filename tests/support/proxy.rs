@@ -42,7 +42,7 @@ impl Fault {
 
 /// One call as the proxy sees it.
 pub struct Call<'a> {
-    /// The JSON-RPC method; empty when it is not a single JSON-RPC call.
+    /// The JSON-RPC method, of the first of several calls in one request; empty when it is not JSON-RPC.
     pub method: String,
     /// The parameters.
     pub params: Value,
@@ -185,7 +185,8 @@ fn serve(mut client: TcpStream, upstream: &Upstream, rewrite: &Rewrite) {
 /// An error closes the connection.
 fn serve_one(client: &mut TcpStream, request: &Message, upstream: &Upstream, rewrite: &Rewrite) -> std::io::Result<()> {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
-    let method = body["method"].as_str().unwrap_or_default().to_owned();
+    let first = if body.is_array() { &body[0] } else { &body };
+    let method = first["method"].as_str().unwrap_or_default().to_owned();
     let call = Call { method, params: body["params"].clone(), id: body["id"].clone(), request };
     let pass = || match rewrite(&call, upstream) {
         Some(reply) => Ok(reply),

@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 
 use super::super::probe::RescanWay;
 use super::super::{
-    AddressFacts, BalanceSource, Balances, BlockPlace, ChainCoin, DecodedTx, Entry, Listing, LockState, MempoolEntry, RpcError,
-    SendMany, Signed, Tip, TxOutput, Unspent, Wallet, WalletIdentity, WalletTx,
+    AddressFacts, AddressScript, BalanceSource, Balances, BlockPlace, ChainCoin, DecodedTx, Entry, Listing, LockState,
+    MempoolEntry, RpcError, SendMany, Signed, Tip, TxOutput, Unspent, Wallet, WalletIdentity, WalletTx,
 };
 use super::replies::{
     AddressReply, BalancesReply, ChainReply, DecodedReply, DescriptorsReply, EntryReply, HeaderReply, ListingReply, MempoolReply,
@@ -196,16 +196,13 @@ impl Wallet for RpcWallet {
         if checked.isvalid != Some(true) {
             return Ok(AddressFacts { valid: false, script_hex: None, is_mine: false });
         }
-        let of_wallet: AddressReply = match self.abilities.has("getaddressinfo") {
-            true => self.ask("getaddressinfo", &[json!(address)])?,
-            false => self.ask("validateaddress", &[json!(address)])?,
-        };
+        let of_wallet: AddressReply = self.ask(self.asks_own_addresses(), &[json!(address)])?;
         let script_hex = checked.script_hex.or(of_wallet.script_hex);
         Ok(AddressFacts { valid: true, script_hex, is_mine: of_wallet.ismine.unwrap_or_default() })
     }
 
-    fn addresses(&self, addresses: &[&str]) -> Result<Vec<AddressFacts>, RpcError> {
-        addresses.iter().map(|address| self.address(address)).collect()
+    fn scripts(&self, addresses: &[&str]) -> Result<Vec<AddressScript>, RpcError> {
+        self.scripts_of(addresses)
     }
 
     fn fee_estimate(&self, target_blocks: u32) -> Result<Option<FeeRate>, RpcError> {

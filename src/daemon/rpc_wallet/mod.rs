@@ -5,6 +5,7 @@ mod compose;
 mod fees;
 mod order;
 mod replies;
+mod scripts;
 
 use serde_json::{Value, json};
 

@@ -6,8 +6,8 @@ use super::ModelWallet;
 use super::world::amount;
 use crate::coin::{Amount, BlockHash, FeeRate, OutPoint, Txid};
 use crate::daemon::{
-    AddressFacts, BalanceSource, Balances, BlockPlace, ChainCoin, DecodedTx, Listing, LockState, MempoolEntry, RpcError,
-    SendMany, Signed, Tip, TxOutput, Unspent, Wallet, WalletIdentity, WalletTx,
+    AddressFacts, AddressScript, BalanceSource, Balances, BlockPlace, ChainCoin, DecodedTx, Listing, LockState, MempoolEntry,
+    RpcError, SendMany, Signed, Tip, TxOutput, Unspent, Wallet, WalletIdentity, WalletTx,
 };
 
 fn unused(method: &str) -> RpcError {
@@ -108,7 +108,7 @@ impl Wallet for ModelWallet {
         Err(unused("getaddressinfo"))
     }
 
-    fn addresses(&self, _addresses: &[&str]) -> Result<Vec<AddressFacts>, RpcError> {
+    fn scripts(&self, _addresses: &[&str]) -> Result<Vec<AddressScript>, RpcError> {
         Err(unused("validateaddress"))
     }
 
