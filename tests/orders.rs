@@ -359,7 +359,8 @@ fn every_order_is_read_as_it_was_written() {
         amount: "0.00000001".to_owned(),
         priority: payout::Priority::Normal,
     };
-    let filter = payout::Filter { state: Some(State::Held), after: Some(self::id()), limit: usize::MAX };
+    let filter =
+        payout::Filter { state: Some(State::Held), after: Some(self::id()), limit: usize::MAX, ..payout::Filter::default() };
     let explain = Order::LedgerExplain { txid: txid(), account: Account::Internal, reason: "r".to_owned(), who: "w".to_owned() };
     let orders = [
         Order::Status,

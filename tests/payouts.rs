@@ -8,12 +8,12 @@ mod support;
 use std::fs;
 use std::time::Duration;
 
-use bench::{Bench, payee, script_of};
+use bench::{At, Bench, payee, script_of};
 use bursar::coin::Timestamp;
 use bursar::config::DaemonMode;
-use bursar::daemon::{Limits, RpcWallet};
+use bursar::daemon::{Limits, RpcWallet, Wallet};
 use bursar::gate::{self, Cause};
-use bursar::payout::{self, BatchState, LocalHost, PayoutError, Resolution, State, Step};
+use bursar::payout::{self, BatchState, LocalHost, PayoutError, PersonsWord, Request, Resolution, State, Step};
 use serde_json::json;
 use support::{Fault, Generation, World};
 
@@ -52,6 +52,57 @@ fn one_transaction_pays_all_and_each_payee_once() {
             assert_eq!(paid[&script_of(n)], vec![amount], "{generation:?} payee {n}");
         }
     }
+}
+
+#[test]
+fn a_payout_that_somebody_holds_while_its_batch_is_planned_is_not_sent() {
+    let mut bench = Bench::new(World::new(Litecoin021));
+    bench.submit("goes", &payee(1), "0.5");
+    bench.submit("held", &payee(2), "0.25");
+    let mut beside = bench.store.beside().unwrap();
+    let hold = move || {
+        payout::decide(&mut beside, &"held".parse().unwrap(), PersonsWord::Hold, "wait", Timestamp::now()).unwrap();
+    };
+    let wallet = bench.world.wallet();
+    let report = bench.flush_with(&wallet, &mut At::new(|step: &Step| *step == Step::Planned, hold)).unwrap();
+    assert!(report.batches.is_empty() && report.waiting.unwrap().contains("left the queue"));
+    assert_eq!((bench.state("goes"), bench.state("held")), (State::Queued, State::Held));
+    pay_all(&mut bench);
+    let paid = bench.paid_on_chain();
+    assert_eq!((paid.get(&script_of(1)), paid.get(&script_of(2))), (Some(&vec![50_000_000]), None));
+}
+
+#[test]
+fn many_submissions_in_one_commit_are_each_answered_alone() {
+    let mut bench = Bench::new(World::new(Litecoin021));
+    let request = |id: &str, address: String, amount: &str| Request {
+        id: id.to_owned(),
+        address,
+        amount: amount.to_owned(),
+        priority: payout::Priority::Normal,
+    };
+    let group = [
+        request("a", payee(1), "1"),
+        request("b", payee(2), "0"),
+        request("c", "nobody".to_owned(), "1"),
+        request("a", payee(1), "1.00"),
+        request("a", payee(1), "2"),
+        request("d", payee(3), "0.5"),
+    ];
+    let wallet = bench.world.wallet();
+    let mut take = |wallet: Option<&dyn Wallet>| {
+        let taken = payout::submit_many(&mut bench.store, wallet, bench.world.coin(), &group, Timestamp::now()).unwrap();
+        let told = |taken: Result<payout::Submitted, PayoutError>| match taken {
+            Ok(taken) if taken.new => if taken.address_checked { "new" } else { "new, unchecked" }.to_owned(),
+            Ok(_) => "known".to_owned(),
+            Err(PayoutError::OtherContent { .. }) => "other content".to_owned(),
+            Err(_) => "bad".to_owned(),
+        };
+        taken.into_iter().map(told).collect::<Vec<_>>()
+    };
+    assert_eq!(take(Some(&wallet)), ["new", "bad", "bad", "known", "other content", "new"]);
+    assert_eq!(take(None), ["known", "bad", "bad", "known", "other content", "known"]);
+    assert_eq!(bench.count(State::Queued), 2);
 }
 
 #[test]

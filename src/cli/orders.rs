@@ -77,7 +77,7 @@ fn pay(verb: PayVerb) -> Result<Request, Failure> {
         PayVerb::List { state, limit } => {
             let state = state.map(|name| name.parse::<State>()).transpose();
             let state = state.map_err(|error| Failure::new("usage", error, exit::USAGE))?;
-            Order::PayList(Filter { state, limit, after: None }).into()
+            Order::PayList(Filter { state, limit, ..Filter::default() }).into()
         }
         PayVerb::Show { id } => Order::PayShow { id }.into(),
         PayVerb::Cancel { id, dry_run, yes } => {

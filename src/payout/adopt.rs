@@ -36,7 +36,7 @@ pub fn adopt(tx: &Tx<'_>, freeze: &Freeze, store_id: &str, now: Timestamp) -> Re
         ledger::claim(tx, &Claim { mark: mark.to_owned(), order, account: Account::Payout })?;
         records::add_adopted(tx, mark, seq, now)?;
     }
-    let queued = records::list(tx, &Filter { state: Some(State::Queued), after: None, limit: usize::MAX })?;
+    let queued = records::list(tx, &Filter { state: Some(State::Queued), limit: usize::MAX, ..Filter::default() })?;
     for payout in &queued {
         let reason = "it was queued when the store went back in time, and may be paid already: release it only if it is not";
         life::advance(tx, payout, Event::Hold, Some(reason), now)?;

@@ -70,6 +70,11 @@ pub enum PayoutError {
         /// Why.
         illegal: Illegal,
     },
+    /// A payout was held or cancelled between plan and intent.
+    #[error(
+        "payout {0} left the queue while the batch was planned; nothing of that batch was sent, and the next flush plans anew"
+    )]
+    QueueMoved(PayoutId),
     /// The store may be older than the wallet: what was paid already may look unpaid.
     #[error(
         "payouts are not taken while it is open whether this store went back in time ({0}); nothing was queued. Look at what the wallet \

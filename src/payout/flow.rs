@@ -159,7 +159,10 @@ impl Sender<'_> {
 
     /// One batch: intent, one call, and what came of it.
     fn send_one(&mut self, outputs: &[PlannedOutput], report: &mut FlushReport) -> Result<Outcome, PayoutError> {
-        let batch = self.intend(outputs)?;
+        let batch = match self.intend(outputs) {
+            Err(error @ PayoutError::QueueMoved(_)) => return Ok(Outcome::Wait(error.to_string())),
+            intended => intended?,
+        };
         let id = batch.id.clone();
         self.observer.step(Step::IntentStored(id.clone()));
         report.batches.push(self.begun(&batch, outputs)?);
@@ -196,6 +199,10 @@ impl Sender<'_> {
             let mark = batch::mark(&store_id, seq, &id);
             let mut batch = new_batch(id, seq, mark, place, coin, now);
             let members = payouts_of(tx, outputs)?;
+            // Other threads hold and cancel payouts while this one talks with the daemon.
+            if let Some(moved) = members.iter().find(|payout| payout.state != State::Queued) {
+                return Err(PayoutError::QueueMoved(moved.id.clone()));
+            }
             batch.not_sent_count = members.iter().map(|payout| payout.not_sent_count).max().unwrap_or(0);
             records::add_batch(tx, &batch, outputs, &then)?;
             for mut payout in members {

@@ -7,7 +7,7 @@ use super::error::PayoutError;
 use super::flow::{FlushReport, RejectedPayout, Sender, damaged};
 use super::observe::Step;
 use super::request::{Payout, judge_script};
-use super::rules::{self, Candidate, Event, Facts, Limits, Plan};
+use super::rules::{self, Candidate, Facts, Limits, Plan};
 use super::{life, records};
 use crate::coin::{Amount, Timestamp, check_address};
 use crate::config::CoinSettings;
@@ -101,7 +101,7 @@ impl Sender<'_> {
                     Ok(script) => script,
                     Err(_) if bad == Bad::LeaveOut => continue,
                     Err(reason) => {
-                        self.store.write(|tx| life::advance(tx, payout, Event::PayeeRefused, Some(&reason), self.now))?;
+                        self.store.write(|tx| life::reject_if_queued(tx, payout, &reason, self.now))?;
                         report.rejected.push(RejectedPayout { id: payout.id.clone(), reason });
                         continue;
                     }

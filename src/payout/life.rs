@@ -34,6 +34,14 @@ pub(super) fn advance(
     Ok(to)
 }
 
+/// Rejects a payout whose payee is refused, unless somebody took it out of the queue since it was read.
+pub(super) fn reject_if_queued(tx: &Tx<'_>, payout: &Payout, reason: &str, now: Timestamp) -> Result<(), StoreError> {
+    match records::payout(tx, &payout.id)? {
+        Some(payout) if payout.state == State::Queued => advance(tx, &payout, Event::PayeeRefused, Some(reason), now).map(|_| ()),
+        _ => Ok(()),
+    }
+}
+
 /// A batch and all its payouts take one step together.
 pub(super) fn advance_batch(
     tx: &Tx<'_>,

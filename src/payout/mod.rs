@@ -20,6 +20,7 @@ mod flow;
 mod gather;
 mod host;
 mod import;
+mod intake;
 mod life;
 mod look;
 mod observe;
@@ -44,18 +45,30 @@ pub use error::{BadAddress, BadAmount, PayoutError, RowProblem};
 pub use flow::{BatchReport, FlushReport, RejectedPayout, flush, preview};
 pub use host::{Fence, Host, KeptHost, LocalHost};
 pub use import::{Format, ImportReport, import};
+pub use intake::{Taken, submit, submit_many};
 pub use observe::{Observer, Step};
-pub use request::{Payout, PayoutId, PersonsWord, Priority, Request, Submitted, decide, submit};
+pub use request::{Payout, PayoutId, PersonsWord, Priority, Request, Submitted, decide};
 pub use resolve::{Connect, Resolution, ResolveReport, ResolvedBatch, resolve};
 pub use rules::{Plan, State};
 pub use settle::{SettleReport, SettledBatch, settle};
 
-/// Which payouts to list, in order of submission.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Which payouts to list, in order of submission. Whatever is none does not matter.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Filter {
     /// Only in this state.
     pub state: Option<State>,
-    /// Only those submitted after this one.
+    /// Only of this batch: those that it pays, or may.
+    pub batch: Option<BatchId>,
+    /// Only to this address, as the caller spelled it.
+    pub address: Option<String>,
+    /// Only of this priority.
+    pub priority: Option<Priority>,
+    /// Only those submitted at this time or later.
+    pub submitted_from: Option<Timestamp>,
+    /// Only those submitted before this time.
+    pub submitted_before: Option<Timestamp>,
+    /// Only those submitted after this one: the last of the page before.
     pub after: Option<PayoutId>,
     /// How many at most.
     pub limit: usize,

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::types::Value;
+use rusqlite::{OptionalExtension, Row, params, params_from_iter};
 
 use super::request::{Checked, Payout, PayoutId, Priority};
 use super::rules::State;
@@ -66,29 +67,84 @@ pub(super) fn queued_after(tx: &Tx<'_>, seq: i64, limit: usize) -> Result<Vec<Pa
     all(tx, "state = 'queued' AND seq > ?1 ORDER BY seq LIMIT ?2", params![seq, rows(limit)])
 }
 
+/// A page of a list. Whatever is asked for, it begins at its place in an index and reads on from there.
 pub(super) fn list(tx: &Tx<'_>, filter: &Filter) -> Result<Vec<Payout>, StoreError> {
     let after = match &filter.after {
         None => 0,
         Some(id) => payout(tx, id)?.map_or(0, |payout| payout.seq),
     };
-    match filter.state {
-        Some(state) => all(tx, "state = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3", params![state.name(), after, rows(filter.limit)]),
-        None => all(tx, "seq > ?1 ORDER BY seq LIMIT ?2", params![after, rows(filter.limit)]),
+    let (first, last) = seqs_of_times(tx, filter)?;
+    let mut conditions = vec!["seq BETWEEN ? AND ?".to_owned()];
+    let mut values: Vec<Value> = vec![first.max(after.saturating_add(1)).into(), last.into()];
+    for (at, (column, value)) in equalities(filter).into_iter().enumerate() {
+        // '+' keeps SQLite from taking the index of a column that tells less.
+        conditions.push(format!("{}{column} = ?", if at == 0 { "" } else { "+" }));
+        values.push(value);
     }
+    for (comparison, time) in [(">=", filter.submitted_from), ("<", filter.submitted_before)] {
+        if let Some(time) = time {
+            conditions.push(format!("+submitted_s {comparison} ?"));
+            values.push(time.0.into());
+        }
+    }
+    values.push(rows(filter.limit).into());
+    all(tx, &format!("{} ORDER BY seq LIMIT ?", conditions.join(" AND ")), params_from_iter(values))
+}
+
+/// What columns have to be, the one that tells most first.
+fn equalities(filter: &Filter) -> Vec<(&'static str, Value)> {
+    let mut found: Vec<(&'static str, Value)> = Vec::new();
+    let mut add = |column, value: Option<Value>| found.extend(value.map(|value| (column, value)));
+    add("batch", filter.batch.as_ref().map(|batch| batch.as_str().to_owned().into()));
+    add("address", filter.address.clone().map(Value::from));
+    let rare = filter.priority.filter(|priority| *priority != Priority::Normal);
+    add("priority", rare.map(|priority| (priority as i64).into()));
+    add("state", filter.state.map(|state| state.name().to_owned().into()));
+    let usual = filter.priority.filter(|priority| *priority == Priority::Normal);
+    add("priority", usual.map(|priority| (priority as i64).into()));
+    found
+}
+
+/// Between which numbers the payouts of the asked times lie: all numbers, where the clock ever went back.
+fn seqs_of_times(tx: &Tx<'_>, filter: &Filter) -> Result<(i64, i64), StoreError> {
+    let (none, all) = ((1, 0), (1, i64::MAX));
+    if (filter.submitted_from.is_none() && filter.submitted_before.is_none())
+        || tx.prepare_cached("SELECT 1 FROM clock_steps LIMIT 1")?.exists([])?
+    {
+        return Ok(all);
+    }
+    let seq = |sql: &str, time: Timestamp| -> Result<Option<i64>, StoreError> {
+        Ok(tx.prepare_cached(sql)?.query_row([time.0], |row| row.get(0)).optional()?)
+    };
+    let mut range = all;
+    if let Some(from) = filter.submitted_from {
+        let first = seq("SELECT seq FROM payouts WHERE submitted_s >= ?1 ORDER BY submitted_s, seq LIMIT 1", from)?;
+        let Some(first) = first else { return Ok(none) };
+        range.0 = first;
+    }
+    if let Some(before) = filter.submitted_before {
+        let last = seq("SELECT seq FROM payouts WHERE submitted_s < ?1 ORDER BY submitted_s DESC, seq DESC LIMIT 1", before)?;
+        let Some(last) = last else { return Ok(none) };
+        range.1 = last;
+    }
+    Ok(range)
 }
 
 fn rows(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
-/// How many payouts there are in each state, and their sum.
+/// How many payouts there are in each state, and their sum. Costs the same whatever there is.
 pub(super) fn totals(tx: &Tx<'_>) -> Result<BTreeMap<State, (u64, Amount)>, StoreError> {
-    let mut statement = tx.prepare_cached("SELECT state, count(*), sum(amount) FROM payouts GROUP BY state")?;
+    let mut statement = tx.prepare_cached("SELECT state, count, high_amount, low_amount FROM payout_totals WHERE count > 0")?;
     let mut rows = statement.query([])?;
     let mut found = BTreeMap::new();
     while let Some(row) = rows.next()? {
         let state = row.get::<_, String>(0)?.parse().map_err(damaged)?;
-        found.insert(state, (unsigned(row, 1)?, Amount::from_base_units(row.get(2)?)));
+        let sum = (i128::from(row.get::<_, i64>(2)?) << 32) + i128::from(row.get::<_, i64>(3)?);
+        // More than there can be of any coin: it is for people to look at, and must not keep anybody from looking.
+        let sum = i64::try_from(sum).unwrap_or(i64::MAX);
+        found.insert(state, (unsigned(row, 1)?, Amount::from_base_units(sum)));
     }
     Ok(found)
 }
@@ -181,24 +237,152 @@ mod tests {
     use super::*;
     use crate::store::Store;
 
+    fn request(id: &str, address: &str, amount: i64, priority: Priority) -> Checked {
+        Checked { id: id.parse().unwrap(), address: address.to_owned(), amount: Amount::from_base_units(amount), priority }
+    }
+
+    /// Ten payouts, one a second, to two addresses in turn; the fourth is urgent, and the fifth is held.
+    fn ten(dir: &std::path::Path) -> Store {
+        let mut store = Store::open(dir).unwrap();
+        let added = store.write(|tx| {
+            for number in 1..=10_i64 {
+                let address = if number % 2 == 0 { "even" } else { "odd" };
+                let priority = if number == 4 { Priority::High } else { Priority::Normal };
+                let state = if number == 5 { State::Held } else { State::Queued };
+                let request = request(&format!("p{number}"), address, number, priority);
+                add_payout(tx, &request, state, None, Timestamp(100 + number))?;
+            }
+            Ok::<_, StoreError>(())
+        });
+        added.unwrap();
+        store
+    }
+
+    fn listed(store: &mut Store, filter: &Filter) -> Vec<i64> {
+        store.read(|tx| list(tx, filter)).unwrap().into_iter().map(|payout| payout.seq).collect()
+    }
+
+    fn any() -> Filter {
+        Filter { limit: 100, ..Filter::default() }
+    }
+
     #[test]
     fn the_history_cannot_be_changed_and_a_payout_is_in_a_batch_exactly_while_it_may_be_paid() {
         let dir = tempfile::tempdir().unwrap();
         let mut store = Store::open(dir.path()).unwrap();
-        let added = store.write(|tx| {
-            let request = Checked {
-                id: "a".parse().unwrap(),
-                address: "b".to_owned(),
-                amount: Amount::from_base_units(1),
-                priority: Priority::Normal,
-            };
-            add_payout(tx, &request, State::Queued, None, Timestamp(1))
-        });
+        let added = store.write(|tx| add_payout(tx, &request("a", "b", 1, Priority::Normal), State::Queued, None, Timestamp(1)));
         added.unwrap();
-        for forbidden in ["DELETE FROM payout_history", "UPDATE payout_history SET at_s = 0", "UPDATE payouts SET state = 'sent'"]
-        {
+        for forbidden in [
+            "DELETE FROM payout_history",
+            "UPDATE payout_history SET at_s = 0",
+            "UPDATE payouts SET state = 'sent'",
+            "DELETE FROM payouts",
+        ] {
             let refused = store.write(|tx| Ok::<_, StoreError>(tx.execute(forbidden, [])?));
             assert!(refused.is_err(), "{forbidden}");
         }
+    }
+
+    #[test]
+    fn a_list_is_what_all_its_filters_let_through() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = ten(dir.path());
+        assert_eq!(listed(&mut store, &any()), (1..=10).collect::<Vec<_>>());
+        let even = Filter { address: Some("even".to_owned()), ..any() };
+        assert_eq!(listed(&mut store, &even), [2, 4, 6, 8, 10]);
+        assert_eq!(listed(&mut store, &Filter { priority: Some(Priority::High), ..any() }), [4]);
+        assert_eq!(listed(&mut store, &Filter { priority: Some(Priority::Normal), ..even.clone() }), [2, 6, 8, 10]);
+        assert_eq!(listed(&mut store, &Filter { state: Some(State::Held), ..any() }), [5]);
+        assert_eq!(listed(&mut store, &Filter { state: Some(State::Held), ..even.clone() }), [] as [i64; 0]);
+        let times = Filter { submitted_from: Some(Timestamp(103)), submitted_before: Some(Timestamp(107)), ..any() };
+        assert_eq!(listed(&mut store, &times), [3, 4, 5, 6]);
+        assert_eq!(listed(&mut store, &Filter { after: Some("p4".parse().unwrap()), limit: 2, ..times }), [5, 6]);
+        assert_eq!(listed(&mut store, &Filter { after: Some("p3".parse().unwrap()), limit: 2, ..even }), [4, 6]);
+        for nobody in [
+            Filter { submitted_from: Some(Timestamp(111)), ..any() },
+            Filter { submitted_before: Some(Timestamp(101)), ..any() },
+            Filter { batch: Some(crate::payout::BatchId::from_bytes([7; 16])), ..any() },
+        ] {
+            assert_eq!(listed(&mut store, &nobody), [] as [i64; 0]);
+        }
+    }
+
+    #[test]
+    fn a_clock_that_went_back_hides_no_payout_from_a_list_by_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = ten(dir.path());
+        let later = store.write(|tx| {
+            add_payout(tx, &request("p11", "odd", 1, Priority::Normal), State::Queued, None, Timestamp(50))?;
+            add_payout(tx, &request("p12", "odd", 1, Priority::Normal), State::Queued, None, Timestamp(105))
+        });
+        later.unwrap();
+        let times = Filter { submitted_from: Some(Timestamp(105)), submitted_before: Some(Timestamp(106)), ..any() };
+        assert_eq!(listed(&mut store, &times), [5, 12]);
+        assert_eq!(listed(&mut store, &Filter { submitted_before: Some(Timestamp(101)), ..any() }), [11]);
+    }
+
+    /// How SQLite goes about the statement of a list.
+    fn ways(store: &mut Store, filter: &Filter) -> String {
+        let told = store.read(|tx| {
+            list(tx, filter)?;
+            let mut conditions = vec!["seq BETWEEN 1 AND 2".to_owned()];
+            let equalities = equalities(filter).into_iter().enumerate();
+            conditions.extend(equalities.map(|(at, (column, _))| format!("{}{column} = ?", if at == 0 { "" } else { "+" })));
+            let sql = format!(
+                "EXPLAIN QUERY PLAN SELECT {COLUMNS} FROM payouts WHERE {} ORDER BY seq LIMIT 5",
+                conditions.join(" AND ")
+            );
+            let mut statement = tx.prepare(&sql)?;
+            let unbound = vec![Value::Null; statement.parameter_count()];
+            let rows = statement.query_map(params_from_iter(unbound), |row| row.get::<_, String>(3))?;
+            Ok::<_, StoreError>(rows.collect::<Result<Vec<_>, _>>()?.join("; "))
+        });
+        told.unwrap()
+    }
+
+    #[test]
+    fn no_list_is_sorted_or_searched_through() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = ten(dir.path());
+        let (state, address) = (Some(State::Final), Some("even".to_owned()));
+        let filters = [
+            (any(), "PRIMARY KEY"),
+            (Filter { state, ..any() }, "payouts_by_state"),
+            (Filter { state, address: address.clone(), ..any() }, "payouts_by_address"),
+            (Filter { state, priority: Some(Priority::Low), ..any() }, "payouts_by_priority"),
+            (Filter { state, priority: Some(Priority::Normal), ..any() }, "payouts_by_state"),
+            (Filter { state, address, batch: Some(crate::payout::BatchId::from_bytes([7; 16])), ..any() }, "payouts_by_batch"),
+        ];
+        for (filter, index) in filters {
+            let way = ways(&mut store, &filter);
+            assert!(
+                way.starts_with("SEARCH payouts") && way.contains(index) && (way.contains("rowid>?") || way.contains("seq>?")),
+                "{filter:?}: {way}"
+            );
+            assert!(!way.contains("TEMP B-TREE"), "{filter:?}: {way}");
+        }
+    }
+
+    #[test]
+    fn totals_follow_every_step_and_no_sum_is_too_large() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = ten(dir.path());
+        let totals_of = |store: &mut Store| store.read(totals).unwrap();
+        assert_eq!(totals_of(&mut store)[&State::Queued], (9, Amount::from_base_units(50)));
+        assert_eq!(totals_of(&mut store)[&State::Held], (1, Amount::from_base_units(5)));
+        let stepped = store.write(|tx| {
+            let mut payout = payout(tx, &"p5".parse().unwrap())?.unwrap();
+            payout.state = State::Queued;
+            step_payout(tx, State::Held, &payout, Timestamp(200))?;
+            for number in 0..3 {
+                let large = request(&format!("large{number}"), "odd", i64::MAX, Priority::Normal);
+                add_payout(tx, &large, State::Rejected, None, Timestamp(200))?;
+            }
+            Ok::<_, StoreError>(())
+        });
+        stepped.unwrap();
+        assert_eq!(totals_of(&mut store)[&State::Queued], (10, Amount::from_base_units(55)));
+        assert_eq!(totals_of(&mut store).get(&State::Held), None);
+        assert_eq!(totals_of(&mut store)[&State::Rejected].0, 3);
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::error::{BadAddress, BadAmount, PayoutError};
 use super::rules::{Event, State, next};
 use super::{life, records};
-use crate::coin::{Amount, AmountError, Timestamp, check_address};
+use crate::coin::{Amount, AmountError, Timestamp};
 use crate::config::CoinSettings;
 use crate::daemon::{AddressScript, Wallet};
 use crate::gate::{self, Cause};
@@ -224,10 +224,11 @@ pub(super) fn known(tx: &Tx<'_>, request: &Checked, coin: &CoinSettings) -> Resu
     let Some(payout) = records::payout(tx, &request.id)? else {
         return Ok(None);
     };
-    if payout.address == request.address && payout.amount == request.amount {
+    if payout.address == request.address && payout.amount == request.amount && payout.priority == request.priority {
         return Ok(Some(payout));
     }
-    let existing = format!("{} to {}", payout.amount.to_decimal(coin.profile.decimals), payout.address);
+    let amount = payout.amount.to_decimal(coin.profile.decimals);
+    let existing = format!("{amount} to {}, priority {}", payout.address, payout.priority.name());
     Err(PayoutError::OtherContent { id: request.id.clone(), existing })
 }
 
@@ -235,32 +236,6 @@ pub(super) fn known(tx: &Tx<'_>, request: &Checked, coin: &CoinSettings) -> Resu
 pub(super) fn must_be_of_this_time(tx: &Tx<'_>) -> Result<(), PayoutError> {
     let went_back = gate::frozen(tx)?.into_iter().find(|frozen| frozen.freeze.cause == Cause::StoreWentBack);
     went_back.map_or(Ok(()), |frozen| Err(PayoutError::StoreWentBack(frozen.freeze.detail)))
-}
-
-/// Queues a payout, or answers with the existing one when the same was submitted before. A refused request leaves no trace.
-pub fn submit(
-    store: &mut Store,
-    wallet: Option<&dyn Wallet>,
-    coin: &CoinSettings,
-    request: &Request,
-    now: Timestamp,
-) -> Result<Submitted, PayoutError> {
-    let request = request.check(coin)?;
-    store.write(|tx| {
-        must_be_of_this_time(tx)?;
-        if let Some(payout) = known(tx, &request, coin)? {
-            return Ok(Submitted { payout, new: false, address_checked: false });
-        }
-        let bad = |problem: BadAddress| PayoutError::BadAddress { id: request.id.clone(), problem };
-        check_address(&request.address, &coin.params).map_err(|problem| bad(problem.into()))?;
-        let address_checked = match ask_daemon(wallet, &request.address) {
-            DaemonsWord::Bad(problem) => return Err(bad(problem)),
-            DaemonsWord::Good => true,
-            DaemonsWord::NoAnswer => false,
-        };
-        let payout = records::add_payout(tx, &request, State::Queued, None, now)?;
-        Ok(Submitted { payout, new: true, address_checked })
-    })
 }
 
 /// What a person may do with a payout that was not sent.

@@ -6,8 +6,10 @@
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use rusqlite::backup::StepResult;
 use rusqlite::{Connection, TransactionBehavior};
 use rustix::fs::{FlockOperation, OFlags};
 use thiserror::Error;
@@ -31,11 +33,15 @@ const MIGRATIONS: &[&str] = &[
         include_str!("migrations/0003_batches.sql"),
         include_str!("migrations/0003_queue.sql"),
         include_str!("migrations/0003_webhook.sql"),
+        include_str!("migrations/0003_listing.sql"),
     ),
 ];
 
-/// How long a reader of another process may hold us up.
+/// How long another connection, of this process or a reader of another one, may hold us up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Prepared statements that a connection keeps: all that one flush or one group of submissions runs again and again.
+const STATEMENTS_KEPT: usize = 64;
 
 /// Why the store failed.
 #[derive(Debug, Error)]
@@ -69,12 +75,20 @@ pub enum StoreError {
     Damaged(String),
 }
 
+impl StoreError {
+    /// Whether another connection was writing for all of our patience: nothing is wrong, and nothing was written.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, StoreError::Sqlite(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy))
+    }
+}
+
 /// The open store of one coin.
 #[derive(Debug)]
 pub struct Store {
     connection: Connection,
     id: String,
-    _lock: File,
+    /// Held as long as any connection of this process is open.
+    lock: Arc<File>,
 }
 
 impl Store {
@@ -90,16 +104,23 @@ impl Store {
         let lock = take_lock(dir)?;
         let file = dir.join("bursar.db");
         OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&file).map_err(io(&file))?;
-        let mut connection = Connection::open(&file)?;
-        connection.busy_timeout(BUSY_TIMEOUT)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
+        let mut connection = connect(&file)?;
         // A table that others point to is rebuilt under its name; what points to nothing afterwards is found.
         connection.pragma_update(None, "foreign_keys", false)?;
         migrate(&mut connection, &file)?;
         connection.pragma_update(None, "foreign_keys", true)?;
         let id = store_id(&mut connection)?;
-        Ok(Store { connection, id, _lock: lock })
+        Ok(Store { connection, id, lock: Arc::new(lock) })
+    }
+
+    /// A second connection to the same store, for another thread: reads never wait for the writer, and one writer at a time waits for the other.
+    ///
+    /// No transaction of either may last across a call to a daemon, because the other one would wait for it.
+    pub fn beside(&self) -> Result<Store, StoreError> {
+        let file = self.connection.path().ok_or_else(|| StoreError::Damaged("the store has no file".to_owned()))?;
+        let connection = connect(Path::new(file))?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        Ok(Store { connection, id: self.id.clone(), lock: self.lock.clone() })
     }
 
     /// The store's own id: 32 hex digits.
@@ -122,11 +143,15 @@ impl Store {
     }
 
     /// Writes a consistent copy to `file` by SQLite's backup API.
+    ///
+    /// In one step: a copy in several begins anew whenever another connection writes, and under steady submissions would never end.
     pub fn copy_to(&self, file: &Path) -> Result<(), StoreError> {
         let mut target = Connection::open(file)?;
         let backup = rusqlite::backup::Backup::new(&self.connection, &mut target)?;
-        backup.run_to_completion(1024, Duration::ZERO, None)?;
-        Ok(())
+        match backup.step(-1)? {
+            StepResult::Done => Ok(()),
+            unfinished => Err(StoreError::Damaged(format!("the copy to {} is not whole: {unfinished:?}", file.display()))),
+        }
     }
 
     /// Reads every page and index of the database. Takes time in proportion to its size.
@@ -134,6 +159,16 @@ impl Store {
         let verdict: String = self.connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
         if verdict == "ok" { Ok(()) } else { Err(StoreError::Damaged(verdict)) }
     }
+}
+
+/// A connection whose commits are synced.
+fn connect(file: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open(file)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    Ok(connection)
 }
 
 fn take_lock(dir: &Path) -> Result<File, StoreError> {
@@ -190,6 +225,40 @@ mod tests {
         assert!(matches!(Store::open(dir.path()), Err(StoreError::Held(_))));
         drop(store);
         assert_eq!(Store::open(dir.path()).unwrap().id(), id);
+    }
+
+    #[test]
+    fn a_connection_beside_shares_the_store_and_its_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(dir.path()).unwrap();
+        let mut beside = store.beside().unwrap();
+        assert_eq!(beside.id(), store.id());
+        let rename = |tx: &Tx<'_>| Ok::<_, StoreError>(tx.execute("UPDATE store SET id = ?1", ["ab".repeat(16)])?);
+        beside.write(rename).unwrap();
+        let seen: Result<String, StoreError> = store.read(|tx| Ok(tx.query_row("SELECT id FROM store", [], |row| row.get(0))?));
+        assert_eq!(seen.unwrap(), "ab".repeat(16));
+        drop(store);
+        assert!(matches!(Store::open(dir.path()), Err(StoreError::Held(_))), "the other one is still open");
+        drop(beside);
+        Store::open(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn a_copy_is_whole_while_another_connection_writes() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let mut beside = store.beside().unwrap();
+        let (ended, end) = std::sync::mpsc::channel::<()>();
+        let writer = std::thread::spawn(move || {
+            while end.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+                beside.write::<_, StoreError>(|tx| Ok(tx.execute("UPDATE store SET id = id", [])?)).unwrap();
+            }
+        });
+        for number in 0..3 {
+            store.copy_to(&dir.path().join(format!("copy-{number}"))).unwrap();
+        }
+        drop(ended);
+        writer.join().unwrap();
     }
 
     #[test]

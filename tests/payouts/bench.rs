@@ -174,7 +174,7 @@ impl Bench {
     }
 
     pub fn ids_in(&mut self, state: State) -> Vec<PayoutId> {
-        let filter = Filter { state: Some(state), after: None, limit: usize::MAX };
+        let filter = Filter { state: Some(state), limit: usize::MAX, ..Filter::default() };
         payout::list(&mut self.store, &filter).unwrap().into_iter().map(|payout| payout.id).collect()
     }
 

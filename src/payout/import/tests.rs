@@ -33,7 +33,7 @@ fn run(store: &mut Store, text: &[u8], format: Format) -> Result<ImportReport, P
 }
 
 fn all(store: &mut Store) -> Vec<crate::payout::Payout> {
-    list(store, &Filter { state: None, after: None, limit: 1000 }).unwrap()
+    list(store, &Filter { limit: 1000, ..Filter::default() }).unwrap()
 }
 
 fn id(text: &str) -> PayoutId {
