@@ -24,6 +24,8 @@ pub mod ledger;
 
 /// Why payouts of a coin are frozen, and by whose word they thaw.
 pub mod gate;
+/// The one holder of the wallet's passphrase: keys are opened for one send, and closed.
+pub mod unlock;
 
 /// Parent of a daemon process: start, stop, confirmed exit.
 pub mod keeper;

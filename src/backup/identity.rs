@@ -1,12 +1,10 @@
 //! The identity file: the private half of a recipient, read for `verify` and `drill` only.
 
-use std::fs::File;
-use std::io::{BufReader, ErrorKind};
-use std::os::unix::fs::PermissionsExt;
+use std::io::BufReader;
 use std::path::Path;
 
 use super::BackupError;
-use crate::config::{MISSING_CREDENTIAL, is_credential, others_can_read};
+use crate::config::open_secret;
 
 /// Private keys that can open archives. Never printed.
 pub(super) type Identities = Vec<Box<dyn age::Identity + Send + Sync>>;
@@ -14,15 +12,7 @@ pub(super) type Identities = Vec<Box<dyn age::Identity + Send + Sync>>;
 /// Reads an age identity file, refused while anybody but its owner can read it.
 pub(super) fn read(file: &Path) -> Result<Identities, BackupError> {
     let refused = |problem: String| BackupError::Identity { file: file.to_owned(), problem };
-    let opened = File::open(file).map_err(|error| match error.kind() {
-        ErrorKind::NotFound if is_credential(file) => refused(format!("{MISSING_CREDENTIAL}; nothing was decrypted")),
-        _ => refused(format!("{error}; nothing was decrypted")),
-    })?;
-    let mode = opened.metadata().map_err(|error| refused(error.to_string()))?.permissions().mode() & 0o777;
-    if others_can_read(file, mode) {
-        let fix = format!("others can read it (mode {mode:o}): it opens every backup. Run `chmod 600` on it");
-        return Err(refused(fix));
-    }
+    let opened = open_secret(file).map_err(|problem| refused(format!("{problem}; nothing was decrypted")))?;
     // age names a bad line by its number only, so its words can be passed on.
     let parsed = age::IdentityFile::from_buffer(BufReader::new(opened)).map_err(|error| refused(error.to_string()))?;
     let identities = parsed.into_identities().map_err(|error| refused(error.to_string()))?;
@@ -35,6 +25,7 @@ pub(super) fn read(file: &Path) -> Result<Identities, BackupError> {
 #[cfg(test)]
 mod tests {
     use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
 
     use age::secrecy::ExposeSecret;
 

@@ -12,11 +12,13 @@ mod load;
 mod payout_rules;
 mod profiles;
 mod raw;
+mod secret;
 mod settings;
 mod source;
 
 pub use coin_rules::check_name;
 pub use credential::{MISSING_CREDENTIAL, is_credential, others_can_read};
+pub use secret::open_secret;
 pub use settings::*;
 
 /// The profiles that are built in, by name: what `bursar coins` shows before there are settings.

@@ -59,6 +59,8 @@ fn deadline_of(method: &str) -> Duration {
         | "sendrawtransaction"
         | "signrawtransactionwithwallet"
         | "walletprocesspsbt"
+        // It fills the keypool before it answers.
+        | "walletpassphrase"
         | "generatetoaddress" => SLOW,
         // Names only, and the first call of all: who looks at a daemon that hangs must not wait as for a listing.
         "listwallets" => QUICK,

@@ -9,6 +9,7 @@ use jsonrpc::{Request, Response};
 use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
+use zeroize::Zeroize;
 
 use super::RpcError;
 use super::limits::Limits;
@@ -96,6 +97,14 @@ impl Rpc {
             response.result().map_err(|error| told_apart(method, error))
         };
         Ok(responses.into_iter().map(answer).collect())
+    }
+
+    /// Calls a method with a secret among its positional arguments: what was written of them is wiped.
+    pub fn call_with_secret<T: DeserializeOwned>(&self, method: &str, args: &impl serde::Serialize) -> Result<T, RpcError> {
+        let params = raw(method, args)?;
+        let answer = self.send(method, &params, None);
+        Box::<str>::from(params).zeroize();
+        answer
     }
 
     /// Past `bitcoincore_rpc`'s own `call`, which writes arguments to the log.

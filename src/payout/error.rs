@@ -11,6 +11,7 @@ use crate::daemon::RpcError;
 use crate::keeper::KeeperError;
 use crate::ledger::LedgerError;
 use crate::store::StoreError;
+use crate::unlock::UnlockError;
 
 /// Why a payout, a file, a flush or a resolution was refused or failed.
 #[derive(Debug, Error)]
@@ -27,6 +28,9 @@ pub enum PayoutError {
     /// The daemon's process.
     #[error(transparent)]
     Keeper(#[from] KeeperError),
+    /// The wallet's keys.
+    #[error(transparent)]
+    Unlock(#[from] UnlockError),
     /// The id is not one.
     #[error("'{shown}' is not a payout id: {problem}; nothing was queued")]
     BadId {

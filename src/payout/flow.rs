@@ -16,6 +16,7 @@ use crate::config::CoinSettings;
 use crate::daemon::{FeeChoice, RpcError, SendMany, Tip, Wallet, WalletIdentity};
 use crate::ledger::{self, Account, Claim};
 use crate::store::{Store, Tx};
+use crate::unlock;
 
 /// Batches of one flush at most: below the 25 unconfirmed ancestors at which daemons stop relaying, and splits need some too.
 const BATCHES_PER_FLUSH: usize = 12;
@@ -159,9 +160,24 @@ impl Sender<'_> {
 
     /// One batch: intent, one call, and what came of it.
     fn send_one(&mut self, outputs: &[PlannedOutput], report: &mut FlushReport) -> Result<Outcome, PayoutError> {
+        // Before the intent: a wallet that stays locked leaves no trace.
+        let keys = match unlock::open(self.store, self.wallet, self.coin) {
+            Ok(keys) => keys,
+            Err(error) if report.batches.is_empty() => return Err(error.into()),
+            Err(error) => {
+                report.locked = error.code().is_some();
+                return Ok(Outcome::Wait(error.to_string()));
+            }
+        };
         let batch = match self.intend(outputs) {
-            Err(error @ PayoutError::QueueMoved(_)) => return Ok(Outcome::Wait(error.to_string())),
-            intended => intended?,
+            Ok(batch) => batch,
+            Err(error) => {
+                keys.close(self.store);
+                return match error {
+                    PayoutError::QueueMoved(_) => Ok(Outcome::Wait(error.to_string())),
+                    _ => Err(error),
+                };
+            }
         };
         let id = batch.id.clone();
         self.observer.step(Step::IntentStored(id.clone()));
@@ -173,6 +189,7 @@ impl Sender<'_> {
         self.observer.step(Step::Calling(id.clone()));
         // The only call in bursar that pays. It is made once: no error path below leads back to it with this batch.
         let answer = self.wallet.send_many(&order);
+        keys.close(self.store);
         self.observer.step(Step::Answered(id));
         match answer {
             Ok(txid) => self.accept(&batch, txid, outputs, report),

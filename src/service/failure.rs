@@ -12,6 +12,7 @@ use crate::payout::PayoutError;
 use crate::payout::rules::Refusal;
 use crate::repair::RepairError;
 use crate::store::StoreError;
+use crate::unlock::UnlockError;
 
 /// Exit codes of `bursar`, as the interface promises them.
 pub mod exit {
@@ -198,6 +199,19 @@ impl From<LedgerError> for Failure {
     }
 }
 
+impl From<UnlockError> for Failure {
+    fn from(error: UnlockError) -> Failure {
+        match (error.code(), error) {
+            (_, UnlockError::Rpc(error)) => error.into(),
+            (_, UnlockError::Store(error)) => error.into(),
+            (code, error) => {
+                let failure = Failure::new(code.unwrap_or("wallet_locked"), &error, exit::LOCKED);
+                Failure { next: error.next_step().map(str::to_owned), ..failure }
+            }
+        }
+    }
+}
+
 impl From<PayoutError> for Failure {
     fn from(error: PayoutError) -> Failure {
         match error {
@@ -205,6 +219,7 @@ impl From<PayoutError> for Failure {
             PayoutError::Ledger(error) => error.into(),
             PayoutError::Rpc(error) => error.into(),
             PayoutError::Keeper(error) => error.into(),
+            PayoutError::Unlock(error) => error.into(),
             PayoutError::Refused(Refusal::Frozen(_)) => Failure::new("frozen", error, exit::FROZEN)
                 .next("`bursar status` lists the causes, `bursar audit run` names the transactions and thaws when all is well"),
             PayoutError::Refused(Refusal::InDoubt(_)) => {

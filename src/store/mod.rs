@@ -32,6 +32,7 @@ const MIGRATIONS: &[&str] = &[
     concat!(
         include_str!("migrations/0003_batches.sql"),
         include_str!("migrations/0003_queue.sql"),
+        include_str!("migrations/0003_unlock.sql"),
         include_str!("migrations/0003_webhook.sql"),
         include_str!("migrations/0003_listing.sql"),
     ),

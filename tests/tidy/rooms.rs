@@ -2,7 +2,7 @@
 
 use crate::source::Finding;
 
-const CAPABILITIES: &[&str] = &["payout", "audit", "backup", "repair", "ledger", "gate"];
+const CAPABILITIES: &[&str] = &["payout", "audit", "backup", "repair", "ledger", "gate", "unlock"];
 
 /// The rooms beside `mod.rs`, needed as soon as a capability has more than that file.
 const ROOMS: &[&str] = &["rules.rs", "flow.rs", "records.rs"];

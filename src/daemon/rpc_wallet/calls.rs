@@ -264,7 +264,7 @@ impl Wallet for RpcWallet {
     }
 
     fn open_keys(&self, passphrase: &str, seconds: u32) -> Result<(), RpcError> {
-        self.ask::<Value>("walletpassphrase", &[json!(passphrase), json!(seconds)]).map(|_| ())
+        self.wallet.call_with_secret::<Value>("walletpassphrase", &(passphrase, seconds)).map(|_| ())
     }
 
     fn close_keys(&self) -> Result<(), RpcError> {
