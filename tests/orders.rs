@@ -376,7 +376,7 @@ fn every_order_is_read_as_it_was_written() {
         Order::PayHold { id: id() },
         Order::PayRelease { id: id() },
         Order::PayCancel { id: id(), dry_run: true },
-        Order::PayFlush { dry_run: false },
+        Order::PayFlush { dry_run: false, scheduled: false },
         Order::PayResolve { restarted: true },
         Order::LedgerOpen { at: Some(u64::MAX) },
         Order::LedgerSync,

@@ -86,7 +86,7 @@ fn pay(verb: PayVerb) -> Result<Request, Failure> {
         }
         PayVerb::Hold { id } => Order::PayHold { id }.into(),
         PayVerb::Release { id } => Order::PayRelease { id }.into(),
-        PayVerb::Flush { dry_run } => Order::PayFlush { dry_run }.into(),
+        PayVerb::Flush { dry_run } => Order::PayFlush { dry_run, scheduled: false }.into(),
         PayVerb::Resolve { restarted, yes } => {
             let question = "Resolve batches in doubt? A kept daemon may be restarted for it.".to_owned();
             Request::asking(Order::PayResolve { restarted }, yes, question)

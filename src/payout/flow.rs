@@ -189,8 +189,8 @@ impl Sender<'_> {
         self.observer.step(Step::Calling(id.clone()));
         // The only call in bursar that pays. It is made once: no error path below leads back to it with this batch.
         let answer = self.wallet.send_many(&order);
-        keys.close(self.store);
         self.observer.step(Step::Answered(id));
+        keys.close(self.store);
         match answer {
             Ok(txid) => self.accept(&batch, txid, outputs, report),
             Err(error) => self.refused_or_doubt(&batch, &error, outputs, report),

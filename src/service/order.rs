@@ -71,6 +71,9 @@ pub enum Order {
     PayFlush {
         /// Print the plan, and do nothing.
         dry_run: bool,
+        /// The schedule orders it, not a person: what a person has to mend first is not tried again.
+        #[serde(default)]
+        scheduled: bool,
     },
     /// Finds out what became of batches in doubt.
     PayResolve {

@@ -20,7 +20,7 @@ fn table(coin: &CoinSettings) -> Vec<(&'static str, &str, Order)> {
     let ScheduleSettings { sync, flush, audit, backup, drill } = &coin.schedule;
     let mut table = vec![
         ("sync", sync.as_str(), Order::LedgerSync),
-        ("flush", flush, Order::PayFlush { dry_run: false }),
+        ("flush", flush, Order::PayFlush { dry_run: false, scheduled: true }),
         ("audit", audit, Order::AuditRun),
     ];
     if coin.backup.recipients.is_empty() || coin.backup.directories.is_empty() {

@@ -37,7 +37,17 @@ pub(super) fn print_of(settings: &WalletSettings) -> String {
     let prints = files.into_iter().flatten().map(|file| {
         fs::metadata(file).map_or_else(
             |error| format!("{:?}", error.kind()),
-            |about| format!("{}:{}:{}.{}:{}.{}", about.ino(), about.len(), about.mtime(), about.mtime_nsec(), about.ctime(), about.ctime_nsec()),
+            |about| {
+                format!(
+                    "{}:{}:{}.{}:{}.{}",
+                    about.ino(),
+                    about.len(),
+                    about.mtime(),
+                    about.mtime_nsec(),
+                    about.ctime(),
+                    about.ctime_nsec()
+                )
+            },
         )
     });
     prints.collect::<Vec<_>>().join(" ")
@@ -60,7 +70,10 @@ fn identities(file: &Path) -> Result<Vec<Box<dyn age::Identity + Send + Sync>>, 
     parsed.into_identities().map_err(|error| error.to_string())
 }
 
-fn decrypt(file: impl std::io::BufRead, identities: &[Box<dyn age::Identity + Send + Sync>]) -> Result<Zeroizing<Vec<u8>>, String> {
+fn decrypt(
+    file: impl std::io::BufRead,
+    identities: &[Box<dyn age::Identity + Send + Sync>],
+) -> Result<Zeroizing<Vec<u8>>, String> {
     let decryptor = age::Decryptor::new_buffered(age::armor::ArmoredReader::new(file)).map_err(|error| error.to_string())?;
     let plain = decryptor.decrypt(identities.iter().map(|identity| identity.as_ref() as &dyn age::Identity));
     read_all(plain.map_err(|error| error.to_string())?)
@@ -173,7 +186,10 @@ mod tests {
             let (folder, other) = (Folder::new(), Folder::new());
             let settings = folder.encrypted(armored);
             assert_eq!(*read(&settings).unwrap(), SECRET);
-            let strangers = WalletSettings { passphrase_identity_file: other.encrypted(armored).passphrase_identity_file, ..settings.clone() };
+            let strangers = WalletSettings {
+                passphrase_identity_file: other.encrypted(armored).passphrase_identity_file,
+                ..settings.clone()
+            };
             problem(&strangers);
             let exposed = settings.passphrase_identity_file.clone().unwrap();
             fs::set_permissions(&exposed, Permissions::from_mode(0o644)).unwrap();

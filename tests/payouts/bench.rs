@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use bursar::coin::Timestamp;
 use bursar::config::CoinSettings;
@@ -15,10 +16,10 @@ use bursar::payout::{
     Step, Submitted,
 };
 use bursar::service::{self, Answer, Failure, Order};
-use bursar::store::Store;
+use bursar::store::{Store, StoreError};
 use serde_json::{Value, json};
 
-use crate::support::{FaultProxy, World};
+use crate::support::{FaultProxy, World, wait_for};
 
 /// A script that nobody holds the key of, as an address: version 111 is the same on all regtest chains.
 pub fn payee(number: u32) -> String {
@@ -79,7 +80,7 @@ impl Bench {
     pub fn new(world: World) -> Bench {
         let keeper = world.start_daemon();
         world.fund(&["10"; 10]);
-        let store = Store::open(&world.coin().service_dir()).unwrap();
+        let store = open_store(&world.coin().service_dir());
         Bench { store, keeper, world, attached: None }
     }
 
@@ -94,7 +95,7 @@ impl Bench {
 
     /// The bench of a world whose daemon runs and whose store is not open elsewhere.
     pub fn open(world: World, keeper: Keeper) -> Bench {
-        let store = Store::open(&world.coin().service_dir()).unwrap();
+        let store = open_store(&world.coin().service_dir());
         Bench { store, keeper, world, attached: None }
     }
 
@@ -189,32 +190,46 @@ impl Bench {
 
     /// Carries out an order as `bursar` does, with the store of this bench.
     pub fn order(&mut self, order: &Order) -> Result<Answer, Failure> {
-        let elsewhere = Store::open(&self.world.dir().join("elsewhere")).unwrap();
+        let elsewhere = open_store(&self.world.dir().join("elsewhere"));
         drop(std::mem::replace(&mut self.store, elsewhere));
-        let mut service =
-            service::World::open(&self.world.settings, self.world.coin()).unwrap_or_else(|failure| panic!("{failure:?}"));
+        let mut service = once_free("the store", || match service::World::open(&self.world.settings, self.world.coin()) {
+            Err(failure) if failure.code == "store_held" => None,
+            opened => Some(opened.unwrap_or_else(|failure| panic!("{failure:?}"))),
+        });
         let answer = service.execute(order);
         drop(service);
-        self.store = Store::open(&self.world.coin().service_dir()).unwrap();
+        self.store = open_store(&self.world.coin().service_dir());
         answer
     }
 
     /// The store of an earlier time takes the place of the present one.
     pub fn replace_store(&mut self, old: &Path) {
         let dir = self.world.coin().service_dir();
-        let elsewhere = Store::open(&self.world.dir().join("elsewhere")).unwrap();
+        let elsewhere = open_store(&self.world.dir().join("elsewhere"));
         drop(std::mem::replace(&mut self.store, elsewhere));
         for file in ["bursar.db-wal", "bursar.db-shm"] {
             fs::remove_file(dir.join(file)).ok();
         }
         fs::copy(old, dir.join("bursar.db")).unwrap();
-        self.store = Store::open(&dir).unwrap();
+        self.store = open_store(&dir);
     }
 
     /// Every output of every block, by locking script: the amounts in base units. Read past bursar.
     pub fn paid_on_chain(&self) -> HashMap<String, Vec<i64>> {
         paid_on_chain(&self.world)
     }
+}
+
+/// A process that another test has forked a moment ago holds our lock until it runs its program.
+fn once_free<T>(what: &str, open: impl FnMut() -> Option<T>) -> T {
+    wait_for(Duration::from_secs(10), what, open)
+}
+
+fn open_store(dir: &Path) -> Store {
+    once_free("a store", || match Store::open(dir) {
+        Err(StoreError::Held(_)) => None,
+        opened => Some(opened.unwrap_or_else(|error| panic!("{error}"))),
+    })
 }
 
 /// Every output of every block of the active chain, by locking script.

@@ -19,6 +19,7 @@ use crate::payout::{self, BatchState, FlushReport, Observer, PayoutError, Payout
 use crate::repair;
 use crate::service::{Answer, DaemonReport, Failure, Order, exit};
 use crate::store::{Store, StoreError};
+use crate::unlock;
 
 /// Tells the log where a batch is.
 struct Narrator;
@@ -81,8 +82,8 @@ impl World {
             Order::PayHold { id } => self.decide(id, PersonsWord::Hold),
             Order::PayRelease { id } => self.decide(id, PersonsWord::Release),
             Order::PayCancel { id, dry_run } => self.cancel(id, *dry_run),
-            Order::PayFlush { dry_run: true } => self.with_wallet(preview),
-            Order::PayFlush { dry_run: false } => self.flush(),
+            Order::PayFlush { dry_run: true, .. } => self.with_wallet(preview),
+            Order::PayFlush { dry_run: false, scheduled } => self.flush(*scheduled),
             Order::PayResolve { restarted } => self.resolve(*restarted),
             Order::LedgerOpen { .. }
             | Order::LedgerSync
@@ -184,7 +185,10 @@ impl World {
         Ok(Answer::AuditRun(audit::Report { frozen, ..report }))
     }
 
-    fn flush(&mut self) -> Result<Answer, Failure> {
+    fn flush(&mut self, scheduled: bool) -> Result<Answer, Failure> {
+        if !scheduled {
+            unlock::try_again(&mut self.store)?;
+        }
         // Where payouts are frozen, the refusal needs no daemon.
         if self.read(gate::frozen)?.is_empty() {
             self.verify_start()?;
@@ -258,6 +262,7 @@ impl World {
             Err(failure) => warn!(code = failure.code, next = failure.next, "not verified: {}", failure.message),
             Ok(()) => {}
         }
+        self.close_keys_left_open();
         let report = self.with_wallet(ledger::sync)?;
         self.last_sync = Some(Timestamp::now());
         let settled = self.with_wallet(payout::settle)?;
@@ -265,6 +270,14 @@ impl World {
             warn!(%txid, problem, "a payment of ours is not in the mempool");
         }
         Ok(Answer::LedgerSync(report))
+    }
+
+    /// What a crash between opening and closing left.
+    fn close_keys_left_open(&mut self) {
+        let closed = self.with_wallet(|store, wallet, _, _| unlock::close_what_is_left(store, wallet));
+        if let Err(failure) = closed {
+            warn!(code = failure.code, "the wallet's keys may be open, and are closed at the next sync: {}", failure.message);
+        }
     }
 
     fn in_doubt(&mut self) -> Result<bool, Failure> {

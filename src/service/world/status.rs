@@ -8,7 +8,7 @@ use crate::audit;
 use crate::backup;
 use crate::coin::{Chain, Timestamp};
 use crate::config::DaemonMode;
-use crate::daemon::health::{self, Answering, Condition, Facts, WalletFacts, quick_limits};
+use crate::daemon::health::{self, Answering, Condition, ConditionKind, Facts, WalletFacts, quick_limits};
 use crate::daemon::{Balances, Limits, RpcError, RpcWallet, Tip, Wallet};
 use crate::gate;
 use crate::keeper::wallet_exists;
@@ -78,7 +78,12 @@ impl World {
             block_time_s: self.coin.profile.block_time_s,
             private_chain: self.coin.chain == Chain::Regtest,
         };
-        health::conditions(facts, &limits, now)
+        let mut conditions = health::conditions(facts, &limits, now);
+        // Locked between two sends is how it should be where bursar opens it by itself.
+        if self.coin.wallet.passphrase_file.is_some() {
+            conditions.retain(|condition| condition.kind != ConditionKind::WalletLocked);
+        }
+        conditions
     }
 
     /// Tip and balances, with short deadlines, of a daemon that has just answered; or why they are not told.
