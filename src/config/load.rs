@@ -88,6 +88,11 @@ fn wallet(place: &Place<'_>, base: &Path, raw: RawWallet) -> Result<WalletSettin
         let problem = "there is no wallet.passphrase_file that it could decrypt";
         return Err(place.refuse(&["wallet", "passphrase_identity_file"], problem));
     }
+    let encrypted = settings.passphrase_file.as_ref().is_some_and(|file| file.extension().is_some_and(|end| end == "age"));
+    if encrypted && settings.passphrase_identity_file.is_none() {
+        let problem = "it is encrypted by age: set wallet.passphrase_identity_file, too";
+        return Err(place.refuse(&["wallet", "passphrase_file"], problem));
+    }
     Ok(settings)
 }
 

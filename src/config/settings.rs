@@ -159,8 +159,8 @@ pub struct DaemonSettings {
 pub struct WalletSettings {
     /// Wallet name; empty for the single default wallet of old daemons.
     pub name: String,
-    /// File with the wallet's passphrase (0600, or a systemd credential; one that ends in `.age` is decrypted with
-    /// `passphrase_identity_file`); none: the wallet is not encrypted, or a person opens it.
+    /// File with the wallet's passphrase (0600, or a systemd credential), decrypted with `passphrase_identity_file` where that is
+    /// set; none: the wallet is not encrypted, or a person opens it.
     pub passphrase_file: Option<PathBuf>,
     /// Identity file (0600) that decrypts `passphrase_file`; none: that file is plain.
     pub passphrase_identity_file: Option<PathBuf>,

@@ -324,3 +324,11 @@ fn a_credential_is_a_file_that_systemd_passes_and_its_name_is_no_path() {
         refused(&text, 5, "coins.ltc.backup.identity_file", "credential:NAME");
     }
 }
+
+#[test]
+fn an_encrypted_passphrase_needs_its_identity_and_an_identity_its_passphrase() {
+    let wallet = |line: &str| format!("{LTC}[coins.ltc.wallet]\n{line}\n");
+    refused(&wallet("passphrase_file = \"pass.age\""), 5, "coins.ltc.wallet.passphrase_file", "passphrase_identity_file");
+    let alone = wallet("passphrase_identity_file = \"identity\"");
+    refused(&alone, 5, "coins.ltc.wallet.passphrase_identity_file", "no wallet.passphrase_file");
+}
