@@ -169,6 +169,19 @@ pub(super) struct WalletThen {
     pub(super) witnesses: Vec<Txid>,
 }
 
+/// The step that all payouts of a batch take together.
+pub(super) struct MembersStep<'a> {
+    pub(super) batch: &'a BatchId,
+    pub(super) from: State,
+    pub(super) to: State,
+    /// They go on without the batch.
+    pub(super) leave: bool,
+    /// How often more they were proven unsent.
+    pub(super) not_sent: u32,
+    pub(super) reason: Option<&'a str>,
+    pub(super) now: Timestamp,
+}
+
 /// One of the mutually conflicting transactions of a batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {

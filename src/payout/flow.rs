@@ -222,10 +222,7 @@ impl Sender<'_> {
             }
             batch.not_sent_count = members.iter().map(|payout| payout.not_sent_count).max().unwrap_or(0);
             records::add_batch(tx, &batch, outputs, &then)?;
-            for mut payout in members {
-                payout.batch = Some(batch.id.clone());
-                life::advance(tx, &payout, Event::Batched, None, now)?;
-            }
+            life::join_batch(tx, &members, &batch.id, now)?;
             let claim = Claim { mark: batch.mark.clone(), order: batch.id.to_string(), account: Account::Payout };
             ledger::claim(tx, &claim)?;
             Ok(batch)

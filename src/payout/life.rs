@@ -1,6 +1,6 @@
 //! Applies an event to a payout, or to a batch and all its payouts: asks `rules::next`, does the actions, writes the history.
 
-use super::batch::{Batch, BatchState};
+use super::batch::{Batch, BatchId, BatchState, MembersStep};
 use super::records;
 use super::request::Payout;
 use super::rules::{Action, Alarm, Event, Illegal, State, next};
@@ -42,6 +42,14 @@ pub(super) fn reject_if_queued(tx: &Tx<'_>, payout: &Payout, reason: &str, now: 
     }
 }
 
+/// Queued payouts become a batch's, all in one statement: a thousand of them must not keep the send waiting.
+pub(super) fn join_batch(tx: &Tx<'_>, members: &[Payout], batch: &BatchId, now: Timestamp) -> Result<(), StoreError> {
+    let (to, _) = next(State::Queued, Event::Batched).map_err(|illegal| impossible(batch.as_str(), illegal))?;
+    let seqs: Vec<i64> = members.iter().map(|payout| payout.seq).collect();
+    let step = MembersStep { batch, from: State::Queued, to, leave: false, not_sent: 0, reason: None, now };
+    records::join_members(tx, &step, &seqs)
+}
+
 /// A batch and all its payouts take one step together.
 pub(super) fn advance_batch(
     tx: &Tx<'_>,
@@ -53,10 +61,18 @@ pub(super) fn advance_batch(
     let batch = records::batch(tx, &batch.id)?;
     let from = batch.state.of_payouts();
     let from = from.ok_or_else(|| StoreError::Damaged(format!("batch {} has ended and cannot meet {event:?}", batch.id)))?;
-    let (to, _) = next(from, event).map_err(|illegal| impossible(batch.id.as_str(), illegal))?;
-    for payout in records::members(tx, &batch.id)? {
-        advance(tx, &payout, event, reason, now)?;
+    let (to, actions) = next(from, event).map_err(|illegal| impossible(batch.id.as_str(), illegal))?;
+    let mut step = MembersStep { batch: &batch.id, from, to, leave: false, not_sent: 0, reason, now };
+    for action in actions {
+        match action {
+            Action::LeaveBatch => step.leave = true,
+            Action::CountNotSent => step.not_sent += 1,
+            Action::Alarm(alarm) => {
+                records::members(tx, &batch.id)?.iter().for_each(|payout| sound(alarm, payout, to, reason));
+            }
+        }
     }
+    records::step_members(tx, &step)?;
     let state = BatchState::from(to);
     records::step_batch(tx, &batch.id, state, reason)?;
     if state == BatchState::InDoubt {

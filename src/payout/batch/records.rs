@@ -2,7 +2,7 @@
 
 use rusqlite::{Row, params};
 
-use super::{Batch, BatchId, BatchState, Member, WalletThen};
+use super::{Batch, BatchId, BatchState, Member, MembersStep, WalletThen};
 use crate::coin::{Amount, FeeRate, HashError, Timestamp, Txid};
 use crate::config::Method;
 use crate::daemon::Tip;
@@ -115,6 +115,55 @@ pub(in crate::payout) fn outputs(tx: &Tx<'_>, batch: &BatchId) -> Result<Vec<Pla
         Ok(PlannedOutput { address: row.get(0)?, script_hex: row.get(1)?, amount, payouts: Vec::<PayoutId>::new() })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Gives a batch the payouts of these numbers; all must be where the step begins.
+pub(in crate::payout) fn join_members(tx: &Tx<'_>, step: &MembersStep<'_>, seqs: &[i64]) -> Result<(), StoreError> {
+    let numbers = serde_json::to_string(seqs).map_err(damaged)?;
+    let joined = tx
+        .prepare_cached(
+            "UPDATE payouts SET state = ?1, reason = ?2, batch = ?3 \
+             WHERE state = ?4 AND seq IN (SELECT value FROM json_each(?5))",
+        )?
+        .execute(params![step.to.name(), step.reason, step.batch.as_str(), step.from.name(), numbers])?;
+    if joined != seqs.len() {
+        return Err(damaged(format!("{joined} of {} payouts are {}: batch {} was not begun", seqs.len(), step.from, step.batch)));
+    }
+    note_members(tx, step, seqs.len())
+}
+
+/// All payouts of a batch take the step, and their history says so.
+pub(in crate::payout) fn step_members(tx: &Tx<'_>, step: &MembersStep<'_>) -> Result<(), StoreError> {
+    let count: usize =
+        tx.prepare_cached("SELECT count(*) FROM payouts WHERE batch = ?1")?.query_row([step.batch.as_str()], |row| row.get(0))?;
+    // Before they leave it.
+    note_members(tx, step, count)?;
+    let moved = tx
+        .prepare_cached(
+            "UPDATE payouts SET state = ?1, reason = ?2, batch = iif(?3, NULL, batch), not_sent_count = not_sent_count + ?4 \
+             WHERE batch = ?5 AND state = ?6",
+        )?
+        .execute(params![step.to.name(), step.reason, step.leave, step.not_sent, step.batch.as_str(), step.from.name()])?;
+    if moved != count {
+        return Err(damaged(format!(
+            "{moved} of the {count} payouts of batch {} are {} as they should be",
+            step.batch, step.from
+        )));
+    }
+    Ok(())
+}
+
+fn note_members(tx: &Tx<'_>, step: &MembersStep<'_>, count: usize) -> Result<(), StoreError> {
+    let noted = tx
+        .prepare_cached(
+            "INSERT INTO payout_history (payout, at_s, from_state, to_state, reason, batch) \
+             SELECT seq, ?1, ?2, ?3, ?4, batch FROM payouts WHERE batch = ?5 ORDER BY seq",
+        )?
+        .execute(params![step.now.0, step.from.name(), step.to.name(), step.reason, step.batch.as_str()])?;
+    if noted != count {
+        return Err(damaged(format!("batch {} has {noted} payouts, not {count}", step.batch)));
+    }
+    Ok(())
 }
 
 /// Sets the state; the coins held are dropped once they can prove nothing any more.
