@@ -370,7 +370,10 @@ fn every_order_is_read_as_it_was_written() {
         Order::DaemonStop { kill: true },
         Order::DaemonRestart { extra: vec![] },
         Order::PaySubmit(request),
-        Order::PayImport { format: payout::Format::JsonLines, text: "{\"amount\": 1.10}\n".to_owned() },
+        Order::PayImport {
+            how: payout::ImportOrder { format: payout::Format::JsonLines, reject_bad_payees: true, dry_run: false },
+            file: PathBuf::from("/tmp/a file.jsonl"),
+        },
         Order::PayList(filter),
         Order::PayShow { id: id() },
         Order::PayHold { id: id() },

@@ -179,10 +179,19 @@ pub(super) enum PayVerb {
         #[arg(long, default_value = "normal")]
         priority: Priority,
     },
-    /// Queue the payouts of a file: CSV with the header id,address,amount, or JSON lines (*.jsonl).
+    /// Queue the payouts of a file, all or none: CSV with the header id,address,amount (and priority, if you want), or JSON lines.
     Import {
-        /// The file.
+        /// The file; - reads from standard input.
         file: PathBuf,
+        /// How it is written; by its name when left out: *.jsonl and *.ndjson are JSON lines, all others CSV.
+        #[arg(long, value_name = "FORMAT")]
+        format: Option<FileFormat>,
+        /// Record rows whose address cannot be paid to as rejected and queue the others, instead of refusing the whole file.
+        #[arg(long)]
+        reject_bad_payees: bool,
+        /// Look through the whole file, and queue nothing.
+        #[arg(long)]
+        dry_run: bool,
     },
     /// List payouts, oldest first.
     List {
@@ -234,6 +243,15 @@ pub(super) enum PayVerb {
         #[arg(long)]
         yes: bool,
     },
+}
+
+/// How a payout file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum FileFormat {
+    /// A header, then one row per line.
+    Csv,
+    /// One JSON object per line.
+    Jsonl,
 }
 
 /// The ledger.

@@ -4,12 +4,14 @@ use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::config::{CoinSettings, Settings};
 use crate::daemon::{AnswerReader, HttpAnswer};
-use crate::service::{Answer, Failure, Order, World, exit};
+use crate::payout::ImportOrder;
+use crate::service::{Answer, Failure, IMPORT_HEADER, Order, World, exit, open_import, unreadable_import};
 
 /// How long another command or a starting service may hold the store before we give up.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
@@ -84,6 +86,32 @@ fn post(mut stream: UnixStream, body: &[u8]) -> anyhow::Result<HttpAnswer> {
     );
     stream.write_all(head.as_bytes())?;
     stream.write_all(body)?;
+    read_answer(stream)
+}
+
+/// Posts a payout file as it is read: in chunks, because a pipe does not say how long it is.
+fn upload(mut stream: UnixStream, how: ImportOrder, path: &Path) -> Result<anyhow::Result<HttpAnswer>, Failure> {
+    let mut file = open_import(path)?;
+    let how = serde_json::to_string(&how).unwrap_or_default();
+    let head = format!(
+        "POST /v1/imports HTTP/1.1\r\nHost: bursar\r\nConnection: close\r\n{IMPORT_HEADER}: {how}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    );
+    let mut written = stream.write_all(head.as_bytes());
+    let mut bytes = vec![0; 64 << 10];
+    loop {
+        // A file that cannot be read to its end ends the connection without the last chunk: nothing is queued then.
+        let count = file.read(&mut bytes).map_err(|error| unreadable_import(path, &error))?;
+        let chunk = bytes.get(..count).unwrap_or_default();
+        let framed = [format!("{count:x}\r\n").as_bytes(), chunk, b"\r\n"].concat();
+        written = written.and_then(|()| stream.write_all(&framed));
+        // A service that has no room for it says so, and reads no more.
+        if count == 0 || written.is_err() {
+            return Ok(read_answer(stream));
+        }
+    }
+}
+
+fn read_answer(mut stream: UnixStream) -> anyhow::Result<HttpAnswer> {
     let mut reader = AnswerReader::new(MAX_ANSWER_BYTES);
     let mut bytes = vec![0; 64 << 10];
     loop {
@@ -104,8 +132,11 @@ fn ask(stream: UnixStream, order: &Order) -> Result<Answer, Failure> {
         Failure::new("service_lost", message, exit::FAILED)
             .next("look at `bursar status` and the service's log before you try again")
     };
-    let body = serde_json::to_vec(order).map_err(|error| broken(error.to_string()))?;
-    let reply = post(stream, &body).map_err(|error| broken(error.to_string()))?;
+    let reply = match order {
+        Order::PayImport { how, file } => upload(stream, *how, file)?,
+        order => serde_json::to_vec(order).map_err(anyhow::Error::from).and_then(|body| post(stream, &body)),
+    };
+    let reply = reply.map_err(|error| broken(error.to_string()))?;
     if reply.status == 200 {
         return serde_json::from_slice(&reply.body).map_err(|error| broken(error.to_string()));
     }

@@ -1,16 +1,14 @@
 //! From verbs to orders.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::args::{AuditVerb, BackupVerb, DaemonVerb, LedgerVerb, PayVerb, RepairVerb, Verb};
+use super::args::{AuditVerb, BackupVerb, DaemonVerb, FileFormat, LedgerVerb, PayVerb, RepairVerb, Verb};
 use crate::ledger::Account;
-use crate::payout::{Filter, Format, Request as Payout, State};
+use crate::payout::{Filter, Format, ImportOrder, Request as Payout, State};
 use crate::service::{Failure, Order, exit};
 
-/// Largest payout file: about a million rows; it travels in one order.
-const MAX_IMPORT_BYTES: u64 = 64 << 20;
+/// Where standard input is read from.
+const STDIN: &str = "/dev/stdin";
 
 /// An order, and what to ask the person first.
 pub(super) struct Request {
@@ -73,7 +71,10 @@ fn daemon(verb: DaemonVerb) -> Request {
 fn pay(verb: PayVerb) -> Result<Request, Failure> {
     Ok(match verb {
         PayVerb::Submit { id, address, amount, priority } => Order::PaySubmit(Payout { id, address, amount, priority }).into(),
-        PayVerb::Import { file } => import(&file)?.into(),
+        PayVerb::Import { file, format, reject_bad_payees, dry_run } => {
+            let (format, file) = import(&file, format);
+            Order::PayImport { how: ImportOrder { format, reject_bad_payees, dry_run }, file }.into()
+        }
         PayVerb::List { state, limit } => {
             let state = state.map(|name| name.parse::<State>()).transpose();
             let state = state.map_err(|error| Failure::new("usage", error, exit::USAGE))?;
@@ -94,18 +95,14 @@ fn pay(verb: PayVerb) -> Result<Request, Failure> {
     })
 }
 
-fn import(file: &Path) -> Result<Order, Failure> {
-    let unreadable =
-        |why: String| Failure::new("import_file", format!("{}: {why}; nothing was queued", file.display()), exit::FAILED);
-    let opened = File::open(file).map_err(|error| unreadable(error.to_string()))?;
-    let mut bytes = Vec::new();
-    opened.take(MAX_IMPORT_BYTES + 1).read_to_end(&mut bytes).map_err(|error| unreadable(error.to_string()))?;
-    if bytes.len() as u64 > MAX_IMPORT_BYTES {
-        return Err(unreadable(format!("larger than {} MiB", MAX_IMPORT_BYTES >> 20)).next("split the file"));
-    }
-    let text = String::from_utf8(bytes).map_err(|error| unreadable(format!("not UTF-8 text: {error}")))?;
+fn import(file: &Path, format: Option<FileFormat>) -> (Format, PathBuf) {
     let json_lines = file.extension().is_some_and(|extension| extension == "jsonl" || extension == "ndjson");
-    Ok(Order::PayImport { format: if json_lines { Format::JsonLines } else { Format::Csv }, text })
+    let format = match format {
+        Some(FileFormat::Jsonl) => Format::JsonLines,
+        None if json_lines => Format::JsonLines,
+        Some(FileFormat::Csv) | None => Format::Csv,
+    };
+    (format, if file == Path::new("-") { PathBuf::from(STDIN) } else { file.to_owned() })
 }
 
 fn ledger(verb: LedgerVerb) -> Result<Request, Failure> {

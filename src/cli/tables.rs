@@ -168,6 +168,12 @@ impl Page {
 
     fn import(&self, report: &payout::ImportReport) -> String {
         let mut text = format!("{} queued, {} known already, {} rejected", report.queued, report.existing, report.rejected);
+        if report.dry_run {
+            text.insert_str(0, "nothing was done; it would be: ");
+        }
+        if report.unchecked > 0 {
+            text += &format!("; the daemon did not answer for {} addresses: it is asked again before sending", report.unchecked);
+        }
         for rejected in &report.rejected_rows {
             text += &format!("\n  {}: {}", rejected.id, rejected.reason);
         }

@@ -44,7 +44,7 @@ pub use batch::{Batch, BatchId, BatchState, Member};
 pub use error::{BadAddress, BadAmount, PayoutError, RowProblem};
 pub use flow::{BatchReport, FlushReport, RejectedPayout, flush, preview};
 pub use host::{Fence, Host, KeptHost, LocalHost};
-pub use import::{Format, ImportReport, import};
+pub use import::{Format, ImportOrder, ImportReport, import};
 pub use intake::{Taken, submit, submit_many};
 pub use observe::{Observer, Step};
 pub use request::{Payout, PayoutId, PersonsWord, Priority, Request, Submitted, decide};

@@ -10,7 +10,7 @@ use super::rules::{Event, State, next};
 use super::{life, records};
 use crate::coin::{Amount, AmountError, Timestamp};
 use crate::config::CoinSettings;
-use crate::daemon::{AddressScript, Wallet};
+use crate::daemon::AddressScript;
 use crate::gate::{self, Cause};
 use crate::store::{Store, Tx};
 
@@ -184,29 +184,10 @@ fn check_amount(text: &str, coin: &CoinSettings) -> Result<Amount, BadAmount> {
     }
 }
 
-/// What the daemon says about an address.
-pub(super) enum DaemonsWord {
-    /// It can be paid to.
-    Good,
-    /// It cannot.
-    Bad(BadAddress),
-    /// The daemon gave no answer.
-    NoAnswer,
-}
-
-/// Asks the daemon about an address. Any failure to answer is no answer: the address is asked for again before sending.
-pub(super) fn ask_daemon(wallet: Option<&dyn Wallet>, address: &str) -> DaemonsWord {
-    match wallet.map(|wallet| wallet.scripts(&[address])) {
-        Some(Ok(scripts)) => match scripts.into_iter().next().map(|script| judge_script(script, address)) {
-            Some(Ok(_)) => DaemonsWord::Good,
-            Some(Err(problem)) => DaemonsWord::Bad(problem),
-            None => DaemonsWord::NoAnswer,
-        },
-        Some(Err(error)) => {
-            tracing::info!(%error, "the daemon did not check an address; it is asked again before sending");
-            DaemonsWord::NoAnswer
-        }
-        None => DaemonsWord::NoAnswer,
+impl Checked {
+    /// Whether both ask for the same.
+    pub(super) fn same_as(&self, other: &Checked) -> bool {
+        self.id == other.id && self.address == other.address && self.amount == other.amount && self.priority == other.priority
     }
 }
 

@@ -14,13 +14,14 @@ use axum::{Json, Router};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinHandle;
 
+use super::imports::{self, Imports};
 use super::metrics::Metrics;
 use super::run::{Job, place};
 use super::{Failure, Order, exit};
 use crate::config::CoinSettings;
 
-/// Largest order that the control socket takes: a payout file of the largest size that the CLI sends, in JSON.
-const MAX_ORDER_BYTES: usize = 160 << 20;
+/// Largest order that the control socket takes: one with as many ids as a command line has room for.
+const MAX_ORDER_BYTES: usize = 8 << 20;
 
 /// Prometheus' text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4";
@@ -51,8 +52,11 @@ pub(super) async fn listen(coin: &CoinSettings, jobs: Sender<Job>, metrics: Metr
     }
     let socket = coin.control_socket();
     let control = bind_control(&socket)?;
+    let imports = Router::new().route("/v1/imports", post(imports::import));
+    let imports = imports.with_state(Imports::new(coin, jobs.clone(), metrics.clone())?);
     let orders =
         Router::new().route("/v1/orders", post(order)).layer(DefaultBodyLimit::max(MAX_ORDER_BYTES)).with_state((jobs, metrics));
+    let orders = orders.merge(imports);
     tasks.push(serve(async move { axum::serve(control, orders).await }));
     Ok(Listeners { tasks, socket })
 }

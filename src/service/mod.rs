@@ -6,6 +6,7 @@
 mod answer;
 mod failure;
 mod http;
+mod imports;
 mod metrics;
 mod notify;
 mod order;
@@ -16,6 +17,7 @@ mod world;
 
 pub use answer::{Answer, AuditSummary, CheckReport, Checked, DaemonReport, KeeperWords, Level, StatusReport};
 pub use failure::{Failure, exit};
+pub use imports::{IMPORT_HEADER, open_import, unreadable_import};
 pub use order::Order;
 pub use run::run;
 pub use world::World;

@@ -36,12 +36,12 @@ pub enum Order {
     },
     /// Queues one payout.
     PaySubmit(payout::Request),
-    /// Queues many payouts from a file's text.
+    /// Queues the payouts of a file. One that comes over the control socket is posted to `/v1/imports` as it is, and waits on disk.
     PayImport {
-        /// What the text is.
-        format: payout::Format,
-        /// The file's bytes.
-        text: String,
+        /// How.
+        how: payout::ImportOrder,
+        /// The file.
+        file: PathBuf,
     },
     /// Lists payouts.
     PayList(payout::Filter),

@@ -3,6 +3,7 @@
 mod access;
 mod check;
 mod execute;
+mod import;
 mod permissions;
 mod status;
 mod verify;

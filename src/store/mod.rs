@@ -3,6 +3,8 @@
 //! Only `records.rs` files hold SQL; they get a [`Tx`] and nothing else. A store has an id of its own, made when it is created,
 //! which stands in every mark, so that a wallet can tell which store paid.
 
+mod scratch;
+
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -13,6 +15,8 @@ use rusqlite::backup::StepResult;
 use rusqlite::{Connection, TransactionBehavior};
 use rustix::fs::{FlockOperation, OFlags};
 use thiserror::Error;
+
+pub use scratch::Scratch;
 
 /// A transaction of the store.
 pub type Tx<'a> = rusqlite::Transaction<'a>;
@@ -103,6 +107,7 @@ impl Store {
         };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io(dir))?;
         let lock = take_lock(dir)?;
+        scratch::clear(dir).map_err(io(dir))?;
         let file = dir.join("bursar.db");
         OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&file).map_err(io(&file))?;
         let mut connection = connect(&file)?;

@@ -1,10 +1,10 @@
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::gate::{self, Cause, Freeze};
-use crate::payout::{Filter, PayoutId, PersonsWord, decide, list, show, submit};
+use crate::payout::{Filter, PayoutId, PersonsWord, Priority, Request, decide, list, show, submit};
 
 fn coin() -> CoinSettings {
     let dir = tempfile::tempdir().unwrap();
@@ -28,8 +28,14 @@ fn address(payee: u8) -> String {
     bs58::encode(bytes).with_check().into_string()
 }
 
+const STRICT: ImportOrder = ImportOrder { format: Format::Csv, reject_bad_payees: false, dry_run: false };
+
 fn run(store: &mut Store, text: &[u8], format: Format) -> Result<ImportReport, PayoutError> {
-    import(store, None, &coin(), &mut Cursor::new(text), format, Timestamp(5))
+    run_as(store, text, ImportOrder { format, ..STRICT })
+}
+
+fn run_as(store: &mut Store, text: &[u8], order: ImportOrder) -> Result<ImportReport, PayoutError> {
+    import(store, None, &coin(), &mut Cursor::new(text), order, Timestamp(5))
 }
 
 fn all(store: &mut Store) -> Vec<crate::payout::Payout> {
@@ -80,6 +86,8 @@ fn one_unreadable_row_refuses_the_whole_file_and_every_problem_names_its_line() 
         (format!(",{good},1"), 3),
         (format!("first,{good},2"), 3),
         (format!("\"a,{good},1"), 3),
+        (format!("\"a\"b,{good},1"), 3),
+        (format!("a\"b\",{good},1"), 3),
         ("x".repeat(5000), 3),
     ] {
         let text = format!("id,address,amount\nfirst,{good},1\n{bad}\nlast,{good},1\n");
@@ -114,16 +122,81 @@ fn the_first_twenty_problems_are_told_and_all_are_counted() {
 }
 
 #[test]
-fn a_bad_payee_is_rejected_alone() {
+fn a_bad_payee_refuses_the_file_unless_it_is_to_be_rejected_alone() {
     let (_dir, mut store) = store();
     let bitcoin_main = "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2";
     let text = format!("id,address,amount\na,{},1\nb,{bitcoin_main},1\nc,nonsense,1\n", address(1));
-    let report = run(&mut store, text.as_bytes(), Format::Csv).unwrap();
+    match run(&mut store, text.as_bytes(), Format::Csv) {
+        Err(PayoutError::File { problems, count: 2 }) => assert!(problems[0].problem.contains("another coin or network")),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(all(&mut store), vec![]);
+    let others_go_on = ImportOrder { reject_bad_payees: true, ..STRICT };
+    let report = run_as(&mut store, text.as_bytes(), others_go_on).unwrap();
     assert_eq!((report.queued, report.rejected), (1, 2));
     assert_eq!(report.rejected_rows.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["b", "c"]);
     assert!(show(&mut store, &id("b")).unwrap().payout.reason.unwrap().contains("another coin or network"));
     let again = run(&mut store, text.as_bytes(), Format::Csv).unwrap();
     assert_eq!((again.queued, again.existing, again.rejected), (0, 1, 2), "the rejected ones are told again");
+}
+
+#[test]
+fn an_id_twice_in_a_file_is_one_payout_or_a_fault() {
+    let (_dir, mut store) = store();
+    let row = |amount: &str| format!("a,{},{amount}\n", address(1));
+    let (same, other) = (row("1") + &row("1.0"), row("1") + &row("2"));
+    let report = run(&mut store, format!("id,address,amount\n{same}").as_bytes(), Format::Csv).unwrap();
+    assert_eq!((report.queued, report.existing), (1, 1));
+    let (_dir, mut store) = self::store();
+    match run(&mut store, format!("id,address,amount\n{other}").as_bytes(), Format::Csv) {
+        Err(PayoutError::File { problems, count: 1 }) => {
+            assert_eq!((problems[0].line, problems[0].problem.contains("line 2")), (3, true));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_somebody_else_queued_while_the_file_was_looked_at_is_queued_once_or_refuses_the_file() {
+    for (amount, wanted) in [("1", Some(1)), ("2", None)] {
+        let (_dir, mut store) = store();
+        let request = |id: &str, amount: &str| Request {
+            id: id.to_owned(),
+            address: address(1),
+            amount: amount.to_owned(),
+            priority: Priority::Normal,
+        };
+        let kept = Kept::new(&store).unwrap();
+        for (line, id) in (2..).zip(["a", "b"]) {
+            kept.keep(&Row { line, request: request(id, "1").check(&coin()).unwrap(), problem: None }).unwrap();
+        }
+        submit(&mut store, None, &coin(), &request("a", amount), Timestamp(1)).unwrap();
+        let done = kept.take_over(&mut store, Timestamp(2), must_be_of_this_time);
+        assert_eq!(done.ok(), wanted, "{amount}");
+        let ids: Vec<String> = all(&mut store).iter().map(|payout| payout.id.to_string()).collect();
+        assert_eq!(ids, if wanted.is_some() { vec!["a", "b"] } else { vec!["a"] });
+        assert_eq!(show(&mut store, &id("a")).unwrap().history.len(), 1);
+    }
+}
+
+#[test]
+fn a_dry_run_counts_and_queues_nothing() {
+    let (_dir, mut store) = store();
+    let text = format!("id,address,amount\na,{0},1\nb,{0},1\n", address(1));
+    let report = run_as(&mut store, text.as_bytes(), ImportOrder { dry_run: true, ..STRICT }).unwrap();
+    assert_eq!((report.dry_run, report.queued), (true, 2));
+    assert_eq!(all(&mut store), vec![]);
+}
+
+#[test]
+fn a_priority_is_a_column_of_its_own_and_may_be_empty() {
+    let (_dir, mut store) = store();
+    let text = format!("priority,id,address,amount\nhigh,a,{0},1\n,b,{0},1\nlow,c,{0},1\n", address(1));
+    run(&mut store, text.as_bytes(), Format::Csv).unwrap();
+    let found: Vec<Priority> = all(&mut store).iter().map(|payout| payout.priority).collect();
+    assert_eq!(found, [Priority::High, Priority::Normal, Priority::Low]);
+    let bad = text.replace("low,c", "urgent,d");
+    assert!(matches!(run(&mut store, bad.as_bytes(), Format::Csv), Err(PayoutError::File { count: 1, .. })));
 }
 
 #[test]
@@ -160,8 +233,10 @@ impl Read for Endless {
 fn a_huge_file_is_read_row_by_row() {
     let (_dir, mut store) = store();
     let rows = Endless { row: 0, last: 30_000, pending: b"id,address,amount\n".to_vec() };
-    let report = import(&mut store, None, &coin(), &mut std::io::BufReader::new(rows), Format::Csv, Timestamp(5)).unwrap();
+    let report = import(&mut store, None, &coin(), &mut std::io::BufReader::new(rows), STRICT, Timestamp(5)).unwrap();
     assert_eq!(report.queued, 30_000);
+    let numbers: Vec<i64> = all(&mut store).iter().map(|payout| payout.seq).collect();
+    assert_eq!(numbers, (1..=1000).collect::<Vec<_>>(), "in the order of the file");
 }
 
 #[test]

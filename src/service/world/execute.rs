@@ -76,7 +76,7 @@ impl World {
             Order::DaemonStop { kill } => self.daemon("stop", |world| world.stop_or(*kill)),
             Order::DaemonRestart { extra } => self.daemon("restart", |world| world.stop().and_then(|()| world.start_with(extra))),
             Order::PaySubmit(request) => self.submit(request),
-            Order::PayImport { format, text } => self.import(*format, text),
+            Order::PayImport { how, file } => self.import(*how, file),
             Order::PayList(filter) => Ok(Answer::PayList { payouts: payout::list(&mut self.store, filter)? }),
             Order::PayShow { id } => Ok(Answer::PayShow(Box::new(payout::show(&mut self.store, &id.parse()?)?))),
             Order::PayHold { id } => self.decide(id, PersonsWord::Hold),
@@ -142,16 +142,8 @@ impl World {
         Ok(Answer::PaySubmit(submitted))
     }
 
-    fn import(&mut self, format: payout::Format, text: &str) -> Result<Answer, Failure> {
-        let now = Timestamp::now();
-        self.connect_if_possible();
-        let wallet = self.wallet.as_ref().map(|wallet| wallet as &dyn Wallet);
-        let report = payout::import(&mut self.store, wallet, &self.coin, &mut text.as_bytes(), format, now)?;
-        Ok(Answer::PayImport(report))
-    }
-
     /// Payouts can be queued while the daemon is away: their addresses are then asked about before sending.
-    fn connect_if_possible(&mut self) {
+    pub(super) fn connect_if_possible(&mut self) {
         if self.wallet.is_none() {
             self.wallet = connect(&self.coin).ok();
         }
