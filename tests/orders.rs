@@ -299,7 +299,7 @@ fn a_status() -> StatusReport {
 fn every_answer_about_payouts_is_read_as_it_was_written() {
     back(&Answer::PaySubmit(payout::Submitted { payout: a_payout(), new: true, address_checked: false }));
     let rejected_rows = vec![payout::RejectedPayout { id: id(), reason: "r".to_owned() }];
-    let report = payout::ImportReport { queued: u64::MAX, existing: 1, rejected: 2, rejected_rows, unchecked: 3 };
+    let report = payout::ImportReport { dry_run: true, queued: u64::MAX, existing: 1, rejected: 2, rejected_rows, unchecked: 3 };
     back(&Answer::PayImport(report));
     back(&Answer::PayList { payouts: vec![a_payout()] });
     back(&Answer::PayShow(Box::new(a_detail())));
