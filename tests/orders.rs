@@ -102,6 +102,8 @@ fn a_flush() -> payout::FlushReport {
         total: MOST,
         fee: Some(LEAST),
         vsize: Some(u64::MAX),
+        planned_rate: bursar::coin::FeeRate::from_per_kvb(u64::MAX),
+        saving_percent: Some(100),
         note: Some("n".to_owned()),
     };
     let rejected = payout::RejectedPayout { id: id(), reason: "dust".to_owned() };
@@ -109,6 +111,8 @@ fn a_flush() -> payout::FlushReport {
         batches: vec![batch],
         rejected: vec![rejected],
         waiting: Some("w".to_owned()),
+        waits_for: Some(payout::rules::WaitsFor::Funds),
+        patient: u64::MAX,
         locked: true,
         queued: u64::MAX,
     }
@@ -130,7 +134,19 @@ fn a_plan() -> payout::Plan {
     let output =
         payout::rules::PlannedOutput { address: "a".to_owned(), script_hex: "76".to_owned(), amount: MOST, payouts: vec![id()] };
     let left_over = Some(payout::rules::LeftOver::Funds);
-    payout::Plan { outputs: vec![output], payouts: 1, total: MOST, left_over, planned_at: TIME, decimals: 8 }
+    payout::Plan {
+        outputs: vec![output],
+        payouts: 1,
+        total: MOST,
+        price: payout::rules::Price::default(),
+        vbytes: 141,
+        fee: MOST,
+        saving_percent: 100,
+        left_over,
+        patient: u64::MAX,
+        planned_at: TIME,
+        decimals: 8,
+    }
 }
 
 fn a_posting() -> ledger::Posting {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bursar::audit::{self, Verdict};
-use bursar::coin::{Amount, FeeRate, Timestamp, Txid};
+use bursar::coin::{Amount, Timestamp, Txid};
 use bursar::config::{CoinSettings, DaemonMode};
 use bursar::daemon::{FeeChoice, SendMany, Wallet};
 use bursar::gate::{self, Cause};
@@ -43,7 +43,7 @@ fn pay_out(world: &World, store: &mut Store, order: &str) -> Txid {
     let claim = Claim { mark: mark.clone(), order: order.to_owned(), account: Account::Payout };
     store.write::<_, StoreError>(|tx| ledger::claim(tx, &claim)).unwrap();
     let outputs = [(world.outside_address(), Amount::from_base_units(20_000_000))];
-    let order = SendMany { rpc_id: order, comment: &mark, outputs: &outputs, fee: FeeChoice::Rate(FeeRate::from_per_vb(20)) };
+    let order = SendMany { rpc_id: order, comment: &mark, outputs: &outputs, fee: FeeChoice::Daemons };
     world.wallet().send_many(&order).unwrap()
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Amount, AmountError};
 
 /// A fee rate in base units per 1000 virtual bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FeeRate(u64);
 

@@ -13,6 +13,8 @@ pub use address::{AddressError, check_address};
 pub use amount::{Amount, AmountError};
 pub use fee_rate::FeeRate;
 pub use hash::{BlockHash, HashError, OutPoint, Txid};
-pub use profile::{BUILT_IN, Chain, ChainParams, Deadline, Profile, ProfileError, Programs, Staking, StakingProof, Versions};
+pub use profile::{
+    BUILT_IN, Chain, ChainParams, Deadline, Profile, ProfileError, Programs, Relay, Staking, StakingProof, Versions,
+};
 pub use time::Timestamp;
 pub(crate) use toml_text::{Fault, TomlText};

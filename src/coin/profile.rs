@@ -104,6 +104,18 @@ pub struct Deadline {
     pub reason: String,
 }
 
+/// What the coin's daemons ask of a payment, by their defaults. What is left out is left to them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Relay {
+    /// The rate by which an output is too small to be worth spending (`dustrelayfee`), in base units per 1000 virtual bytes.
+    pub dust_rate_per_kvb: Option<u64>,
+    /// No output below this is relayed, whatever its kind, in base units.
+    pub min_output: Option<u64>,
+    /// The only rate that the coin's daemons pay, in base units per 1000 virtual bytes.
+    pub fixed_fee_per_kvb: Option<u64>,
+}
+
 /// What one chain of a coin is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -165,6 +177,9 @@ pub struct Profile {
     pub programs: Programs,
     /// Staking switches; none for proof-of-work coins.
     pub staking: Option<Staking>,
+    /// What its daemons ask of a payment.
+    #[serde(default)]
+    pub relay: Relay,
     /// What is known of its versions.
     #[serde(default)]
     pub versions: Versions,

@@ -41,6 +41,9 @@ pub struct SendmanyForm {
     pub from_account: bool,
     /// Takes `fee_rate`, in base units per virtual byte.
     pub fee_rate: bool,
+    /// Takes `conf_target`, blocks for its own estimate.
+    #[serde(default)]
+    pub conf_target: bool,
 }
 
 /// How the chain is searched again for the wallet's transactions.
@@ -67,7 +70,11 @@ impl Abilities {
             chain: about.chain,
             named_arguments: takes_names(node)?,
             balance: probe_balance(node, wallet, &methods)?,
-            sendmany: SendmanyForm { from_account: sendmany.contains("fromaccount"), fee_rate: sendmany.contains("fee_rate") },
+            sendmany: SendmanyForm {
+                from_account: sendmany.contains("fromaccount"),
+                fee_rate: sendmany.contains("fee_rate"),
+                conf_target: sendmany.contains("conf_target"),
+            },
             rescan: if has("rescanblockchain") { RescanWay::Rpc } else { RescanWay::Restart },
             lists_watch_only: listsinceblock.contains("watchonly"),
             lists_removed: listsinceblock.contains("include_removed"),
@@ -94,7 +101,11 @@ impl fmt::Display for Abilities {
         writeln!(f, "wallet files    {}, {}", or("createwallet", "made at start"), or("loadwallet", "loaded at start"))?;
         writeln!(f, "fingerprint     {}", if self.has("listdescriptors") { "descriptors or HD seed" } else { "HD seed" })?;
         writeln!(f, "balance         {}", self.balance.method())?;
-        let fee = if self.sendmany.fee_rate { "fee rate in the call" } else { "fee rate from the conf (paytxfee)" };
+        let fee = match self.sendmany {
+            SendmanyForm { fee_rate: true, .. } => "fee rate in the call",
+            SendmanyForm { conf_target: true, .. } => "target in the call, fee rate from the conf (paytxfee)",
+            _ => "fee rate from the conf (paytxfee)",
+        };
         let first = if self.sendmany.from_account { "from the default account" } else { "by comment" };
         writeln!(f, "sendmany        {first}, {fee}")?;
         let rescan = if self.rescan == RescanWay::Rpc { "rescanblockchain" } else { "restart with -rescan" };

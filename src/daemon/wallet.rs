@@ -254,13 +254,30 @@ pub struct SendMany<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FeeChoice {
-    /// As it does by itself.
+    /// As it does by itself: by its conf (`paytxfee`), or as its coin always does.
     #[default]
     Daemons,
-    /// By this rate. Given to daemons that take it in the call; older ones have it from their conf (`paytxfee`).
+    /// By this rate; only daemons that take it in the call.
     Rate(FeeRate),
-    /// By its own estimate for so many blocks.
+    /// By its own estimate for so many blocks; only daemons that take a target in the call.
     Target(u32),
+}
+
+/// How a daemon can be told what a `sendmany` is to cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeeWay {
+    /// A rate in the call (0.21 and later).
+    Rate,
+    /// A target for its own estimate in the call (0.15 and later); a rate only in its conf.
+    Target {
+        /// The rate that its conf holds (`paytxfee`); none: its own estimate.
+        conf_rate: Option<FeeRate>,
+    },
+    /// Only in its conf.
+    Conf {
+        /// The rate that its conf holds (`paytxfee`); none: its own estimate.
+        conf_rate: Option<FeeRate>,
+    },
 }
 
 /// One wallet on one daemon.
@@ -312,6 +329,11 @@ pub trait Wallet {
 
     /// The lowest rate that the daemon's mempool takes and relays now.
     fn min_relay_rate(&self) -> Result<FeeRate, RpcError>;
+
+    /// How the daemon can be told what a `sendmany` is to cost.
+    fn fee_way(&self) -> Result<FeeWay, RpcError> {
+        Ok(FeeWay::Rate)
+    }
 
     /// How a transaction stands in the mempool; none when it is not in it.
     fn mempool_entry(&self, txid: &Txid) -> Result<Option<MempoolEntry>, RpcError>;

@@ -1,74 +1,25 @@
 //! Sending: observe, plan, store the intent, call once, record what came of it.
 
-use serde::{Deserialize, Serialize};
-
 use super::batch::{self, Batch, BatchId, BatchState, WalletThen};
 use super::error::PayoutError;
 use super::gather::{Bad, look_at_gate};
 use super::host::{Host, LocalHost};
 use super::observe::{Observer, Step};
-use super::request::PayoutId;
-use super::rules::{self, Event, Facts, LeftOver, Plan, PlannedOutput, Refusal, State, Verdict};
+use super::report::{BatchReport, FlushReport, RejectedPayout};
+use super::rules::{self, Event, Facts, LeftOver, Occasion, Plan, PlannedOutput, Price, Refusal, State, Verdict, WaitsFor};
 use super::verify::{self, Presence};
 use super::{life, records};
 use crate::coin::{Amount, OutPoint, Timestamp, Txid};
 use crate::config::CoinSettings;
-use crate::daemon::{FeeChoice, RpcError, SendMany, Tip, Wallet, WalletIdentity};
+use crate::daemon::{RpcError, SendMany, Tip, Wallet, WalletIdentity};
 use crate::ledger::{self, Account, Claim};
 use crate::store::{Store, Tx};
 use crate::unlock;
 
-/// Batches of one flush at most: below the 25 unconfirmed ancestors at which daemons stop relaying, and splits need some too.
+/// Batches of one flush at most, so that other work gets its turn.
 const BATCHES_PER_FLUSH: usize = 12;
 /// Earlier payments that are seen to carry their marks before a new one is made: what loses comments loses all of them.
 const WITNESSES: i64 = 3;
-
-/// A payout that a flush rejected.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RejectedPayout {
-    /// Which.
-    pub id: PayoutId,
-    /// Why.
-    pub reason: String,
-}
-
-/// A batch that a flush gave to the daemon.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BatchReport {
-    /// Which.
-    pub id: BatchId,
-    /// Where it stands.
-    pub state: BatchState,
-    /// Its transaction, if the daemon named one.
-    pub txid: Option<Txid>,
-    /// Payouts in it.
-    pub payouts: usize,
-    /// Outputs in it.
-    pub outputs: usize,
-    /// Their sum, without the fee.
-    pub total: Amount,
-    /// The fee, above zero, once the wallet has told it.
-    pub fee: Option<Amount>,
-    /// Virtual size of the transaction, once it was fetched.
-    pub vsize: Option<u64>,
-    /// What a person should know.
-    pub note: Option<String>,
-}
-
-/// What a flush did.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FlushReport {
-    /// Batches given to the daemon, those that it refused included.
-    pub batches: Vec<BatchReport>,
-    /// Payouts rejected alone.
-    pub rejected: Vec<RejectedPayout>,
-    /// Why the rest waits, if there is a rest.
-    pub waiting: Option<String>,
-    /// The wallet is locked: that is why the rest waits.
-    pub locked: bool,
-    /// Payouts still queued.
-    pub queued: u64,
-}
 
 /// What a flush works with.
 pub(super) struct Sender<'a> {
@@ -77,6 +28,7 @@ pub(super) struct Sender<'a> {
     pub(super) coin: &'a CoinSettings,
     pub(super) host: &'a dyn Host,
     pub(super) observer: &'a mut dyn Observer,
+    pub(super) occasion: Occasion,
     pub(super) now: Timestamp,
 }
 
@@ -84,10 +36,10 @@ pub(super) struct Sender<'a> {
 enum Outcome {
     Done,
     Split,
-    Wait(String),
+    Wait(WaitsFor, String),
 }
 
-/// Sends the queue in batches, oldest first, until it is empty or has to wait. One batch is one `sendmany`.
+/// Sends the queue in batches, by order of a person, until it is empty or has to wait. One batch is one transaction.
 ///
 /// Refused while payouts are frozen or a batch may have been sent. A failure before a batch's intent is stored changes nothing;
 /// after that every outcome is recorded, and doubt is an outcome.
@@ -99,25 +51,45 @@ pub fn flush(
     observer: &mut dyn Observer,
     now: Timestamp,
 ) -> Result<FlushReport, PayoutError> {
-    let mut sender = Sender { store, wallet, coin, host, observer, now };
+    flush_all(&mut Sender { store, wallet, coin, host, observer, occasion: Occasion::Person, now })
+}
+
+/// The same as the schedule and the triggers between its times order it: what saves too little waits for company.
+pub fn flush_by_policy(
+    store: &mut Store,
+    wallet: &dyn Wallet,
+    coin: &CoinSettings,
+    host: &dyn Host,
+    observer: &mut dyn Observer,
+    now: Timestamp,
+) -> Result<FlushReport, PayoutError> {
+    flush_all(&mut Sender { store, wallet, coin, host, observer, occasion: Occasion::Policy, now })
+}
+
+fn flush_all(sender: &mut Sender<'_>) -> Result<FlushReport, PayoutError> {
     let mut report = FlushReport::default();
     while report.batches.len() < BATCHES_PER_FLUSH {
         let plan = match sender.plan(&mut report, Bad::Reject) {
             Ok(plan) => plan,
-            Err(PayoutError::Refused(Refusal::NothingQueued)) => break,
-            Err(PayoutError::Refused(refusal @ Refusal::FundsTooLow { .. })) => {
-                report.waiting = Some(refusal.to_string());
+            Err(PayoutError::Refused(refusal)) if refusal.waits_for().is_some() || refusal == Refusal::NothingQueued => {
+                let found = FlushReport::of_waiting(&refusal).unwrap_or_default();
+                (report.waiting, report.waits_for, report.patient) = (found.waiting, found.waits_for, found.patient);
                 break;
             }
             Err(error) if report.batches.is_empty() => return Err(error),
             Err(error) => {
-                report.waiting = Some(error.to_string());
+                report.wait(WaitsFor::Daemon, error.to_string());
                 break;
             }
         };
         sender.observer.step(Step::Planned);
-        let more = plan.left_over == Some(LeftOver::Full);
-        if !sender.send(plan, &mut report)? || !more {
+        report.patient = plan.patient;
+        let left_over: Option<LeftOver> = plan.left_over;
+        if !sender.send(plan, &mut report)? {
+            break;
+        }
+        // Of a rest that the wallet cannot pay, the next plan says which payout waits for how much.
+        if left_over.is_none() {
             break;
         }
     }
@@ -128,7 +100,8 @@ pub fn flush(
 /// The batch that a flush would send first. Changes nothing but the ledger, which it syncs. Payees that a flush would reject are
 /// left out.
 pub fn preview(store: &mut Store, wallet: &dyn Wallet, coin: &CoinSettings, now: Timestamp) -> Result<Plan, PayoutError> {
-    let mut sender = Sender { store, wallet, coin, host: &LocalHost { coin }, observer: &mut (), now };
+    let host = &LocalHost { coin };
+    let mut sender = Sender { store, wallet, coin, host, observer: &mut (), occasion: Occasion::Person, now };
     sender.plan(&mut FlushReport::default(), Bad::LeaveOut)
 }
 
@@ -140,41 +113,63 @@ fn queued(store: &mut Store) -> Result<u64, PayoutError> {
 impl Sender<'_> {
     /// Sends a plan, in halves where a payee of it is refused. False: what is left has to wait.
     fn send(&mut self, plan: Plan, report: &mut FlushReport) -> Result<bool, PayoutError> {
+        let (price, saving) = (plan.price, plan.saving_percent);
         let mut pending = vec![plan.outputs];
+        let mut is_whole = true;
         while let Some(mut outputs) = pending.pop() {
-            match self.send_one(&outputs, report)? {
+            if !is_whole && let Some(refusal) = self.has_no_room(&outputs)? {
+                report.wait(WaitsFor::Block, refusal);
+                return Ok(false);
+            }
+            match self.send_one(&outputs, price, report)? {
                 Outcome::Done => {}
                 Outcome::Split => {
                     let second = outputs.split_off(outputs.len().div_ceil(2));
                     pending.push(second);
                     pending.push(outputs);
+                    is_whole = false;
                 }
-                Outcome::Wait(reason) => {
-                    report.waiting = Some(reason);
+                Outcome::Wait(waits_for, reason) => {
+                    report.wait(waits_for, reason);
                     return Ok(false);
                 }
+            }
+            if let Some(entry) = report.batches.last_mut().filter(|_| is_whole) {
+                entry.saving_percent = Some(saving);
             }
         }
         Ok(true)
     }
 
+    /// Why a part of a refused batch cannot go: the parts before it may have spent what it was planned with.
+    fn has_no_room(&mut self, outputs: &[PlannedOutput]) -> Result<Option<String>, PayoutError> {
+        let mut facts = Facts::default();
+        match self.count_funds(&mut facts) {
+            Err(PayoutError::Refused(refusal)) => return Ok(Some(refusal.to_string())),
+            counted => counted?,
+        }
+        let total = Amount::sum(outputs.iter().map(|output| output.amount)).map_err(|error| damaged(&error))?;
+        let reason = "what is left of a batch that was refused in part waits until a block confirms the rest's change";
+        Ok((total > facts.available).then(|| reason.to_owned()))
+    }
+
     /// One batch: intent, one call, and what came of it.
-    fn send_one(&mut self, outputs: &[PlannedOutput], report: &mut FlushReport) -> Result<Outcome, PayoutError> {
+    fn send_one(&mut self, outputs: &[PlannedOutput], price: Price, report: &mut FlushReport) -> Result<Outcome, PayoutError> {
         // Before the intent: a wallet that stays locked leaves no trace.
         let keys = match unlock::open(self.store, self.wallet, self.coin) {
             Ok(keys) => keys,
             Err(error) if report.batches.is_empty() => return Err(error.into()),
             Err(error) => {
                 report.locked = error.code().is_some();
-                return Ok(Outcome::Wait(error.to_string()));
+                return Ok(Outcome::Wait(WaitsFor::Passphrase, error.to_string()));
             }
         };
-        let batch = match self.intend(outputs) {
+        let batch = match self.intend(outputs, price) {
             Ok(batch) => batch,
             Err(error) => {
                 keys.close(self.store);
                 return match error {
-                    PayoutError::QueueMoved(_) => Ok(Outcome::Wait(error.to_string())),
+                    PayoutError::QueueMoved(_) => Ok(Outcome::Wait(WaitsFor::Daemon, error.to_string())),
                     _ => Err(error),
                 };
             }
@@ -183,8 +178,7 @@ impl Sender<'_> {
         self.observer.step(Step::IntentStored(id.clone()));
         report.batches.push(self.begun(&batch, outputs)?);
         let amounts: Vec<(String, Amount)> = outputs.iter().map(|output| (output.address.clone(), output.amount)).collect();
-        let fee = batch.fee_rate.map_or(FeeChoice::Daemons, FeeChoice::Rate);
-        let order = SendMany { rpc_id: id.as_str(), comment: &batch.mark, outputs: &amounts, fee };
+        let order = SendMany { rpc_id: id.as_str(), comment: &batch.mark, outputs: &amounts, fee: price.choice };
         tracing::info!(batch = %id, payouts = report.batches.last().map_or(0, |b| b.payouts), outputs = outputs.len(), "sendmany");
         self.observer.step(Step::Calling(id.clone()));
         // The only call in bursar that pays. It is made once: no error path below leads back to it with this batch.
@@ -198,7 +192,7 @@ impl Sender<'_> {
     }
 
     /// Stores the intent: batch, payouts and the ledger's claim in one synced commit.
-    fn intend(&mut self, outputs: &[PlannedOutput]) -> Result<Batch, PayoutError> {
+    fn intend(&mut self, outputs: &[PlannedOutput], price: Price) -> Result<Batch, PayoutError> {
         let id = BatchId::from_bytes(self.host.random_bits()?);
         let place = Place { tip: self.wallet.tip()?, wallet: self.wallet.identity()?, boot_id: self.host.boot_id() };
         let then = WalletThen { coins_held: self.coins()?, witnesses: self.witnesses()? };
@@ -215,6 +209,7 @@ impl Sender<'_> {
             let seq = records::next_seq(tx)?;
             let mark = batch::mark(&store_id, seq, &id);
             let mut batch = new_batch(id, seq, mark, place, coin, now);
+            batch.fee_rate = Some(price.rate);
             let members = payouts_of(tx, outputs)?;
             // Other threads hold and cancel payouts while this one talks with the daemon.
             if let Some(moved) = members.iter().find(|payout| payout.state != State::Queued) {
@@ -255,6 +250,8 @@ impl Sender<'_> {
             total: Amount::sum(outputs.iter().map(|output| output.amount)).map_err(|error| damaged(&error))?,
             fee: None,
             vsize: None,
+            planned_rate: batch.fee_rate.unwrap_or_default(),
+            saving_percent: None,
             note: None,
         })
     }
@@ -285,6 +282,7 @@ impl Sender<'_> {
             Ok(seen) => {
                 (entry.state, entry.fee, entry.vsize, entry.note) = (seen.state, seen.fee, Some(seen.vsize), seen.problem);
                 self.observer.step(Step::OutputsChecked(batch.id.clone()));
+                self.tell_excess(entry);
                 if let Presence::Missing(why) = verify::keep_alive(self.wallet, &txid, &seen.raw_hex) {
                     entry.note = Some(format!("not in the mempool ({why}); it is broadcast again until it is final"));
                 }
@@ -294,7 +292,7 @@ impl Sender<'_> {
         }
         match entry.state {
             BatchState::Sent => Ok(Outcome::Done),
-            _ => Ok(Outcome::Wait(entry.note.clone().unwrap_or_default())),
+            _ => Ok(Outcome::Wait(WaitsFor::Outcome, entry.note.clone().unwrap_or_default())),
         }
     }
 
@@ -323,7 +321,7 @@ impl Sender<'_> {
             return Ok(Outcome::Done);
         }
         report.locked = verdict == Verdict::Locked;
-        if verdict.calls_for_a_split() && !alone { Ok(Outcome::Split) } else { Ok(Outcome::Wait(reason)) }
+        if verdict.calls_for_a_split() && !alone { Ok(Outcome::Split) } else { Ok(Outcome::Wait(waits_for(verdict), reason)) }
     }
 
     fn doubt(&mut self, batch: &Batch, why: &str, report: &mut FlushReport) -> Result<Outcome, PayoutError> {
@@ -334,7 +332,28 @@ impl Sender<'_> {
         if let Some(entry) = report.batches.last_mut() {
             (entry.state, entry.note) = (BatchState::InDoubt, Some(note.clone()));
         }
-        Ok(Outcome::Wait(note))
+        Ok(Outcome::Wait(WaitsFor::Outcome, note))
+    }
+
+    /// A fee that is grossly above the plan is told loudly: it is paid, but the next one need not be.
+    fn tell_excess(&self, entry: &mut BatchReport) {
+        let (Some(fee), Some(vsize)) = (entry.fee, entry.vsize) else { return };
+        let excess = rules::judge_paid(&self.coin.payouts.fee, entry.planned_rate, fee, vsize, entry.payouts as u64);
+        if let Some(excess) = excess {
+            tracing::error!(batch = %entry.id, fee = fee.base_units(), vsize, "{excess}");
+            entry.note = Some(entry.note.take().map_or(excess.clone(), |note| format!("{note}; {excess}")));
+        }
+    }
+}
+
+/// What a batch waits for that was refused for certain.
+fn waits_for(verdict: Verdict) -> WaitsFor {
+    match verdict {
+        Verdict::Funds => WaitsFor::Funds,
+        Verdict::Fee => WaitsFor::Estimate,
+        Verdict::Locked => WaitsFor::Passphrase,
+        Verdict::Doubt => WaitsFor::Outcome,
+        Verdict::PayeeAddress | Verdict::PayeeAmount | Verdict::TooLarge | Verdict::NotRun => WaitsFor::Daemon,
     }
 }
 
@@ -367,7 +386,7 @@ fn new_batch(id: BatchId, seq: u64, mark: String, place: Place, coin: &CoinSetti
         boot_id,
         tip,
         method: coin.payouts.method,
-        fee_rate: coin.payouts.fee.rate,
+        fee_rate: None,
         not_sent_count: 0,
         created: now,
         doubt_since: None,

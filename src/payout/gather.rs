@@ -4,12 +4,13 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::batch::BatchState;
 use super::error::PayoutError;
-use super::flow::{FlushReport, RejectedPayout, Sender, damaged};
+use super::flow::Sender;
 use super::observe::Step;
-use super::request::{Payout, judge_script};
-use super::rules::{self, Candidate, Facts, Limits, Plan};
-use super::{life, records};
-use crate::coin::{Amount, Timestamp, check_address};
+use super::records;
+use super::report::FlushReport;
+use super::request::{Payout, Priority, judge_script};
+use super::rules::{self, Candidate, Facts, Limits, Plan, Price};
+use crate::coin::{Timestamp, check_address};
 use crate::config::CoinSettings;
 use crate::daemon::{Entry, RpcError, Wallet};
 use crate::gate::{self, Cause, Freeze};
@@ -68,9 +69,17 @@ pub(super) enum Bad {
     LeaveOut,
 }
 
+/// What of the queue may go into the next batch.
+struct Head {
+    queue: Vec<Candidate>,
+    /// How many of priority low wait for a cheaper moment.
+    patient: u64,
+    /// More than was read is queued.
+    has_more: bool,
+}
+
 impl Sender<'_> {
     pub(super) fn plan(&mut self, report: &mut FlushReport, bad: Bad) -> Result<Plan, PayoutError> {
-        let limits = Limits { max_outputs: self.coin.payouts.max_outputs, decimals: self.coin.profile.decimals };
         // The gate is asked before the daemon is troubled, and again after the sync, which may freeze.
         let mut facts = Facts::default();
         self.store.read(|tx| look_at_gate(tx, &mut facts))?;
@@ -79,44 +88,71 @@ impl Sender<'_> {
             self.observer.step(Step::Synced);
             self.store.read(|tx| look_at_gate(tx, &mut facts))?;
         }
+        let price = match facts.is_open() && !self.store.read(records::queue_is_empty)? {
+            true => self.price()?,
+            // Nothing is priced where nothing can be sent: the plan says why.
+            false => Price::default(),
+        };
         if facts.is_open() {
-            facts.queue = self.candidates(report, bad)?;
-            facts.available = spendable(self.wallet)?;
+            let head = self.head(&price, report, bad)?;
+            (facts.queue, facts.patient, facts.has_more) = (head.queue, head.patient, head.has_more);
+            self.count_funds(&mut facts)?;
         }
-        Ok(rules::plan(&facts, &limits, self.now)?)
+        let (settings, decimals, occasion) = (&self.coin.payouts, self.coin.profile.decimals, self.occasion);
+        Ok(rules::plan(&facts, &Limits { settings, price, occasion, decimals }, self.now)?)
+    }
+
+    /// The head of the queue, without payees that would certainly be refused.
+    fn head(&mut self, price: &Price, report: &mut FlushReport, bad: Bad) -> Result<Head, PayoutError> {
+        loop {
+            let mut head = self.candidates(price, report, bad)?;
+            head.queue = self.without_dust(head.queue, report, bad)?;
+            // What is rejected leaves room for those that stand behind it.
+            if !(head.queue.is_empty() && head.has_more && bad == Bad::Reject) {
+                return Ok(head);
+            }
+        }
     }
 
     /// The head of the queue, long enough to fill a batch; each address is checked again, and a bad one is rejected alone.
-    fn candidates(&mut self, report: &mut FlushReport, bad: Bad) -> Result<Vec<Candidate>, PayoutError> {
+    fn candidates(&mut self, price: &Price, report: &mut FlushReport, bad: Bad) -> Result<Head, PayoutError> {
         let mut found: Vec<Candidate> = Vec::new();
         let mut scripts: HashSet<String> = HashSet::new();
-        let mut after = 0;
+        let mut after = (Priority::High, 0);
         loop {
             // One more than fits, so that the plan knows that there is a rest.
             let wanted = self.coin.payouts.max_outputs.saturating_sub(scripts.len()).saturating_add(1).min(QUEUE_PAGE);
             let page = self.store.read(|tx| records::queued_after(tx, after, wanted))?;
             for (payout, script) in page.iter().zip(self.scripts_of(&page)?) {
-                after = payout.seq;
+                if self.is_patient(payout, price) {
+                    // Those after it are as patient, and younger.
+                    let patient = self.store.read(|tx| records::queued_from(tx, (Priority::Low, payout.seq)))?;
+                    return Ok(Head { queue: found, patient, has_more: false });
+                }
+                after = (payout.priority, payout.seq);
                 let script_hex = match script {
                     Ok(script) => script,
-                    Err(_) if bad == Bad::LeaveOut => continue,
                     Err(reason) => {
-                        self.store.write(|tx| life::reject_if_queued(tx, payout, &reason, self.now))?;
-                        report.rejected.push(RejectedPayout { id: payout.id.clone(), reason });
+                        self.reject(&payout.id, reason, report, bad)?;
                         continue;
                     }
                 };
                 scripts.insert(script_hex.clone());
-                let (id, address) = (payout.id.clone(), payout.address.clone());
-                found.push(Candidate { id, address, script_hex, amount: payout.amount });
+                let Payout { id, address, amount, priority, submitted, .. } = payout.clone();
+                found.push(Candidate { id, address, script_hex, amount, priority, submitted });
                 if scripts.len() > self.coin.payouts.max_outputs || found.len() >= PAYOUTS_PER_BATCH {
-                    return Ok(found);
+                    return Ok(Head { queue: found, patient: 0, has_more: true });
                 }
             }
             if page.len() < wanted {
-                return Ok(found);
+                return Ok(Head { queue: found, patient: 0, has_more: false });
             }
         }
+    }
+
+    fn is_patient(&self, payout: &Payout, price: &Price) -> bool {
+        let may_wait = || !rules::is_out_of_patience(payout.submitted, &self.coin.payouts.fee, self.now);
+        payout.priority == Priority::Low && !price.is_low && may_wait()
     }
 
     /// Each payout's locking script, or why it cannot be paid, by the daemon's word of this moment.
@@ -152,11 +188,4 @@ pub(super) fn look_at_gate(tx: &Tx<'_>, facts: &mut Facts) -> Result<(), PayoutE
         facts.unresolved.extend(records::batches_in(tx, state)?.into_iter().map(|batch| batch.id));
     }
     Ok(())
-}
-
-/// What `sendmany` can use: never more than the trusted balance, and without coins that are locked.
-fn spendable(wallet: &dyn Wallet) -> Result<Amount, PayoutError> {
-    let coins = wallet.unspent()?.into_iter().filter(|coin| coin.spendable && coin.safe).map(|coin| coin.amount);
-    let unlocked = Amount::sum(coins).map_err(|error| damaged(&error))?;
-    Ok(unlocked.min(wallet.balances()?.trusted))
 }

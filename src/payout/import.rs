@@ -12,7 +12,7 @@ use std::io::BufRead;
 use serde::{Deserialize, Serialize};
 
 use super::error::{PayoutError, RowProblem};
-use super::flow::RejectedPayout;
+use super::report::RejectedPayout;
 use super::request::{PayoutId, judge_script, known, must_be_of_this_time};
 use super::rules::State;
 use crate::coin::{Timestamp, check_address};

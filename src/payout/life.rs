@@ -2,7 +2,7 @@
 
 use super::batch::{Batch, BatchId, BatchState, MembersStep};
 use super::records;
-use super::request::Payout;
+use super::request::{Payout, PayoutId};
 use super::rules::{Action, Alarm, Event, Illegal, State, next};
 use crate::coin::Timestamp;
 use crate::store::{StoreError, Tx};
@@ -35,8 +35,8 @@ pub(super) fn advance(
 }
 
 /// Rejects a payout whose payee is refused, unless somebody took it out of the queue since it was read.
-pub(super) fn reject_if_queued(tx: &Tx<'_>, payout: &Payout, reason: &str, now: Timestamp) -> Result<(), StoreError> {
-    match records::payout(tx, &payout.id)? {
+pub(super) fn reject_if_queued(tx: &Tx<'_>, id: &PayoutId, reason: &str, now: Timestamp) -> Result<(), StoreError> {
+    match records::payout(tx, id)? {
         Some(payout) if payout.state == State::Queued => advance(tx, &payout, Event::PayeeRefused, Some(reason), now).map(|_| ()),
         _ => Ok(()),
     }

@@ -62,9 +62,21 @@ pub(super) fn members(tx: &Tx<'_>, batch: &super::BatchId) -> Result<Vec<Payout>
     all(tx, "batch = ?1 ORDER BY seq", [batch.as_str()])
 }
 
-/// A page of the queue, oldest first.
-pub(super) fn queued_after(tx: &Tx<'_>, seq: i64, limit: usize) -> Result<Vec<Payout>, StoreError> {
-    all(tx, "state = 'queued' AND seq > ?1 ORDER BY seq LIMIT ?2", params![seq, rows(limit)])
+/// A page of the queue, most urgent first, then oldest first.
+pub(super) fn queued_after(tx: &Tx<'_>, after: (Priority, i64), limit: usize) -> Result<Vec<Payout>, StoreError> {
+    let condition = "state = 'queued' AND (priority, seq) > (?1, ?2) ORDER BY priority, seq LIMIT ?3";
+    all(tx, condition, params![after.0 as u8, after.1, rows(limit)])
+}
+
+/// How many of this priority are queued, from this one on.
+pub(super) fn queued_from(tx: &Tx<'_>, from: (Priority, i64)) -> Result<u64, StoreError> {
+    let sql = "SELECT count(*) FROM payouts WHERE state = 'queued' AND priority = ?1 AND seq >= ?2";
+    let count: i64 = tx.prepare_cached(sql)?.query_row(params![from.0 as u8, from.1], |row| row.get(0))?;
+    u64::try_from(count).map_err(damaged)
+}
+
+pub(super) fn queue_is_empty(tx: &Tx<'_>) -> Result<bool, StoreError> {
+    Ok(!tx.prepare_cached("SELECT 1 FROM payouts WHERE state = 'queued' LIMIT 1")?.exists([])?)
 }
 
 /// A page of a list. Whatever is asked for, it begins at its place in an index and reads on from there.

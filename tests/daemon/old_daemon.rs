@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use crate::server::{Request, Server, http};
-use bursar::coin::{Amount, FeeRate, Txid};
+use bursar::coin::{Amount, Txid};
 use bursar::config::CoinSettings;
 use bursar::daemon::{AddressScript, BalanceSource, Category, FeeChoice, RescanWay, RpcError, RpcWallet, SendMany, Wallet};
 use serde_json::{Value, json};
@@ -117,8 +117,7 @@ fn a_payment_goes_out_by_position_with_its_mark() {
     let (server, calls) = old_daemon();
     let wallet = connect(&server.coin);
     let outputs = [("payee".to_owned(), Amount::from_base_units(1))];
-    let order =
-        SendMany { rpc_id: "batch 1", comment: "mark", outputs: &outputs, fee: FeeChoice::Rate(FeeRate::from_per_vb(20)) };
+    let order = SendMany { rpc_id: "batch 1", comment: "mark", outputs: &outputs, fee: FeeChoice::Daemons };
     wallet.send_many(&order).unwrap();
     let calls = calls.lock().unwrap();
     let sent = calls.last().unwrap();

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::probe::RescanWay;
 use super::super::{
-    AddressFacts, AddressScript, BalanceSource, Balances, BlockPlace, ChainCoin, DecodedTx, Entry, Listing, LockState,
+    AddressFacts, AddressScript, BalanceSource, Balances, BlockPlace, ChainCoin, DecodedTx, Entry, FeeWay, Listing, LockState,
     MempoolEntry, RpcError, SendMany, Signed, Tip, TxOutput, Unspent, Wallet, WalletIdentity, WalletTx,
 };
 use super::replies::{
@@ -211,6 +211,10 @@ impl Wallet for RpcWallet {
 
     fn min_relay_rate(&self) -> Result<FeeRate, RpcError> {
         self.relay_rate()
+    }
+
+    fn fee_way(&self) -> Result<FeeWay, RpcError> {
+        self.way_of_fees()
     }
 
     fn mempool_entry(&self, txid: &Txid) -> Result<Option<MempoolEntry>, RpcError> {

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde_json::{Number, json};
 
-use super::super::RpcError;
 use super::super::rpc::unreadable;
+use super::super::{FeeWay, RpcError};
 use super::RpcWallet;
 use super::replies::{amount, amount_if_any};
 use crate::coin::{Amount, FeeRate};
@@ -23,7 +23,31 @@ struct RelayReply {
     relayfee: Option<Number>,
 }
 
+/// The rate of the conf, in `getwalletinfo` and `getinfo`; 0 where there is none.
+#[derive(Deserialize)]
+struct ConfRateReply {
+    paytxfee: Option<Number>,
+}
+
 impl RpcWallet {
+    /// What `sendmany` takes, and the rate that takes its place where the conf holds one.
+    pub(super) fn way_of_fees(&self) -> Result<FeeWay, RpcError> {
+        let form = self.abilities.sendmany;
+        if form.fee_rate && self.abilities.named_arguments {
+            return Ok(FeeWay::Rate);
+        }
+        let mut conf_rate = None;
+        for method in ["getwalletinfo", "getinfo"] {
+            if conf_rate.is_none() && self.abilities.has(method) {
+                let reply: ConfRateReply = self.wallet.call(method, &[])?;
+                let rate = amount_if_any(method, reply.paytxfee.as_ref(), self.decimals)?.filter(|rate| *rate > Amount::ZERO);
+                conf_rate = rate.map(|rate| per_kvb(method, rate)).transpose()?;
+            }
+        }
+        let takes_target = form.conf_target && self.abilities.named_arguments;
+        Ok(if takes_target { FeeWay::Target { conf_rate } } else { FeeWay::Conf { conf_rate } })
+    }
+
     /// Daemons without an estimate say so by an error text, by -1, or by leaving the rate out.
     pub(super) fn estimate(&self, target_blocks: u32) -> Result<Option<FeeRate>, RpcError> {
         let (method, feerate) = if self.abilities.has("estimatesmartfee") {

@@ -13,15 +13,26 @@ const METHOD: &str = "sendmany";
 /// Only confirmed coins and our own change; the 0.18 generation obeys it, later ones ignore it.
 const MIN_CONFIRMATIONS: u64 = 1;
 
-/// The arguments of `sendmany`: by name where the daemon takes a fee rate, which stands ninth or tenth otherwise; else by position.
+/// The estimate that `estimatesmartfee` gives unless told otherwise.
+const ESTIMATE_MODE: &str = "CONSERVATIVE";
+
+/// The arguments of `sendmany`: by name where they say a fee, which stands seventh to tenth otherwise; else by position. A fee that
+/// the daemon cannot be told is refused: it would pay another one.
 pub(super) fn arguments(order: &SendMany<'_>, abilities: &Abilities, decimals: u8, max_money: Amount) -> Result<Value, RpcError> {
     let amounts = amounts(order, decimals, max_money)?;
+    let (form, comment) = (abilities.sendmany, order.comment);
     match order.fee {
-        FeeChoice::Rate(rate) if abilities.sendmany.fee_rate && abilities.named_arguments => {
+        FeeChoice::Daemons => Ok(json!(["", amounts, MIN_CONFIRMATIONS, comment])),
+        FeeChoice::Rate(rate) if form.fee_rate && abilities.named_arguments => {
             let rate: Number = rate.to_string().parse().map_err(|error: serde_json::Error| refused(&error.to_string()))?;
-            Ok(json!({ "dummy": "", "amounts": amounts, "comment": order.comment, "fee_rate": rate }))
+            Ok(json!({ "dummy": "", "amounts": amounts, "comment": comment, "fee_rate": rate }))
         }
-        _ => Ok(json!(["", amounts, MIN_CONFIRMATIONS, order.comment])),
+        FeeChoice::Target(blocks) if form.conf_target && abilities.named_arguments => {
+            let mut named = json!({ "dummy": "", "amounts": amounts, "minconf": MIN_CONFIRMATIONS, "comment": comment });
+            (named["conf_target"], named["estimate_mode"]) = (json!(blocks), json!(ESTIMATE_MODE));
+            Ok(named)
+        }
+        FeeChoice::Rate(_) | FeeChoice::Target(_) => Err(refused("this daemon does not take a fee in the call")),
     }
 }
 
@@ -73,7 +84,7 @@ mod tests {
             methods: BTreeSet::new(),
             named_arguments: true,
             balance: BalanceSource::Getbalances,
-            sendmany: SendmanyForm { from_account: false, fee_rate },
+            sendmany: SendmanyForm { from_account: false, fee_rate, conf_target: true },
             rescan: RescanWay::Rpc,
             lists_watch_only: true,
             lists_removed: true,
@@ -93,15 +104,29 @@ mod tests {
     #[test]
     fn amounts_are_written_with_every_digit() {
         let outputs = [output("b", 1), output("a", 8_399_999_999_999_999)];
-        let old = arguments(&order(&outputs), &abilities(false), 8, MAX).unwrap();
+        let as_daemon = |outputs| SendMany { fee: FeeChoice::Daemons, ..order(outputs) };
+        let old = arguments(&as_daemon(&outputs), &abilities(false), 8, MAX).unwrap();
         assert_eq!(old.to_string(), r#"["",{"a":83999999.99999999,"b":0.00000001},1,"mark"]"#);
         let new = arguments(&order(&outputs), &abilities(true), 8, MAX).unwrap();
         assert_eq!(
             new.to_string(),
             r#"{"amounts":{"a":83999999.99999999,"b":0.00000001},"comment":"mark","dummy":"","fee_rate":20}"#
         );
-        let six = arguments(&order(&[output("a", 1_000_001)]), &abilities(false), 6, MAX).unwrap();
+        let six = arguments(&as_daemon(&[output("a", 1_000_001)]), &abilities(false), 6, MAX).unwrap();
         assert_eq!(six.to_string(), r#"["",{"a":1.000001},1,"mark"]"#);
+    }
+
+    #[test]
+    fn a_fee_is_told_in_the_way_that_the_daemon_has_or_not_at_all() {
+        let outputs = [output("a", 1)];
+        let target = SendMany { fee: FeeChoice::Target(6), ..order(&outputs) };
+        assert_eq!(
+            arguments(&target, &abilities(false), 8, MAX).unwrap().to_string(),
+            r#"{"amounts":{"a":0.00000001},"comment":"mark","conf_target":6,"dummy":"","estimate_mode":"CONSERVATIVE","minconf":1}"#
+        );
+        assert!(arguments(&order(&outputs), &abilities(false), 8, MAX).unwrap_err().is_certainly_not_run());
+        let unnamed = Abilities { named_arguments: false, ..abilities(true) };
+        assert!(arguments(&order(&outputs), &unnamed, 8, MAX).is_err() && arguments(&target, &unnamed, 8, MAX).is_err());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::coin::{BlockHash, OutPoint, Txid};
+use crate::coin::{Amount, BlockHash, OutPoint, Txid};
 use crate::daemon::{DecodedTx, RpcError, TxOutput};
 use crate::ledger::TxState;
 use crate::payout::batch::BatchState;
@@ -287,56 +287,8 @@ fn settling_never_asks_for_an_illegal_step() {
     }
 }
 
-fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
-    let one = (0_u8..12, 1_i64..1000);
-    proptest::collection::vec(one, 0..40).prop_map(|all| {
-        let numbered = all.into_iter().enumerate();
-        let candidate = |(n, (payee, amount)): (usize, (u8, i64))| Candidate {
-            id: format!("p{n}").parse().unwrap(),
-            address: format!("address {payee} in spelling {}", n % 2),
-            script_hex: format!("{payee:02x}"),
-            amount: units(amount),
-        };
-        numbered.map(candidate).collect()
-    })
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4000))]
-
-    #[test]
-    fn a_plan_pays_a_run_of_the_queue_to_the_unit_and_no_payee_twice(
-        queue in candidates(),
-        available in 0_i64..12_000,
-        max_outputs in 1_usize..15,
-    ) {
-        let facts = Facts { queue: queue.clone(), available: units(available), ..Facts::default() };
-        let limits = Limits { max_outputs, decimals: 8 };
-        match plan(&facts, &limits, Timestamp(7)) {
-            Ok(plan) => {
-                let taken = &queue[..plan.payouts];
-                prop_assert!(plan.outputs.len() <= max_outputs && plan.total <= units(available));
-                for output in &plan.outputs {
-                    let mine = taken.iter().filter(|candidate| candidate.script_hex == output.script_hex);
-                    let (ids, amounts): (Vec<_>, Vec<_>) = mine.map(|one| (one.id.clone(), one.amount)).unzip();
-                    prop_assert_eq!(&output.payouts, &ids);
-                    prop_assert_eq!(output.amount, Amount::sum(amounts).unwrap());
-                }
-                let paid: usize = plan.outputs.iter().map(|output| output.payouts.len()).sum();
-                prop_assert_eq!(paid, plan.payouts);
-                prop_assert_eq!(plan.left_over.is_none(), plan.payouts == queue.len());
-                // The longest such run: one more would break a limit.
-                if let Some(next) = queue.get(plan.payouts) {
-                    let known = plan.outputs.iter().any(|output| output.script_hex == next.script_hex);
-                    let full = !known && plan.outputs.len() == max_outputs;
-                    prop_assert!(full || plan.total.checked_add(next.amount).unwrap() > units(available));
-                }
-            }
-            Err(Refusal::NothingQueued) => prop_assert!(queue.is_empty()),
-            Err(Refusal::FundsTooLow { .. }) => prop_assert!(queue[0].amount > units(available)),
-            Err(other) => prop_assert!(false, "{}", other),
-        }
-    }
 
     #[test]
     fn no_history_pays_or_frees_a_payout_twice(path in proptest::collection::vec(0_usize..EVENTS.len(), 0..60)) {
@@ -355,18 +307,6 @@ proptest! {
             prop_assert_eq!(in_batch, to.may_be_paid());
             state = to;
         }
-    }
-
-    #[test]
-    fn nothing_is_planned_while_anything_is_open(queue in candidates(), which in 0_usize..3) {
-        let mut facts = Facts { queue, available: units(i64::MAX), ..Facts::default() };
-        match which {
-            0 => facts.frozen.push("audit".to_owned()),
-            1 => facts.unresolved.push(BatchId::from_bytes([1; 16])),
-            _ => facts.unknown_marks.push("bursar:x:9:y".to_owned()),
-        }
-        let limits = Limits { max_outputs: 10, decimals: 8 };
-        prop_assert!(plan(&facts, &limits, Timestamp(0)).is_err());
     }
 
     #[test]

@@ -14,7 +14,6 @@ use crate::daemon::{RpcError, RpcWallet, Wallet};
 use crate::gate::{self, Cause};
 use crate::keeper::{KeeperError, ProcessState};
 use crate::ledger;
-use crate::payout::rules::Refusal;
 use crate::payout::{self, BatchState, FlushReport, Observer, PayoutError, PayoutId, PersonsWord, State, Step};
 use crate::repair;
 use crate::service::{Answer, DaemonReport, Failure, Order, exit};
@@ -44,14 +43,14 @@ fn connect_boxed(coin: &CoinSettings) -> Result<Box<dyn Wallet>, RpcError> {
 
 /// What a flush would do now: its plan or, where it would rightly send nothing, its report.
 fn preview(store: &mut Store, wallet: &dyn Wallet, coin: &CoinSettings, now: Timestamp) -> Result<Answer, PayoutError> {
-    let waiting = match payout::preview(store, wallet, coin, now) {
+    let refusal = match payout::preview(store, wallet, coin, now) {
         Ok(plan) => return Ok(Answer::PayPlan(plan)),
-        Err(PayoutError::Refused(Refusal::NothingQueued)) => None,
-        Err(PayoutError::Refused(refusal @ Refusal::FundsTooLow { .. })) => Some(refusal.to_string()),
+        Err(PayoutError::Refused(refusal)) => refusal,
         Err(error) => return Err(error),
     };
+    let Some(report) = FlushReport::of_waiting(&refusal) else { return Err(refusal.into()) };
     let queued = payout::totals(store)?.get(&State::Queued).map_or(0, |(count, _)| *count);
-    Ok(Answer::PayFlush(FlushReport { waiting, queued, ..FlushReport::default() }))
+    Ok(Answer::PayFlush(FlushReport { queued, ..report }))
 }
 
 impl World {
@@ -186,7 +185,8 @@ impl World {
             self.verify_start()?;
         }
         let report = self.with_wallet(|store, wallet, coin, now| {
-            payout::flush(store, wallet, coin, &payout::LocalHost { coin }, &mut Narrator, now)
+            let flush = if scheduled { payout::flush_by_policy } else { payout::flush };
+            flush(store, wallet, coin, &payout::LocalHost { coin }, &mut Narrator, now)
         })?;
         Ok(Answer::PayFlush(report))
     }
