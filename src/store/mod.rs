@@ -17,6 +17,10 @@ use rustix::fs::{FlockOperation, OFlags};
 use thiserror::Error;
 
 pub use scratch::Scratch;
+mod watch;
+
+pub use watch::Commit;
+use watch::Watch;
 
 /// A transaction of the store.
 pub type Tx<'a> = rusqlite::Transaction<'a>;
@@ -92,6 +96,7 @@ impl StoreError {
 pub struct Store {
     connection: Connection,
     id: String,
+    watch: Option<Watch>,
     /// Held as long as any connection of this process is open.
     lock: Arc<File>,
 }
@@ -116,7 +121,7 @@ impl Store {
         migrate(&mut connection, &file)?;
         connection.pragma_update(None, "foreign_keys", true)?;
         let id = store_id(&mut connection)?;
-        Ok(Store { connection, id, lock: Arc::new(lock) })
+        Ok(Store { connection, id, watch: None, lock: Arc::new(lock) })
     }
 
     /// A second connection to the same store, for another thread: reads never wait for the writer, and one writer at a time waits for the other.
@@ -126,7 +131,7 @@ impl Store {
         let file = self.connection.path().ok_or_else(|| StoreError::Damaged("the store has no file".to_owned()))?;
         let connection = connect(Path::new(file))?;
         connection.pragma_update(None, "foreign_keys", true)?;
-        Ok(Store { connection, id: self.id.clone(), lock: self.lock.clone() })
+        Ok(Store { connection, id: self.id.clone(), watch: None, lock: self.lock.clone() })
     }
 
     /// The store's own id: 32 hex digits.
@@ -138,8 +143,15 @@ impl Store {
     pub fn write<T, E: From<StoreError>>(&mut self, work: impl FnOnce(&Tx<'_>) -> Result<T, E>) -> Result<T, E> {
         let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
         let value = work(&tx)?;
+        Watch::tell(&mut self.watch, Commit::Coming);
         tx.commit().map_err(StoreError::from)?;
+        Watch::tell(&mut self.watch, Commit::Done);
         Ok(value)
+    }
+
+    /// From now on this is told of each commit.
+    pub fn watch_commits(&mut self, watch: impl FnMut(Commit) + Send + 'static) {
+        self.watch = Some(Watch::new(watch));
     }
 
     /// Runs `work` on one consistent view.

@@ -1,0 +1,105 @@
+//! What can go wrong, and how often it does in one history.
+
+use std::collections::BTreeMap;
+
+use super::chance::Chance;
+
+macro_rules! faults {
+    ($($name:ident $often:literal $label:literal),+ $(,)?) => {
+        /// One kind of trouble.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub(crate) enum Fault { $($name),+ }
+
+        impl Fault {
+            const ALL: &[(Fault, u64, &str)] = &[$((Fault::$name, $often, $label)),+];
+        }
+    };
+}
+
+// How often: of a thousand occasions, at full intensity. Occasions differ: a call, a step, a commit, an act.
+faults! {
+    CrashBeforeCall 3 "bursar crashed before a call",
+    CrashAfterCall 3 "bursar crashed after a call",
+    CrashAtStep 25 "bursar crashed after a step",
+    CrashBeforeCommit 6 "bursar crashed before a commit",
+    CrashAfterCommit 6 "bursar crashed after a commit",
+    QueueFull 6 "the work queue was full",
+    LostAnswer 6 "an answer was lost",
+    SlowAnswer 8 "an answer was slow",
+    DaemonKilled 2 "the daemon was killed",
+    SendLost 90 "the reply of a send was lost",
+    SendLate 120 "a send ran late",
+    SendNever 60 "a send never ran and nobody said so",
+    SendRefused 60 "a send was refused for certain",
+    SendFailsBefore 40 "a send failed with -4 before the commit",
+    SendFailsAfter 40 "a send failed with -4 or -1 after the commit",
+    SendKillsBefore 30 "the daemon died in a send before the commit",
+    SendKillsAfter 50 "the daemon died in a send after the commit",
+    NotBroadcast 60 "a txid was answered that the mempool never saw",
+    Unreadable 15 "the reply of a send could not be read",
+    WalletLocked 20 "the wallet was locked",
+    BlockAmid 10 "a block came between two calls",
+    ReorgAmid 3 "a reorg came between two calls",
+    Reorg 60 "a reorg",
+    DeepReorg 12 "a reorg deeper than final",
+    Eviction 60 "an eviction",
+    DoubleSpend 50 "a double spend",
+    FeeBump 60 "a fee bump by a stranger hand",
+    Restart 60 "a restart of the daemon",
+    Kill 50 "a kill of the daemon",
+    BlocksLost 300 "blocks were lost with a kill",
+    MempoolLost 400 "a mempool was lost with a restart",
+    Reboot 25 "a reboot of the host",
+    Zap 40 "a zap",
+    Salvage 30 "a salvage",
+    OldWallet 40 "an old copy of the wallet",
+    OtherWallet 50 "another wallet answered",
+    PaidByHand 120 "a person paid a batch in doubt by hand",
+    PaidElse 80 "a person paid the same for another reason",
+    StoreRestored 40 "an older copy of the store",
+    Poor 100 "funds too low",
+    FalseWord 200 "a person said restarted who had not",
+}
+
+/// Which faults a history has, and which it had.
+#[derive(Clone, Debug)]
+pub(crate) struct Faults {
+    chance: Chance,
+    often: BTreeMap<Fault, u64>,
+    pub(crate) calm: bool,
+    pub(crate) counts: BTreeMap<Fault, u64>,
+}
+
+impl Faults {
+    /// Each history has its own mixture: some kinds often, some never.
+    pub(crate) fn new(seed: u64) -> Faults {
+        let mut chance = Chance::new(seed ^ 0xFA17);
+        let intensity = *[40, 100, 200, 400].get(chance.below(4) as usize).unwrap_or(&100);
+        let mut often = BTreeMap::new();
+        for (fault, of_1000, _) in Fault::ALL {
+            if chance.permille(650) {
+                often.insert(*fault, (of_1000 * intensity / 100).clamp(1, 600));
+            }
+        }
+        Faults { chance, often, calm: false, counts: BTreeMap::new() }
+    }
+
+    /// Whether it strikes now.
+    pub(crate) fn strikes(&mut self, fault: Fault) -> bool {
+        let of_1000 = self.often.get(&fault).copied().unwrap_or(0);
+        let strikes = !self.calm && of_1000 > 0 && self.chance.permille(of_1000);
+        if strikes {
+            *self.counts.entry(fault).or_default() += 1;
+        }
+        strikes
+    }
+
+    pub(crate) fn had(&self, fault: Fault) -> bool {
+        self.counts.contains_key(&fault)
+    }
+}
+
+/// Its name in reports.
+pub(crate) fn label(fault: Fault) -> &'static str {
+    Fault::ALL.iter().find(|(known, ..)| *known == fault).map_or("", |(_, _, label)| label)
+}

@@ -1,0 +1,303 @@
+//! One history: what callers, persons, the daemon and chance do, from a seed.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use bursar::coin::Txid;
+use bursar::config::DaemonMode;
+use bursar::payout::{self, Filter, PersonsWord, Priority, Request, State};
+
+use super::bursar::{Act, Bursar, scratch};
+use super::chance::Chance;
+use super::coin::{address, payee, payee_of, settings};
+use super::faults::Fault;
+use super::world::{Maker, World};
+
+/// A payout that somebody asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) id: String,
+    pub(crate) payee: u32,
+    /// Its bit among the payouts of its payee: amounts are `base << bit`, so that a sum tells which of them it pays.
+    pub(crate) bit: u32,
+    /// Whether the submission was answered.
+    pub(crate) acknowledged: bool,
+}
+
+/// What the amounts of a payee are multiples of.
+pub(crate) fn base(payee: u32) -> i64 {
+    1_000_000 + i64::from(payee) * 1000
+}
+
+impl Asked {
+    pub(crate) fn amount(&self) -> i64 {
+        base(self.payee) << self.bit
+    }
+
+    pub(crate) fn request(&self) -> Request {
+        let units = self.amount();
+        Request {
+            id: self.id.clone(),
+            address: address(payee(self.payee)),
+            amount: format!("{}.{:08}", units / 100_000_000, units % 100_000_000),
+            priority: Priority::Normal,
+        }
+    }
+}
+
+/// A history in progress.
+pub(crate) struct History {
+    pub(crate) bursar: Bursar,
+    pub(crate) chance: Chance,
+    pub(crate) asked: Vec<Asked>,
+    /// The last batch that was given to the daemon: what a person would pay by hand.
+    copy: Option<PathBuf>,
+    pub(crate) restored: bool,
+    pub(crate) scratch: tempfile::TempDir,
+}
+
+/// What a seed is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    Sendmany,
+}
+
+impl History {
+    pub(crate) fn new(seed: u64, method: Method) -> History {
+        let scratch = scratch();
+        let world = Rc::new(RefCell::new(World::new(seed)));
+        let mode = if seed % 5 == 4 { DaemonMode::Attach } else { DaemonMode::Keep };
+        let method = match method {
+            Method::Sendmany => "sendmany",
+        };
+        let bursar = Bursar::new(world, settings(mode, method), &scratch.path().join("store"), seed);
+        let mut history =
+            History { bursar, chance: Chance::new(seed ^ 0xAC7), asked: vec![], copy: None, restored: false, scratch };
+        history.begin();
+        history
+    }
+
+    /// The ledger begins before anything can go wrong.
+    fn begin(&mut self) {
+        self.bursar.world.borrow_mut().faults.calm = true;
+        self.bursar.settle();
+        self.bursar.flush();
+        self.bursar.world.borrow_mut().faults.calm = false;
+    }
+
+    pub(crate) fn run(&mut self) {
+        let acts = self.chance.between(25, 70);
+        for _ in 0..acts {
+            self.act();
+            let waits = self.chance.below(4);
+            let mut world = self.bursar.world.borrow_mut();
+            world.clock += 20;
+            (0..waits).for_each(|_| world.tick());
+        }
+    }
+
+    fn act(&mut self) {
+        match self.chance.below(100) {
+            0..24 => self.submit(),
+            24..48 => _ = self.bursar.flush(),
+            48..66 => self.sync(),
+            66..78 => self.happen(|world| {
+                let everything = world.chance.permille(500);
+                world.mine(everything);
+            }),
+            78..82 => self.decide(),
+            82..85 => self.persons_payment(),
+            85..88 => self.daemon_trouble(),
+            88..91 => self.keep_or_restore(),
+            91..92 => self.happen(|world| world.deposit(50_000_000)),
+            _ => self.network_trouble(),
+        }
+    }
+
+    fn happen(&mut self, what: impl FnOnce(&mut World)) {
+        what(&mut self.bursar.world.borrow_mut());
+    }
+
+    fn strikes(&mut self, fault: Fault) -> bool {
+        self.bursar.world.borrow_mut().strikes(fault)
+    }
+
+    fn submit(&mut self) {
+        let again = self.chance.permille(150);
+        if again && let Some(at) = self.chance.below(self.asked.len() as u64 + 1).checked_sub(1) {
+            return self.ask(at as usize);
+        }
+        for _ in 0..self.chance.between(1, 4) {
+            let newest = self.asked.last().map_or(0, |asked| asked.payee);
+            let bits = self.asked.iter().filter(|asked| asked.payee == newest).count() as u32;
+            let same = newest > 0 && bits < 4 && self.chance.permille(250);
+            let (payee, bit) = if same { (newest, bits) } else { (newest + 1, 0) };
+            let id = format!("p{}", self.asked.len() + 1);
+            self.asked.push(Asked { id, payee, bit, acknowledged: false });
+            self.ask(self.asked.len() - 1);
+        }
+    }
+
+    pub(crate) fn ask(&mut self, at: usize) {
+        let request = self.asked[at].request();
+        if let Act::Done(_) = self.bursar.submit(&request) {
+            self.asked[at].acknowledged = true;
+        }
+    }
+
+    /// As the service does: doubt first, then ledger and settling.
+    pub(crate) fn sync(&mut self) {
+        if self.in_doubt() {
+            let restarted = !self.bursar.is_kept() && self.restart_by_hand();
+            self.bursar.resolve(restarted);
+        }
+        self.bursar.settle();
+    }
+
+    /// An attached daemon is restarted by a person; some say so who have not done it.
+    fn restart_by_hand(&mut self) -> bool {
+        if self.strikes(Fault::FalseWord) {
+            return true;
+        }
+        let restarts = self.bursar.world.borrow().faults.calm || self.chance.permille(600);
+        if restarts {
+            self.happen(|world| {
+                world.clock += 5;
+                world.stop();
+                world.damage();
+                world.start();
+                world.clock += 5;
+            });
+        }
+        restarts
+    }
+
+    pub(crate) fn in_doubt(&mut self) -> bool {
+        let totals = payout::totals(self.bursar.store()).unwrap();
+        [State::Sending, State::InDoubt].iter().any(|state| totals.get(state).is_some_and(|(count, _)| *count > 0))
+    }
+
+    /// A person holds, releases or cancels something.
+    fn decide(&mut self) {
+        let Some(asked) = self.chance.pick(&self.asked) else { return };
+        let words = [PersonsWord::Hold, PersonsWord::Release, PersonsWord::Release, PersonsWord::Cancel];
+        let Some(word) = self.chance.pick(&words) else { return };
+        // What may be paid already is released after a look alone, see `operator.rs`.
+        let shown = payout::show(self.bursar.store(), &asked.id.parse().unwrap());
+        if shown.is_ok_and(|detail| detail.payout.reason.is_some()) {
+            return;
+        }
+        _ = self.bursar.by_hand(|store, now| payout::decide(store, &asked.id.parse().unwrap(), word, "a person's wish", now));
+    }
+
+    /// A person pays what a batch in doubt was to pay, or owed the same for another reason before there was a batch.
+    fn persons_payment(&mut self) {
+        if self.in_doubt() {
+            if self.strikes(Fault::PaidByHand)
+                && let Some(outputs) = self.outputs_in_doubt()
+            {
+                self.happen(|world| _ = world.node.running.then(|| world.pay(&outputs, None, Maker::HandInstead, true)));
+            }
+        } else if self.strikes(Fault::PaidElse) {
+            let filter = Filter { state: Some(State::Queued), limit: usize::MAX, ..Filter::default() };
+            let queued = payout::list(self.bursar.store(), &filter).unwrap();
+            let mut outputs: BTreeMap<String, i64> = BTreeMap::new();
+            for payout in queued {
+                *outputs.entry(payout.address).or_default() += payout.amount.base_units();
+            }
+            let outputs: Vec<(String, i64)> = outputs.into_iter().collect();
+            if !outputs.is_empty() {
+                self.happen(|world| _ = world.node.running.then(|| world.pay(&outputs, None, Maker::HandElse, true)));
+            }
+        }
+    }
+
+    /// What the payouts in doubt come to, for each payee.
+    fn outputs_in_doubt(&mut self) -> Option<Vec<(String, i64)>> {
+        let mut outputs: BTreeMap<String, i64> = BTreeMap::new();
+        for state in [State::Sending, State::InDoubt] {
+            let filter = Filter { state: Some(state), limit: usize::MAX, ..Filter::default() };
+            for payout in payout::list(self.bursar.store(), &filter).unwrap() {
+                *outputs.entry(payout.address).or_default() += payout.amount.base_units();
+            }
+        }
+        (!outputs.is_empty()).then(|| outputs.into_iter().collect())
+    }
+
+    fn daemon_trouble(&mut self) {
+        if self.strikes(Fault::Reboot) {
+            return self.happen(World::reboot);
+        }
+        if self.strikes(Fault::Kill) {
+            return self.happen(World::kill);
+        }
+        if self.bursar.world.borrow().node.running && !self.strikes(Fault::Restart) {
+            return;
+        }
+        self.happen(|world| {
+            world.stop();
+            world.right_wallet();
+            world.damage();
+            world.start();
+        });
+    }
+
+    /// The store is copied; later an older copy may take its place. Whoever does that stops everything first, and knows of no call that
+    /// still runs; a lost wallet history on top of it is another disaster.
+    fn keep_or_restore(&mut self) {
+        let file = self.scratch.path().join("copy.db");
+        if self.copy.is_none() {
+            self.bursar.copy(&file);
+            self.copy = Some(file);
+            return self.bursar.world.borrow_mut().note("# the store is copied");
+        }
+        let spoiled = [Fault::Zap, Fault::Salvage, Fault::OldWallet, Fault::Reboot];
+        let spoiled = spoiled.iter().any(|fault| self.bursar.world.borrow().faults.had(*fault));
+        let calm = !spoiled && self.bursar.world.borrow().put_away.is_none() && !self.restored;
+        if calm && self.strikes(Fault::StoreRestored) {
+            self.happen(|world| {
+                world.stop();
+                world.pending.clear();
+                world.start();
+            });
+            self.bursar.restore(&file);
+            self.happen(|world| world.spared = true);
+            self.restored = true;
+        }
+    }
+
+    fn network_trouble(&mut self) {
+        if self.strikes(Fault::Eviction) {
+            self.happen(World::evict);
+        } else if self.strikes(Fault::FeeBump) {
+            self.happen(World::bump);
+        } else if self.strikes(Fault::DoubleSpend) {
+            self.happen(World::double_spend_any);
+        } else if self.strikes(Fault::Reorg) {
+            self.happen(|world| {
+                let depth = world.chance.between(1, 3);
+                world.reorg(depth);
+            });
+        } else if self.strikes(Fault::DeepReorg) {
+            self.happen(|world| {
+                let depth = world.chance.between(4, 6);
+                world.reorg(depth);
+            });
+        }
+    }
+
+    /// Which payouts a transaction of the model pays, by its outputs.
+    pub(crate) fn pays(&self, txid: &Txid) -> Vec<usize> {
+        let world = self.bursar.world.borrow();
+        let mut paid = Vec::new();
+        for (value, script) in world.chain.txs.get(txid).map(|tx| tx.outputs.clone()).unwrap_or_default() {
+            let Some(payee) = payee_of(&script) else { continue };
+            let bits = value / base(payee);
+            let of_payee = self.asked.iter().enumerate().filter(|(_, asked)| asked.payee == payee);
+            paid.extend(of_payee.filter(|(_, asked)| bits >> asked.bit & 1 == 1).map(|(at, _)| at));
+        }
+        paid
+    }
+}

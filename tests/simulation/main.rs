@@ -1,0 +1,69 @@
+//! Thousands of histories of payouts, each from a seed: the real capabilities and the real store, on a model of the daemon that does
+//! what real ones were seen to do, while bursar crashes anywhere. At the end the outputs on the model's chain are counted.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![allow(clippy::print_stderr, reason = "a failure tells its history, a long run its progress")]
+
+mod bursar;
+mod campaign;
+mod chain;
+mod chance;
+mod coin;
+mod damage;
+mod entries;
+mod events;
+mod faults;
+mod history;
+mod host;
+mod operator;
+mod oracle;
+mod rpc;
+mod sending;
+mod world;
+
+use std::{env, fs};
+
+use campaign::{Outcome, run, run_many};
+use history::Method;
+
+/// Seeds of a run that nobody says more about.
+const SEEDS: u64 = 600;
+
+fn number(variable: &str) -> Option<u64> {
+    env::var(variable).ok().and_then(|text| text.parse().ok())
+}
+
+fn words(outcome: &Outcome) -> String {
+    let found: Vec<String> = outcome.violations.iter().map(|found| format!("{:?}: {}", found.wrong, found.words)).collect();
+    found.join("\n")
+}
+
+/// `BURSAR_SEED` replays one; `BURSAR_SEEDS` runs so many, and `BURSAR_REPORT` names a file for the count in JSON.
+#[test]
+fn whatever_happens_every_payout_is_paid_once_or_says_why_not() {
+    if let Some(seed) = number("BURSAR_SEED") {
+        let outcome = run(seed, Method::Sendmany);
+        eprintln!("{}", outcome.history.join("\n"));
+        assert!(outcome.violations.is_empty(), "seed {seed}\n{}", words(&outcome));
+        return;
+    }
+    let until_wrong = env::var_os("BURSAR_UNTIL_WRONG").is_some();
+    let seeds = number("BURSAR_SEEDS").unwrap_or(SEEDS);
+    let tally = run_many(0..seeds, until_wrong, |done| {
+        if done.is_multiple_of(500) {
+            eprintln!("{done} of {seeds} seeds");
+        }
+    });
+    if let Some(file) = env::var_os("BURSAR_REPORT") {
+        fs::write(file, tally.to_json().to_string()).unwrap();
+    }
+    assert!(tally.is_clean(), "{}\n{}", tally.failures.join("\n\n"), tally.to_json());
+}
+
+#[test]
+fn one_seed_is_one_history() {
+    for seed in [3, 4, 5, 1001] {
+        let (one, two) = (run(seed, Method::Sendmany), run(seed, Method::Sendmany));
+        assert!(one.history.len() > 50, "seed {seed}");
+        assert_eq!(one.history, two.history, "seed {seed}");
+    }
+}
