@@ -89,7 +89,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(seed: u64) -> World {
         let chance = Chance::new(seed ^ 0x0DAE);
-        let fingerprint = (seed % 3 != 0).then_some("seed of bursar");
+        let fingerprint = (!seed.is_multiple_of(3)).then_some("seed of bursar");
         let wallet = WalletFile { name: "bursar", keys: 1, fingerprint, known: BTreeMap::new(), addresses: 10 };
         let node = Node {
             running: true,
