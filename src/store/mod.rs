@@ -4,6 +4,7 @@
 //! which stands in every mark, so that a wallet can tell which store paid.
 
 mod scratch;
+mod watch;
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -17,8 +18,6 @@ use rustix::fs::{FlockOperation, OFlags};
 use thiserror::Error;
 
 pub use scratch::Scratch;
-mod watch;
-
 pub use watch::Commit;
 use watch::Watch;
 
