@@ -18,7 +18,9 @@ use bursar::keeper::{Phase, ProcessState};
 use bursar::ledger::{self, Account, Kind};
 use bursar::payout::{self, BatchState, Resolution, State};
 use bursar::repair;
-use bursar::service::{Answer, AuditSummary, DaemonReport, Failure, KeeperWords, Order, StatusReport, exit};
+use bursar::service::{
+    Answer, AuditSummary, DaemonReport, Failure, KeeperWords, LastFlush, Order, QueueStatus, StatusReport, exit,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -280,6 +282,19 @@ fn some_words() -> KeeperWords {
     KeeperWords { phase: Phase::GaveUp, text, version, outdated, unordered_ends: 1 }
 }
 
+fn a_queue() -> QueueStatus {
+    let last_flush = LastFlush {
+        time: TIME,
+        waiting: Some("w".to_owned()),
+        waits_for: Some(payout::rules::WaitsFor::Company),
+        patient: u64::MAX,
+        fee_rate_per_kvb: Some(bursar::coin::FeeRate::from_per_kvb(u64::MAX)),
+        saving_percent: Some(100),
+    };
+    let depths = payout::Priority::ALL.map(|priority| (priority, payout::Depth { count: u64::MAX, oldest: TIME }));
+    QueueStatus { depths: depths.into_iter().collect(), last_flush: Some(last_flush) }
+}
+
 fn a_status() -> StatusReport {
     let freeze = Freeze { cause: Cause::StoreWentBack, detail: "d".to_owned(), txids: vec![txid()], amount: Some(LEAST) };
     let balances = Balances { trusted: MOST, pending: None, immature: Some(MOST), source: BalanceSource::Getinfo };
@@ -304,6 +319,7 @@ fn a_status() -> StatusReport {
         balances: Some(balances),
         ledger_tip: Some(tip()),
         payouts: State::ALL.map(|state| (state, u64::MAX)).into_iter().collect::<BTreeMap<_, _>>(),
+        queue: a_queue(),
         frozen: vec![InForce { id: i64::MAX, freeze, since: TIME }],
         last_audit: Some(last_audit),
         last_backup: Some(TIME),

@@ -51,6 +51,9 @@ pub(super) fn status(status: &StatusReport) -> String {
         row("immature", optional(balances.immature));
     }
     row("payouts", join_or(status.payouts.iter().map(|(state, count)| format!("{count} {state}")), "none"));
+    for (name, text) in std::iter::once("queue").chain(std::iter::repeat("")).zip(queue(status)) {
+        row(name, text);
+    }
     for (name, frozen) in std::iter::once("frozen").chain(std::iter::repeat("")).zip(&status.frozen) {
         row(name, format!("({}) {}; {}", frozen.id, frozen.freeze.detail, frozen.freeze.cause.next()));
     }
@@ -64,6 +67,19 @@ pub(super) fn status(status: &StatusReport) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).add_rows(rows);
     table.trim_fmt()
+}
+
+/// What is queued and since when, by priority, and why it waits; nothing where nothing is queued.
+fn queue(status: &StatusReport) -> Vec<String> {
+    let depths = status.queue.depths.iter();
+    let mut lines: Vec<String> = depths
+        .map(|(priority, depth)| format!("{} of priority {}, the oldest since {}", depth.count, priority.name(), depth.oldest))
+        .collect();
+    let waiting = status.queue.last_flush.as_ref().and_then(|last| last.waiting.as_ref());
+    if let Some(why) = waiting.filter(|_| !lines.is_empty()) {
+        lines.push(format!("waits: {why}"));
+    }
+    lines
 }
 
 /// One coin of many: name, daemon, tip, balance, queue, payouts.

@@ -186,11 +186,17 @@ impl Page {
             let fee = batch.fee.map_or_else(|| "unknown".to_owned(), |fee| self.coins(fee));
             let txid = batch.txid.map_or_else(String::new, |txid| format!(" {txid}"));
             let (payouts, outputs, total) = (batch.payouts, batch.outputs, self.coins(batch.total));
-            lines.push(format!("{}{txid}: {payouts} payouts, {outputs} outputs, {total}, fee {fee}", batch.state.name()));
+            let rate = batch.paid_rate().map_or_else(String::new, |rate| format!(" ({rate} per virtual byte)"));
+            let saved = batch.saving_percent.map_or_else(String::new, |saved| format!(", {saved} % less than single sends"));
+            let fee = format!("fee {fee}{rate}{saved}");
+            lines.push(format!("{}{txid}: {payouts} payouts, {outputs} outputs, {total}, {fee}", batch.state.name()));
             lines.extend(batch.note.clone());
         }
         lines.extend(report.rejected.iter().map(|rejected| format!("rejected {}: {}", rejected.id, rejected.reason)));
         lines.extend(report.waiting.iter().map(|why| format!("waiting: {why}")));
+        if report.patient > 0 {
+            lines.push(format!("{} of priority low wait for a cheaper moment", report.patient));
+        }
         lines.push(format!("{} queued", report.queued));
         lines.join("\n")
     }

@@ -77,6 +77,10 @@ fn fee(place: &Place<'_>, raw: &RawPayouts, profile: &Profile) -> Result<FeeSett
 fn flush(place: &Place<'_>, raw: &RawPayouts, profile: &Profile) -> Result<FlushSettings, ConfigError> {
     let percent = raw.min_saving_percent.unwrap_or_default();
     let at = |key| ["payouts", key];
+    if percent > 0 && raw.flush_at_age_s.is_none() {
+        let problem = "it needs flush_at_age_s: without it a lone payout would wait for company forever";
+        return Err(place.refuse(&at("min_saving_percent"), problem));
+    }
     Ok(FlushSettings {
         at_count: raw.flush_at_count.map(|count| place.within(&at("flush_at_count"), count, &COUNT, "payouts")).transpose()?,
         at_age_s: raw.flush_at_age_s.map(|age| place.within(&at("flush_at_age_s"), age, &WAIT_S, "seconds")).transpose()?,

@@ -18,7 +18,7 @@ use crate::ledger::{self, LedgerError};
 use crate::store::{Store, Tx};
 
 /// Payouts of one batch at most, however few payees they have: a bound on memory and on the size of one store transaction.
-const PAYOUTS_PER_BATCH: usize = 20_000;
+pub(super) const PAYOUTS_PER_BATCH: usize = 20_000;
 /// Payouts read from the queue at once.
 const QUEUE_PAGE: usize = 500;
 

@@ -75,6 +75,36 @@ pub(super) fn queued_from(tx: &Tx<'_>, from: (Priority, i64)) -> Result<u64, Sto
     u64::try_from(count).map_err(damaged)
 }
 
+/// When the oldest queued payout of this priority was submitted.
+pub(super) fn oldest_queued(tx: &Tx<'_>, priority: Priority) -> Result<Option<Timestamp>, StoreError> {
+    let sql = "SELECT submitted_s FROM payouts WHERE state = 'queued' AND priority = ?1 ORDER BY seq LIMIT 1";
+    Ok(tx.prepare_cached(sql)?.query_row([priority as u8], |row| row.get(0)).optional()?.map(Timestamp))
+}
+
+/// The number of the newest queued payout of this priority.
+pub(super) fn newest_queued(tx: &Tx<'_>, priority: Priority) -> Result<Option<i64>, StoreError> {
+    let sql = "SELECT seq FROM payouts WHERE state = 'queued' AND priority = ?1 ORDER BY seq DESC LIMIT 1";
+    Ok(tx.prepare_cached(sql)?.query_row([priority as u8], |row| row.get(0)).optional()?)
+}
+
+/// Shows the amounts of queued payouts of this priority, oldest first, until it was enough.
+pub(super) fn each_queued_amount(
+    tx: &Tx<'_>,
+    priority: Priority,
+    limit: u64,
+    mut is_not_enough: impl FnMut(Amount) -> bool,
+) -> Result<(), StoreError> {
+    let sql = "SELECT amount FROM payouts WHERE state = 'queued' AND priority = ?1 ORDER BY seq LIMIT ?2";
+    let mut statement = tx.prepare_cached(sql)?;
+    let mut rows = statement.query(params![priority as u8, signed(limit)])?;
+    while let Some(row) = rows.next()? {
+        if !is_not_enough(Amount::from_base_units(row.get(0)?)) {
+            break;
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn queue_is_empty(tx: &Tx<'_>) -> Result<bool, StoreError> {
     Ok(!tx.prepare_cached("SELECT 1 FROM payouts WHERE state = 'queued' LIMIT 1")?.exists([])?)
 }

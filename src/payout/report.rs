@@ -66,6 +66,14 @@ pub struct FlushReport {
     pub queued: u64,
 }
 
+impl BatchReport {
+    /// What it really paid; none while the wallet has not told its fee.
+    pub fn paid_rate(&self) -> Option<FeeRate> {
+        let (fee, vsize) = (u64::try_from(self.fee?.base_units()).ok()?, self.vsize?);
+        Some(FeeRate::from_per_kvb(fee.checked_mul(1000)? / vsize.max(1)))
+    }
+}
+
 impl FlushReport {
     /// The report of a flush that rightly sends nothing; none where a person has to look.
     pub fn of_waiting(refusal: &Refusal) -> Option<FlushReport> {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::exit;
 use crate::audit;
 use crate::backup;
-use crate::coin::{Amount, Chain, Timestamp};
+use crate::coin::{Amount, Chain, FeeRate, Timestamp};
 use crate::daemon::health::Condition;
 use crate::daemon::staking::StakingVerdict;
 use crate::daemon::{Abilities, Balances, Tip};
@@ -203,6 +203,32 @@ pub struct AuditSummary {
     pub suspects: usize,
 }
 
+/// What is queued, and what the last flush made of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueStatus {
+    /// By priority; those of which nothing is queued are left out.
+    pub depths: BTreeMap<payout::Priority, payout::Depth>,
+    /// The last flush that this process made; none: it made none yet.
+    pub last_flush: Option<LastFlush>,
+}
+
+/// The last flush, in short.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastFlush {
+    /// When.
+    pub time: Timestamp,
+    /// Why the rest waits, if there was a rest.
+    pub waiting: Option<String>,
+    /// The same in one word.
+    pub waits_for: Option<payout::rules::WaitsFor>,
+    /// Payouts of priority low that wait for a cheaper moment.
+    pub patient: u64,
+    /// What the last batch paid; of an earlier flush, if this one sent none.
+    pub fee_rate_per_kvb: Option<FeeRate>,
+    /// How much less than single sends it was planned to cost, in percent.
+    pub saving_percent: Option<u8>,
+}
+
 /// One screen about one coin.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StatusReport {
@@ -234,6 +260,9 @@ pub struct StatusReport {
     pub ledger_tip: Option<Tip>,
     /// Payouts by state.
     pub payouts: BTreeMap<payout::State, u64>,
+    /// What is queued, and why it waits.
+    #[serde(default)]
+    pub queue: QueueStatus,
     /// Why payouts are frozen; empty when they are not.
     pub frozen: Vec<InForce>,
     /// The last audit.

@@ -1,11 +1,14 @@
 //! Prometheus metrics of one coin: what happened is counted, what is now is read after each order.
 
+mod queue;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
+use self::queue::QueueSeries;
 use super::{Answer, CheckReport, Checked, Failure, Level, Order, StatusReport, World, exit};
 use crate::coin::{Amount, Timestamp};
 use crate::config::{CoinSettings, DaemonMode};
@@ -74,6 +77,7 @@ struct Series {
     checks: IntGaugeVec,
     check_last: IntGaugeVec,
     fees_paid_coins: Gauge,
+    queue: QueueSeries,
 }
 
 /// Makes and registers the series with the coin's labels.
@@ -103,6 +107,13 @@ impl Maker<'_> {
     /// A gauge that is not exported before it is set.
     fn optional(&self, name: &str, help: &str) -> prometheus::Result<IntGaugeVec> {
         let gauges = IntGaugeVec::new(self.opts(name, help), &[])?;
+        self.registry.register(Box::new(gauges.clone()))?;
+        Ok(gauges)
+    }
+
+    /// A number with a fraction that is not exported before it is set.
+    fn numbers(&self, name: &str, help: &str) -> prometheus::Result<GaugeVec> {
+        let gauges = GaugeVec::new(self.opts(name, help), &[])?;
         self.registry.register(Box::new(gauges.clone()))?;
         Ok(gauges)
     }
@@ -168,6 +179,7 @@ impl Maker<'_> {
             )?,
             check_last: self.optional("bursar_check_last_run_timestamp_seconds", "When `bursar check` was last run.")?,
             fees_paid_coins,
+            queue: QueueSeries::new(self)?,
         })
     }
 }
@@ -283,6 +295,7 @@ impl Metrics {
         for (state, count) in &status.payouts {
             series.payouts.with_label_values(&[state.name()]).set(count.cast_signed());
         }
+        series.queue.show(status);
         if let Some(audit) = &status.last_audit {
             series.audit_last.set(audit.time.0);
             series.audit_discrepancy.set(audit.difference.base_units());

@@ -13,9 +13,12 @@ mod order;
 mod pulse;
 mod run;
 mod schedule;
+mod trigger;
 mod world;
 
-pub use answer::{Answer, AuditSummary, CheckReport, Checked, DaemonReport, KeeperWords, Level, StatusReport};
+pub use answer::{
+    Answer, AuditSummary, CheckReport, Checked, DaemonReport, KeeperWords, LastFlush, Level, QueueStatus, StatusReport,
+};
 pub use failure::{Failure, exit};
 pub use imports::{IMPORT_HEADER, open_import, unreadable_import};
 pub use order::Order;

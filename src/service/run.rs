@@ -12,6 +12,7 @@ use tracing::{error, info, warn};
 
 use super::metrics::Metrics;
 use super::notify::{Notifier, Phase, Progress};
+use super::trigger::Trigger;
 use super::{Answer, CheckReport, Failure, Order, World, exit, http, pulse, schedule};
 use crate::keeper::{End, Restarts, Verdict};
 
@@ -60,7 +61,17 @@ async fn serve(world: World) -> Result<(), Failure> {
     let mut ticks = tokio::time::interval(notifier.interval());
     let seen = metrics.clone();
     let worker = thread::spawn(move || {
-        let outcome = Worker { world, queue, metrics, progress, started: false, watch: Watch::new(), away: None }.work();
+        let outcome = Worker {
+            world,
+            queue,
+            metrics,
+            progress,
+            started: false,
+            watch: Watch::new(),
+            trigger: Trigger::default(),
+            away: None,
+        }
+        .work();
         let _ = ended.send(());
         outcome
     });
@@ -101,6 +112,7 @@ struct Worker {
     /// Whether daemon and wallet were found, or made, since the service began.
     started: bool,
     watch: Watch,
+    trigger: Trigger,
     /// Why a daemon that lives apart was not met yet, as a code; said once.
     away: Option<String>,
 }
@@ -159,6 +171,7 @@ impl Worker {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             self.look_after_daemon();
+            self.flush_if_due();
         }
         // Whoever comes too late is told at once: the daemon may take minutes to stop.
         drop((self.queue, pulse));
@@ -220,6 +233,19 @@ impl Worker {
             warn!(code = failure.code, next = failure.next, "{order:?}: {}", failure.message);
         }
         self.metrics.observe(order, &answer, &mut self.world);
+    }
+
+    /// Sends what is not to wait for the schedule. A queue that cannot be looked at is told by the next order that fails.
+    fn flush_if_due(&mut self) {
+        let now = Instant::now();
+        if !self.started || !self.trigger.looks(now) {
+            return;
+        }
+        let due = self.world.due().unwrap_or(None);
+        if let Some(due) = self.trigger.orders(due, now) {
+            info!("sending before the schedule's time: {due}");
+            self.carry_out(&Order::PayFlush { dry_run: false, scheduled: true });
+        }
     }
 
     /// A person's word about the daemon that was carried out ends all counting of what was before.

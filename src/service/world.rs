@@ -5,6 +5,7 @@ mod check;
 mod execute;
 mod import;
 mod permissions;
+mod queue;
 mod status;
 mod verify;
 
@@ -12,7 +13,7 @@ use std::path::PathBuf;
 
 use tracing::{info, warn};
 
-use super::{Failure, KeeperWords, exit};
+use super::{Failure, KeeperWords, LastFlush, exit};
 use crate::coin::Timestamp;
 use crate::config::{CoinSettings, DaemonMode, Settings};
 use crate::daemon::staking::StakingVerdict;
@@ -41,6 +42,8 @@ pub struct World {
     staking_in_log: Option<StakingVerdict>,
     /// When the ledger was last brought in step by this process.
     last_sync: Option<Timestamp>,
+    /// What the last flush of this process did.
+    last_flush: Option<LastFlush>,
 }
 
 impl World {
@@ -61,6 +64,7 @@ impl World {
             staking: None,
             staking_in_log: None,
             last_sync: None,
+            last_flush: None,
             restarted_for_passwords: false,
         };
         world.distrust_salvage()?;

@@ -45,7 +45,7 @@ impl World {
             self.check_ledger(&facts, now)?,
             self.check_audit(now)?,
         ];
-        checks.extend(self.check_payouts()?);
+        checks.extend(self.check_payouts(now)?);
         checks.push(self.check_backup(now)?);
         checks.push(self.check_drill(now)?);
         checks.push(self.check_repair()?);
@@ -198,7 +198,7 @@ impl World {
         .map(|checked| checked.next(run))
     }
 
-    fn check_payouts(&mut self) -> Result<Vec<Checked>, Failure> {
+    fn check_payouts(&mut self, now: Timestamp) -> Result<Vec<Checked>, Failure> {
         let name = "payouts";
         let frozen = self.read(gate::frozen)?;
         let totals = payout::totals(&mut self.store)?;
@@ -218,6 +218,11 @@ impl World {
         if in_doubt > 0 {
             let words = format!("{in_doubt} in doubt: they may have been paid");
             checks.push(Checked::new(name, Level::Warning, words).next("`bursar pay resolve`"));
+        }
+        // What is frozen waits for that.
+        if frozen.is_empty() {
+            let queue = self.queue()?;
+            checks.extend(self.check_queue(&queue, now));
         }
         if checks.is_empty() {
             checks.push(Checked::new(name, Level::Ok, format!("open, {} queued", count(&[State::Queued]))));

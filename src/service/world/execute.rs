@@ -184,11 +184,12 @@ impl World {
         if self.read(gate::frozen)?.is_empty() {
             self.verify_start()?;
         }
-        let report = self.with_wallet(|store, wallet, coin, now| {
+        let flushed = self.with_wallet(|store, wallet, coin, now| {
             let flush = if scheduled { payout::flush_by_policy } else { payout::flush };
             flush(store, wallet, coin, &payout::LocalHost { coin }, &mut Narrator, now)
-        })?;
-        Ok(Answer::PayFlush(report))
+        });
+        self.note_flush(&flushed);
+        Ok(Answer::PayFlush(flushed?))
     }
 
     fn resolve(&mut self, restarted: bool) -> Result<Answer, Failure> {

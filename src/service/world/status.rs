@@ -27,6 +27,7 @@ impl World {
         let (ledger_tip, frozen, last_audit) =
             self.read(|tx| Ok::<_, StoreError>((ledger::synced_tip(tx)?, gate::frozen(tx)?, audit::last(tx)?)))?;
         let payouts = payout::totals(&mut self.store)?.into_iter().map(|(state, (count, _))| (state, count)).collect();
+        let queue = self.queue()?;
         let last_backup = self.read(backup::last_backup)?;
         let last_drill_passed = self.read(backup::last_passed_drill)?;
         let facts = self.health_facts();
@@ -51,6 +52,7 @@ impl World {
             balances,
             ledger_tip,
             payouts,
+            queue,
             frozen,
             last_audit: last_audit.map(|report| AuditSummary {
                 time: report.time,
