@@ -9,13 +9,14 @@ use std::path::PathBuf;
 
 use bursar::audit;
 use bursar::backup::{self, Destination};
-use bursar::coin::{Amount, BlockHash, Chain, Timestamp, Txid};
+use bursar::coin::{Amount, BlockHash, Chain, OutPoint, Timestamp, Txid};
 use bursar::daemon::health::{Condition, ConditionKind, Severity};
 use bursar::daemon::staking::StakingVerdict;
 use bursar::daemon::{BalanceSource, Balances, Tip, WalletIdentity};
 use bursar::gate::{Cause, Freeze, InForce};
 use bursar::keeper::{Phase, ProcessState};
 use bursar::ledger::{self, Account, Kind};
+use bursar::payout::rules::Fate;
 use bursar::payout::{self, BatchState, Resolution, State};
 use bursar::repair;
 use bursar::service::{
@@ -129,7 +130,35 @@ fn resolutions() -> payout::ResolveReport {
         Resolution::Waiting { waits_for: "w".to_owned() },
     ];
     let batch = |resolution| payout::ResolvedBatch { id: batch_id(), doubt: "d".to_owned(), resolution };
-    payout::ResolveReport { batches: all.into_iter().map(batch).collect() }
+    payout::ResolveReport { batches: all.into_iter().map(batch).collect(), open: doubt() }
+}
+
+fn doubt() -> payout::DoubtReport {
+    let fate = |fate| payout::CoinInDoubt { outpoint: OutPoint { txid: txid(), vout: u32::MAX }, amount: Some(MOST), fate };
+    let fates = [Fate::Unspent, Fate::NotFinal(txid()), Fate::PaysAPayee(txid()), Fate::Swept(txid())];
+    let batch = a_batch();
+    let explanation = payout::Explanation {
+        id: batch.id,
+        seq: u64::MAX,
+        state: payout::BatchState::Disputed,
+        method: batch.method,
+        created: batch.created,
+        payouts: usize::MAX,
+        total: MOST,
+        doubt_since: None,
+        answer: Some("a".to_owned()),
+        disputed_because: None,
+        tip_then: tip(),
+        tip_now: Some(tip()),
+        fenced: Some(batch.created),
+        look: "l".to_owned(),
+        breaks: vec!["b".to_owned()],
+        transactions: vec![],
+        coins: fates.into_iter().map(fate).collect(),
+        waits_for: "w".to_owned(),
+        can_do: vec!["c".to_owned()],
+    };
+    payout::DoubtReport { batches: vec![explanation], held: vec![id()] }
 }
 
 fn a_plan() -> payout::Plan {
@@ -339,6 +368,9 @@ fn every_answer_about_payouts_is_read_as_it_was_written() {
     back(&Answer::PayPlan(a_plan()));
     back(&Answer::PayFlush(a_flush()));
     back(&Answer::PayResolve(resolutions()));
+    back(&Answer::PayDoubt(doubt()));
+    let txids = vec![txid()];
+    back(&Answer::PayRule(payout::Decided { batch: batch_id(), state: payout::BatchState::Ended, txids, done: true }));
 }
 
 #[test]
@@ -391,6 +423,8 @@ fn every_order_is_read_as_it_was_written() {
         amount: "0.00000001".to_owned(),
         priority: payout::Priority::Normal,
     };
+    let ruling = payout::Ruling::PaidBy(txid());
+    let decision = payout::Decision { batch: batch_id(), ruling, who: id(), reason: "r".to_owned() };
     let filter =
         payout::Filter { state: Some(State::Held), after: Some(self::id()), limit: usize::MAX, ..payout::Filter::default() };
     let explain = Order::LedgerExplain { txid: txid(), account: Account::Internal, reason: "r".to_owned(), who: "w".to_owned() };
@@ -413,6 +447,8 @@ fn every_order_is_read_as_it_was_written() {
         Order::PayCancel { id: id(), dry_run: true },
         Order::PayFlush { dry_run: false, scheduled: false },
         Order::PayResolve { restarted: true },
+        Order::PayDoubt,
+        Order::PayRule { decision, dry_run: true },
         Order::LedgerOpen { at: Some(u64::MAX) },
         Order::LedgerSync,
         Order::LedgerBalance,
@@ -454,7 +490,7 @@ fn the_exit_code_says_what_became_of_payouts() {
     let codes = resolutions()
         .batches
         .into_iter()
-        .map(|batch| Answer::PayResolve(payout::ResolveReport { batches: vec![batch] }).exit_code());
+        .map(|batch| Answer::PayResolve(payout::ResolveReport { batches: vec![batch], ..Default::default() }).exit_code());
     assert_eq!(codes.collect::<Vec<_>>(), [exit::DONE, exit::DONE, exit::PARTLY, exit::PARTLY, exit::PARTLY]);
     assert_eq!(Answer::PayResolve(payout::ResolveReport::default()).exit_code(), exit::DONE);
 }

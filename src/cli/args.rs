@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::coin::Txid;
-use crate::payout::Priority;
+use crate::payout::{BatchId, Priority};
 
 /// Keeps coin wallet daemons: configs, supervision, payouts that are never made twice, a ledger, audits, backups, repair.
 #[derive(Debug, Parser)]
@@ -234,11 +234,29 @@ pub(super) enum PayVerb {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Find out what became of batches in doubt; restarts the daemon where only that gives certainty.
+    /// Find out what became of batches in doubt, and explain what stays open; restarts the daemon where only that gives certainty.
+    ///
+    /// With --batch it records your ruling about a disputed one, under your name, in the ledger. A ruling is carried out only where
+    /// the chain bears it out: nobody can mark unpaid what may still be paid.
     Resolve {
         /// You restarted the attached daemon after the batch was sent.
         #[arg(long)]
         restarted: bool,
+        /// The batch that you rule about.
+        #[arg(long, value_name = "ID", requires = "ruling", conflicts_with = "restarted")]
+        batch: Option<BatchId>,
+        /// This transaction pays the batch: it has to pay exactly what was asked, and belong to no other.
+        #[arg(long, value_name = "TXID", group = "ruling", requires_all = ["batch", "reason"])]
+        paid_by: Option<Txid>,
+        /// Nothing pays the batch: every coin that it could have spent has to be spent otherwise, at final depth.
+        #[arg(long, group = "ruling", requires_all = ["batch", "reason"])]
+        unpaid: bool,
+        /// Why you rule so; it stands in the ledger with your name.
+        #[arg(long, value_name = "TEXT", requires = "ruling")]
+        reason: Option<String>,
+        /// Only explain what is known, what is waited for, and what you can do.
+        #[arg(long)]
+        dry_run: bool,
         /// Do not ask.
         #[arg(long)]
         yes: bool,

@@ -2,6 +2,7 @@
 
 mod args;
 mod client;
+mod doubt;
 mod install;
 mod journal;
 mod manual;

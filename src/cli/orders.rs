@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::{AuditVerb, BackupVerb, DaemonVerb, FileFormat, LedgerVerb, PayVerb, RepairVerb, Verb};
 use crate::ledger::Account;
-use crate::payout::{Filter, Format, ImportOrder, Request as Payout, State};
+use crate::payout::{Decision, Filter, Format, ImportOrder, Request as Payout, Ruling, State};
 use crate::service::{Failure, Order, exit};
 
 /// Where standard input is read from.
@@ -88,7 +88,17 @@ fn pay(verb: PayVerb) -> Result<Request, Failure> {
         PayVerb::Hold { id } => Order::PayHold { id }.into(),
         PayVerb::Release { id } => Order::PayRelease { id }.into(),
         PayVerb::Flush { dry_run } => Order::PayFlush { dry_run, scheduled: false }.into(),
-        PayVerb::Resolve { restarted, yes } => {
+        PayVerb::Resolve { batch: Some(batch), paid_by, reason, dry_run, yes, .. } => {
+            let ruling = paid_by.map_or(Ruling::Unpaid, Ruling::PaidBy);
+            let question = match ruling {
+                Ruling::PaidBy(txid) => format!("Take {txid} as the payment of batch {batch}, for good?"),
+                Ruling::Unpaid => format!("Take batch {batch} as unpaid, for good?"),
+            };
+            let decision = Decision { batch, ruling, who: who(), reason: reason.unwrap_or_default() };
+            Request::asking(Order::PayRule { decision, dry_run }, yes || dry_run, question)
+        }
+        PayVerb::Resolve { dry_run: true, .. } => Order::PayDoubt.into(),
+        PayVerb::Resolve { restarted, yes, .. } => {
             let question = "Resolve batches in doubt? A kept daemon may be restarted for it.".to_owned();
             Request::asking(Order::PayResolve { restarted }, yes, question)
         }

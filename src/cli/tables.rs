@@ -34,7 +34,9 @@ fn told(answer: &Answer, page: &Page) -> String {
         Answer::PayDecided(payout) => page.payouts(std::slice::from_ref(payout)),
         Answer::PayPlan(plan) => plan.to_string(),
         Answer::PayFlush(report) => page.flush(report),
-        Answer::PayResolve(report) => resolved(report),
+        Answer::PayResolve(report) => super::doubt::resolved(report, page.decimals),
+        Answer::PayDoubt(report) => super::doubt::doubt(report, page.decimals),
+        Answer::PayRule(decided) => super::doubt::decided(decided),
         Answer::LedgerSync(report) => {
             format!("in step at height {}: {} posted, {} reversed", report.tip.height, report.posted, report.reversed)
         }
@@ -234,12 +236,6 @@ impl Page {
         });
         table(["seq", "time", "account", "amount", "height", "txid"], &[0, 3], rows.collect())
     }
-}
-
-fn resolved(report: &payout::ResolveReport) -> String {
-    let lines = report.batches.iter().map(|batch| format!("{}: {:?} (in doubt: {})", batch.id, batch.resolution, batch.doubt));
-    let lines: Vec<String> = lines.collect();
-    if lines.is_empty() { "no batch is in doubt".to_owned() } else { lines.join("\n") }
 }
 
 fn backup(report: &backup::BackupReport) -> String {

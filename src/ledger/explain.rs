@@ -5,6 +5,40 @@ use super::{Account, Claim, Explained, Followed, Kind, LedgerError, records};
 use crate::coin::{Amount, Timestamp, Txid};
 use crate::store::Tx;
 
+/// A person's word about one transaction. What is unexplained of it moves to `account`; where that is none, or there is nothing to
+/// move, the event moves nothing and stands for the word alone.
+pub(super) fn word(
+    tx: &Tx<'_>,
+    txid: &Txid,
+    account: Option<Account>,
+    reason: &str,
+    who: &str,
+    now: Timestamp,
+) -> Result<u64, LedgerError> {
+    let followed = records::followed_by_txid(tx, txid)?;
+    let posted = followed.as_ref().and_then(|followed| followed.event).zip(records::wallet(tx)?);
+    let (Some((event, wallet)), Some(followed)) = (posted, &followed) else {
+        return Err(LedgerError::Refused(format!("the ledger has not posted transaction {txid}; nothing was changed")));
+    };
+    let mut legs = account.map_or_else(|| Ok(vec![]), |account| correction(tx, followed, account))?;
+    if legs.is_empty() {
+        let account = account.unwrap_or(Account::Payout);
+        legs.push(Leg { account, vout: None, category: None, amount: Amount::ZERO });
+    }
+    let header = records::Event {
+        wallet: &wallet.name,
+        time: now,
+        kind: Kind::Explained,
+        txid: Some(*txid),
+        block: None,
+        reverses: Some(event),
+        note: Some(format!("{}: {}", who.trim(), reason.trim())),
+    };
+    let number = records::append(tx, &header, &legs)?;
+    records::put_followed(tx, &wallet.name, &Followed { net: followed.seen_net, ..followed.clone() }, false)?;
+    Ok(number)
+}
+
 pub(super) fn explain(
     tx: &Tx<'_>,
     txid: &Txid,

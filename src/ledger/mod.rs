@@ -419,6 +419,19 @@ pub fn explain(
     store.write(|tx| explain::explain(tx, txid, account, reason, who, now))
 }
 
+/// Records a person's word about one transaction in the chain of entries, whether or not it moves anything: what is unexplained of it
+/// goes to `account`, where one is given. Returns the event's number.
+pub fn word(
+    tx: &Tx<'_>,
+    txid: &Txid,
+    account: Option<Account>,
+    reason: &str,
+    who: &str,
+    now: Timestamp,
+) -> Result<u64, LedgerError> {
+    explain::word(tx, txid, account, reason, who, now)
+}
+
 /// Records a person's word that the wallet is the followed one though its keys changed (encryption makes a new seed, descriptors were
 /// imported), and lifts the freeze by that. Refuses a wallet that lacks a transaction that the ledger follows, or gives it another
 /// amount: an empty wallet under the same name is not ours.

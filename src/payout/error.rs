@@ -102,6 +102,14 @@ pub enum PayoutError {
     /// The system gave no random bits.
     #[error("the system gave no random bits ({0}); nothing was sent")]
     Random(getrandom::Error),
+    /// A person's ruling that the chain does not bear out.
+    #[error("batch {batch}: {why}; nothing was changed")]
+    NotDecided {
+        /// The batch.
+        batch: String,
+        /// Why not.
+        why: String,
+    },
     /// Attached daemons are restarted by a person.
     #[error(
         "batch {batch} may have been sent, and this daemon is not ours to restart: restart it, then `bursar pay resolve --restarted`"

@@ -50,6 +50,12 @@ pub(super) fn join_batch(tx: &Tx<'_>, members: &[Payout], batch: &BatchId, now: 
     records::join_members(tx, &step, &seqs)
 }
 
+/// A word about a payout that changes nothing of where it stands.
+pub(super) fn note(tx: &Tx<'_>, payout: &Payout, words: &str, now: Timestamp) -> Result<(), StoreError> {
+    let noted = Payout { reason: Some(words.to_owned()), ..payout.clone() };
+    records::step_payout(tx, payout.state, &noted, now)
+}
+
 /// A batch and all its payouts take one step together.
 pub(super) fn advance_batch(
     tx: &Tx<'_>,

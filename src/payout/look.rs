@@ -107,7 +107,7 @@ fn unmarked_sends(entries: &[Entry]) -> BTreeMap<Txid, Vec<&Entry>> {
 
 /// Seen by the wallet after the batch was made and, if it is in a block, in one above the batch's tip. What waited in the mempool when
 /// the batch was made comes into such a block too; and a wallet that was rescanned saw everything late.
-fn is_newer(wallet: &dyn Wallet, batch: &Batch, entry: &Entry) -> Result<bool, RpcError> {
+pub(super) fn is_newer(wallet: &dyn Wallet, batch: &Batch, entry: &Entry) -> Result<bool, RpcError> {
     let above = match &entry.block {
         Some(block) => wallet.block_place(block)?.is_some_and(|place| place.height > batch.tip.height),
         None => true,

@@ -15,6 +15,8 @@
 mod adopt;
 mod batch;
 mod continuity;
+mod decide;
+mod doubt;
 mod dust;
 mod error;
 mod flow;
@@ -35,6 +37,7 @@ mod resolve;
 /// The decisions, pure.
 pub mod rules;
 mod settle;
+mod sweep;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -46,6 +49,8 @@ use crate::store::{Store, StoreError};
 
 pub use adopt::adopt;
 pub use batch::{Batch, BatchId, BatchState, Member};
+pub use decide::{Decided, Decision, Ruling, rule};
+pub use doubt::{CoinInDoubt, DoubtReport, Explanation, explain};
 pub use error::{BadAddress, BadAmount, PayoutError, RowProblem};
 pub use flow::{flush, flush_by_policy, preview};
 pub use host::{Fence, Host, KeptHost, LocalHost};

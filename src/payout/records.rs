@@ -58,6 +58,12 @@ pub(super) fn payout(tx: &Tx<'_>, id: &PayoutId) -> Result<Option<Payout>, Store
     Ok(all(tx, "id = ?1", [id.as_str()])?.pop())
 }
 
+/// Payouts that a person has to look at: held after so many proofs that they were not sent.
+pub(super) fn held_after(tx: &Tx<'_>, proofs: u32) -> Result<Vec<PayoutId>, StoreError> {
+    let held = all(tx, "state = 'held' AND not_sent_count >= ?1 ORDER BY seq", [proofs])?;
+    Ok(held.into_iter().map(|payout| payout.id).collect())
+}
+
 pub(super) fn members(tx: &Tx<'_>, batch: &super::BatchId) -> Result<Vec<Payout>, StoreError> {
     all(tx, "batch = ?1 ORDER BY seq", [batch.as_str()])
 }

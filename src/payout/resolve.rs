@@ -3,12 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::batch::{self, Batch, BatchId, BatchState};
+use super::doubt::DoubtReport;
 use super::error::PayoutError;
 use super::gather::synced;
 use super::host::Fence;
 use super::observe::{Observer, Step};
 use super::rules::{self, Event, Finding, NOT_SENT_LIMIT};
-use super::{continuity, life, look, records, verify};
+use super::{continuity, life, look, records, sweep, verify};
 use crate::coin::{Timestamp, Txid};
 use crate::config::{CoinSettings, DaemonMode};
 use crate::daemon::{RpcError, Wallet};
@@ -62,6 +63,9 @@ pub struct ResolvedBatch {
 pub struct ResolveReport {
     /// Every batch that was in doubt.
     pub batches: Vec<ResolvedBatch>,
+    /// What is open after it; told to a person only.
+    #[serde(default)]
+    pub open: DoubtReport,
 }
 
 /// Finds out what became of every batch that may have been sent. Safe to call at any time, and to interrupt at any step.
@@ -80,6 +84,8 @@ pub fn resolve(
     let mut resolver = Resolver { store, connect, fence, coin, restarted_by_hand, observer, now };
     let mut report = ResolveReport::default();
     for batch in resolver.in_doubt()? {
+        // The fence of the one before may have been its own, too.
+        let batch = resolver.store.read(|tx| records::batch(tx, &batch.id))?;
         let resolution = resolver.resolve_one(batch.clone())?;
         tracing::info!(batch = %batch.id, ?resolution, "a batch in doubt");
         let doubt = batch.doubt_reason.clone().unwrap_or_default();
@@ -157,11 +163,18 @@ impl Resolver<'_> {
     /// After this no copy of the call can run: the process that may have read it is gone, and a late one meets other credentials.
     fn fence(&mut self, batch: &Batch) -> Result<(), PayoutError> {
         let now = self.now;
+        let (since, why) = (batch.doubt_since.unwrap_or(batch.created), batch.doubt_reason.as_deref().unwrap_or_default());
+        // A store that cannot keep the fence must not have the daemon restarted at every sync: this write fails first.
+        self.store.write(|tx| records::note_doubt(tx, &batch.id, why, since))?;
         match self.coin.daemon.mode {
             DaemonMode::Keep => self.fence.stop()?,
             DaemonMode::Attach => self.must_be_restarted(batch)?,
         }
-        self.store.write(|tx| records::note_fence(tx, &batch.id, now))?;
+        // One exit ends the doubt about every call before it.
+        self.store.write(|tx| {
+            let open = records::batches_in(tx, BatchState::InDoubt)?;
+            open.iter().filter(|open| open.fenced.is_none()).try_for_each(|open| records::note_fence(tx, &open.id, now))
+        })?;
         self.observer.step(Step::Fenced(batch.id.clone()));
         if self.coin.daemon.mode == DaemonMode::Keep {
             self.fence.start()?;
@@ -190,11 +203,18 @@ impl Resolver<'_> {
         match finding {
             Finding::Found(txids) => self.found(wallet.as_ref(), batch, txids),
             Finding::FoundByOutputs(txid) => self.found(wallet.as_ref(), batch, vec![txid]),
-            Finding::Unclear { txids, why } => self.unclear(batch, &txids, why),
+            Finding::Unclear { txids, why } => {
+                sweep::hold_coins_of_now(self.store, wallet.as_ref(), batch)?;
+                self.unclear(batch, &txids, why)
+            }
             Finding::CannotTell(waits_for) => Ok(Resolution::Waiting { waits_for }),
             Finding::NotThere => {
                 let reasons = rules::breaks(&continuity::observe(self.store, wallet.as_ref(), self.fence, batch)?);
-                if reasons.is_empty() { self.not_sent(batch) } else { self.dispute(batch, reasons) }
+                if reasons.is_empty() {
+                    return self.not_sent(batch);
+                }
+                sweep::hold_coins_of_now(self.store, wallet.as_ref(), batch)?;
+                self.dispute(batch, reasons)
             }
         }
     }

@@ -7,6 +7,7 @@ mod evidence;
 #[cfg(test)]
 mod policy_tests;
 mod price;
+mod proof;
 mod refusal;
 mod refusals;
 mod settling;
@@ -25,6 +26,7 @@ pub use chains::*;
 pub use due::*;
 pub use evidence::*;
 pub use price::*;
+pub use proof::*;
 pub use refusal::*;
 pub use refusals::*;
 pub use settling::*;

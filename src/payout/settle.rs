@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::batch::{self, Batch, BatchId, BatchState, Member};
+use super::decide::Decision;
 use super::error::PayoutError;
 use super::gather::synced;
 use super::rules::{self, Event, Standing};
 use super::verify::{self, Presence};
-use super::{life, look, records};
+use super::{life, look, records, sweep};
 use crate::coin::{OutPoint, Timestamp, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::{RpcError, Wallet};
@@ -47,7 +48,7 @@ pub struct SettleReport {
 /// Syncs the ledger, then brings every batch that has, or may have, a transaction in step with it.
 pub fn settle(store: &mut Store, wallet: &dyn Wallet, coin: &CoinSettings, now: Timestamp) -> Result<SettleReport, PayoutError> {
     synced(store, wallet, coin, now)?;
-    let mut settler = Settler { store, wallet, coin, now, report: SettleReport::default() };
+    let mut settler = Settler::new(store, wallet, coin, now);
     for batch in settler.watched()? {
         let from = batch.state;
         settler.settle_one(&batch)?;
@@ -59,15 +60,21 @@ pub fn settle(store: &mut Store, wallet: &dyn Wallet, coin: &CoinSettings, now: 
     Ok(settler.report)
 }
 
-struct Settler<'a> {
+pub(super) struct Settler<'a> {
     store: &'a mut Store,
     wallet: &'a dyn Wallet,
     coin: &'a CoinSettings,
     now: Timestamp,
     report: SettleReport,
+    /// The person who ordered this, and the transaction beside which the word stands in the ledger.
+    pub(super) decision: Option<(&'a Decision, Option<Txid>)>,
 }
 
-impl Settler<'_> {
+impl<'a> Settler<'a> {
+    pub(super) fn new(store: &'a mut Store, wallet: &'a dyn Wallet, coin: &'a CoinSettings, now: Timestamp) -> Settler<'a> {
+        Settler { store, wallet, coin, now, report: SettleReport::default(), decision: None }
+    }
+
     fn watched(&mut self) -> Result<Vec<Batch>, PayoutError> {
         let reach = self.coin.final_depth + WATCHED_BELOW_FINAL_BLOCKS;
         self.store.read(|tx| {
@@ -81,7 +88,7 @@ impl Settler<'_> {
         })
     }
 
-    fn settle_one(&mut self, batch: &Batch) -> Result<(), PayoutError> {
+    pub(super) fn settle_one(&mut self, batch: &Batch) -> Result<(), PayoutError> {
         self.adopt_marked(batch)?;
         self.inspect_new(batch)?;
         // What was inspected may have made it disputed.
@@ -101,10 +108,22 @@ impl Settler<'_> {
             self.store.write(|tx| life::advance_batch(tx, batch, event, reason, self.now))?;
         }
         if dead {
-            let reason = "a transaction that does not pay it spent its coins, at final depth; it is certainly unpaid";
-            self.store.write(|tx| life::advance_batch(tx, batch, Event::ProvenDead, Some(reason), self.now))?;
+            self.end_unpaid(batch)?;
         }
         Ok(())
+    }
+
+    fn end_unpaid(&mut self, batch: &Batch) -> Result<(), PayoutError> {
+        let proof = "transactions that do not pay it spent its coins, at final depth; it is certainly unpaid";
+        let (decision, now) = (self.decision, self.now);
+        let reason = decision.map_or_else(|| proof.to_owned(), |(decision, _)| format!("{}; {proof}", decision.words()));
+        self.store.write(|tx| {
+            if let Some((decision, Some(txid))) = &decision {
+                ledger::word(tx, txid, None, &decision.reason, &decision.who, now)?;
+            }
+            life::advance_batch(tx, batch, Event::ProvenDead, Some(&reason), now)?;
+            Ok(())
+        })
     }
 
     /// Fetches and compares what a flush or a look could not. What fails is tried again at the next sync.
@@ -227,8 +246,9 @@ impl Settler<'_> {
         self.report.missing.push((*txid, why.to_owned()));
     }
 
-    /// Whether an input of each of the batch's transactions is spent, at final depth, by a transaction that does not pay it.
-    fn proven_dead(&mut self, batch: &Batch) -> Result<bool, PayoutError> {
+    /// Whether an input of each of the batch's transactions is spent, at final depth, by a transaction that does not pay it; where it has
+    /// none, every coin that it could have spent.
+    pub(super) fn proven_dead(&mut self, batch: &Batch) -> Result<bool, PayoutError> {
         let members = self.members(batch)?;
         let mut inputs: Vec<BTreeSet<OutPoint>> = Vec::new();
         for member in &members {
@@ -236,10 +256,13 @@ impl Settler<'_> {
             inputs.push(self.wallet.decode(raw_hex)?.inputs.into_iter().collect());
         }
         if inputs.is_empty() {
-            return Ok(false);
+            return Ok(sweep::proof(self.store, self.wallet, self.coin, batch)?.is_some());
         }
         let spent = self.spent_by_others(batch, &members)?;
-        Ok(inputs.iter().all(|inputs| !inputs.is_disjoint(&spent)))
+        if !inputs.iter().all(|inputs| !inputs.is_disjoint(&spent)) {
+            return Ok(false);
+        }
+        Ok(sweep::knows_its_own(self.store, batch)? || sweep::proof(self.store, self.wallet, self.coin, batch)?.is_some())
     }
 
     /// Outpoints that were spent at final depth, since the batch, by transactions that are not the batch's and do not pay it.

@@ -36,6 +36,8 @@ pub enum Answer {
     PayPlan(payout::Plan),
     PayFlush(payout::FlushReport),
     PayResolve(payout::ResolveReport),
+    PayDoubt(payout::DoubtReport),
+    PayRule(payout::Decided),
     LedgerSync(ledger::SyncReport),
     LedgerBalance {
         balances: Vec<ledger::AccountBalance>,
@@ -89,6 +91,7 @@ impl Answer {
                 };
                 done_if(report.batches.iter().all(known), exit::PARTLY)
             }
+            Answer::PayDoubt(report) => done_if(report.batches.is_empty() && report.held.is_empty(), exit::PARTLY),
             Answer::BackupCreate(report) => done_if(report.complete, exit::PARTLY),
             Answer::BackupDrill(report) => done_if(report.passed, exit::FAILED),
             Answer::LedgerVerify(report) => done_if(report.fault.is_none(), exit::FAILED),

@@ -247,6 +247,9 @@ fn refused_payout(error: PayoutError) -> Failure {
             failed("bad_file").next("mend it and import the whole file again: rows that are known by then are not queued twice")
         }
         PayoutError::RestartIt { .. } => failed("restart_needed"),
+        PayoutError::NotDecided { .. } => {
+            failed("not_decided").next("`bursar pay resolve --dry-run` tells what is known and what can be done")
+        }
         _ => failed("payout"),
     }
 }

@@ -80,6 +80,15 @@ pub enum Order {
         /// A person restarted an attached daemon since the batch was sent.
         restarted: bool,
     },
+    /// What is known about batches in doubt, what they wait for, and what a person can do.
+    PayDoubt,
+    /// A person's ruling about a disputed batch.
+    PayRule {
+        /// Which batch, what about it, who says so and why.
+        decision: payout::Decision,
+        /// Say whether it would be carried out, and do nothing.
+        dry_run: bool,
+    },
     /// Adopts a wallet that is older than bursar.
     LedgerOpen {
         /// At which height; the tip when none.
@@ -180,6 +189,8 @@ impl Order {
             Order::PayCancel { .. } => "pay_cancel",
             Order::PayFlush { .. } => "pay_flush",
             Order::PayResolve { .. } => "pay_resolve",
+            Order::PayDoubt => "pay_doubt",
+            Order::PayRule { .. } => "pay_rule",
             Order::LedgerOpen { .. } => "ledger_open",
             Order::LedgerSync => "ledger_sync",
             Order::LedgerBalance => "ledger_balance",
@@ -216,6 +227,8 @@ impl Order {
                 | DaemonStatus
                 | PayList(_)
                 | PayShow { .. }
+                | PayDoubt
+                | PayRule { dry_run: true, .. }
                 | LedgerBalance
                 | LedgerEntries { .. }
                 | LedgerVerify

@@ -3,7 +3,7 @@
 use rusqlite::{Row, params};
 
 use super::{Batch, BatchId, BatchState, Member, MembersStep, WalletThen};
-use crate::coin::{Amount, FeeRate, HashError, Timestamp, Txid};
+use crate::coin::{Amount, FeeRate, HashError, OutPoint, Timestamp, Txid};
 use crate::config::Method;
 use crate::daemon::Tip;
 use crate::payout::records::{damaged, optional, signed, unsigned};
@@ -53,6 +53,23 @@ fn all(tx: &Tx<'_>, condition: &str, values: impl rusqlite::Params) -> Result<Ve
 pub(in crate::payout) fn batch(tx: &Tx<'_>, id: &BatchId) -> Result<Batch, StoreError> {
     let found = all(tx, "id = ?1", [id.as_str()])?.pop();
     found.ok_or_else(|| damaged(format!("batch {id} is missing")))
+}
+
+/// The same; none where there is no such batch.
+pub(in crate::payout) fn find_batch(tx: &Tx<'_>, id: &BatchId) -> Result<Option<Batch>, StoreError> {
+    Ok(all(tx, "id = ?1", [id.as_str()])?.pop())
+}
+
+/// The coins that a batch may have spent, where its inputs are not known.
+pub(in crate::payout) fn coins_held(tx: &Tx<'_>, id: &BatchId) -> Result<Vec<OutPoint>, StoreError> {
+    let held = optional(tx, "SELECT coins_held FROM batches WHERE id = ?1", id.as_str())?;
+    held.map_or_else(|| Ok(vec![]), |held| serde_json::from_str(&held).map_err(damaged))
+}
+
+pub(in crate::payout) fn set_coins_held(tx: &Tx<'_>, id: &BatchId, held: &[OutPoint]) -> Result<(), StoreError> {
+    let held = serde_json::to_string(held).map_err(damaged)?;
+    tx.prepare_cached("UPDATE batches SET coins_held = ?1 WHERE id = ?2")?.execute(params![held, id.as_str()])?;
+    Ok(())
 }
 
 /// Batches in a state, in order.

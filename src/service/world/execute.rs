@@ -83,7 +83,9 @@ impl World {
             Order::PayCancel { id, dry_run } => self.cancel(id, *dry_run),
             Order::PayFlush { dry_run: true, .. } => self.with_wallet(preview),
             Order::PayFlush { dry_run: false, scheduled } => self.flush(*scheduled),
-            Order::PayResolve { restarted } => self.resolve(*restarted),
+            Order::PayResolve { restarted } => self.resolve_and_explain(*restarted),
+            Order::PayDoubt => Ok(Answer::PayDoubt(self.doubt()?)),
+            Order::PayRule { decision, dry_run } => self.rule(decision, *dry_run),
             Order::LedgerOpen { .. }
             | Order::LedgerSync
             | Order::LedgerBalance
@@ -192,7 +194,27 @@ impl World {
         Ok(Answer::PayFlush(flushed?))
     }
 
-    fn resolve(&mut self, restarted: bool) -> Result<Answer, Failure> {
+    fn resolve_and_explain(&mut self, restarted: bool) -> Result<Answer, Failure> {
+        let report = self.resolve(restarted)?;
+        Ok(Answer::PayResolve(payout::ResolveReport { open: self.doubt()?, ..report }))
+    }
+
+    /// A daemon that does not answer is part of the explanation.
+    fn doubt(&mut self) -> Result<payout::DoubtReport, Failure> {
+        let connected = self.wallet.take().map_or_else(|| connect(&self.coin), Ok);
+        let wallet = connected.as_ref().map(|wallet| wallet as &dyn Wallet).map_err(RpcError::clone);
+        let host = payout::LocalHost { coin: &self.coin };
+        let report = payout::explain(&mut self.store, wallet, &self.coin, &host);
+        self.wallet = connected.ok();
+        Ok(report?)
+    }
+
+    fn rule(&mut self, decision: &payout::Decision, dry_run: bool) -> Result<Answer, Failure> {
+        let ruled = self.with_wallet(|store, wallet, coin, now| payout::rule(store, wallet, coin, decision, dry_run, now))?;
+        Ok(Answer::PayRule(ruled))
+    }
+
+    fn resolve(&mut self, restarted: bool) -> Result<payout::ResolveReport, Failure> {
         // From here on the daemon may be stopped for a fence, and then it has to come up again, whatever hinders the first start.
         self.meant_to_run |= self.in_doubt()?;
         let mut resolved = self.resolve_once(restarted);
@@ -205,7 +227,7 @@ impl World {
         // The daemon may have been restarted, whatever the outcome.
         self.wallet = None;
         self.distrust_salvage()?;
-        Ok(Answer::PayResolve(resolved?))
+        Ok(resolved?)
     }
 
     fn resolve_once(&mut self, restarted: bool) -> Result<payout::ResolveReport, PayoutError> {
