@@ -177,6 +177,7 @@ fn a_plan() -> payout::Plan {
         patient: u64::MAX,
         planned_at: TIME,
         decimals: 8,
+        spend: None,
     }
 }
 

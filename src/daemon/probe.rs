@@ -32,6 +32,8 @@ pub struct Abilities {
     pub lists_watch_only: bool,
     /// `listsinceblock` answers `removed`.
     pub lists_removed: bool,
+    /// `createrawtransaction` takes the outputs as a list (0.17 and later), which has an order.
+    pub lists_outputs: bool,
 }
 
 /// How `sendmany` is called.
@@ -78,6 +80,7 @@ impl Abilities {
             rescan: if has("rescanblockchain") { RescanWay::Rpc } else { RescanWay::Restart },
             lists_watch_only: listsinceblock.contains("watchonly"),
             lists_removed: listsinceblock.contains("include_removed"),
+            lists_outputs: help(node, &methods, "createrawtransaction")?.lines().next().is_some_and(|line| line.contains("] [")),
             methods,
         })
     }

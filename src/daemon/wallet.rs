@@ -351,6 +351,12 @@ pub trait Wallet {
     /// Has the wallet sign. Sends nothing, and the same bytes give the same signatures.
     fn sign(&self, unsigned_hex: &str) -> Result<Signed, RpcError>;
 
+    /// Why the daemon's mempool would not take these signed bytes, in its words; none when it would, or cannot be asked. Gives nothing to
+    /// the network.
+    fn why_unwanted(&self, _raw_hex: &str) -> Result<Option<String>, RpcError> {
+        Ok(None)
+    }
+
     /// Keeps coins from being spent by anything that chooses coins by itself. A restart of the daemon forgets it.
     fn lock_coins(&self, coins: &[OutPoint]) -> Result<(), RpcError>;
 

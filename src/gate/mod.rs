@@ -26,6 +26,9 @@ pub enum Cause {
     Payment,
     /// The wallet knows fewer transactions or addresses than it did. It thaws when it knows them again, by a repair that ended well, or by a person.
     ShrunkWallet,
+    /// The wallet paid what no batch of this store ordered, while batches are sent without a mark: the store may have forgotten a payment of
+    /// its own. It thaws when all is explained.
+    UnknownSpend,
     /// Staking is on, or not proven to be off.
     Staking,
     /// Too little room where the daemon or the service writes.
@@ -43,6 +46,10 @@ impl Cause {
             Cause::Payment => "look at the transactions on the chain, then `bursar audit thaw`",
             Cause::ShrunkWallet => {
                 "`bursar repair plan`, or bring the wallet back from a backup; if you know why, `bursar audit thaw` takes the wallet as it is"
+            }
+            Cause::UnknownSpend => {
+                "find out who made the transaction. A person: `bursar ledger explain` says so, and it thaws at the next sync. Nobody: this store is \
+                 older than its wallet, and `bursar audit thaw` takes the transaction as its payment and holds what is queued"
             }
             Cause::Staking => "switch staking off in the daemon's conf and restart it; it thaws when the daemon proves it",
             Cause::Disk => "make room; it thaws by itself",

@@ -229,7 +229,7 @@ fn apply_forgotten(tx: &Tx<'_>, desk: &Desk<'_>, forgotten: &Forgotten, report: 
 /// Moves unexplained amounts that a claim knows by now. Returns how many events that took.
 fn move_claimed(tx: &Tx<'_>, desk: &Desk<'_>) -> Result<u64, LedgerError> {
     let mut moved = 0;
-    for (txid, amount) in records::unexplained(tx)? {
+    for (txid, amount) in records::outstanding(tx, Account::Unexplained)? {
         let Some(followed) = records::followed_by_txid(tx, &txid)? else { continue };
         let Some(account) = records::claimed(tx, &txid, followed.comment.as_deref())? else { continue };
         let leg = |account, amount| Leg { account, vout: None, category: None, amount };

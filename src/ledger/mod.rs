@@ -398,7 +398,21 @@ pub fn entries(tx: &Tx<'_>, after: u64, limit: usize) -> Result<Vec<Posting>, St
 
 /// Transactions with an amount that nobody has explained, and the amount.
 pub fn unexplained(tx: &Tx<'_>) -> Result<Vec<(Txid, Amount)>, StoreError> {
-    records::unexplained(tx)
+    records::outstanding(tx, Account::Unexplained)
+}
+
+/// Transactions of ours that nobody ordered and nobody has explained, payments to ourselves included, each with what went out by it.
+pub fn unordered(tx: &Tx<'_>) -> Result<Vec<(Txid, Amount)>, StoreError> {
+    let mut found = Vec::new();
+    for account in [Account::Unexplained, Account::Internal] {
+        for (txid, amount) in records::outstanding(tx, account)? {
+            let comment = records::followed_by_txid(tx, &txid)?.and_then(|followed| followed.comment);
+            if records::claimed(tx, &txid, comment.as_deref())?.is_none() {
+                found.push((txid, amount));
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// What the entries of one transaction say: its net effect, and where the wallet says that it stands.

@@ -286,10 +286,12 @@ pub(super) fn balance(tx: &Tx<'_>, account: Account) -> Result<Amount, StoreErro
     Ok(Amount::from_base_units(statement.query_row([name_of(account)?], |row| row.get(0))?))
 }
 
-pub(super) fn unexplained(tx: &Tx<'_>) -> Result<Vec<(Txid, Amount)>, StoreError> {
-    let mut statement = tx.prepare_cached(
-        "SELECT txid, sum(amount) FROM entries WHERE account = 'unexplained' GROUP BY txid HAVING sum(amount) <> 0 ORDER BY txid",
-    )?;
+/// What stands against an account by transaction. Written into the text: `unexplained` and `internal` have an index of their own each.
+pub(super) fn outstanding(tx: &Tx<'_>, account: Account) -> Result<Vec<(Txid, Amount)>, StoreError> {
+    let account = name_of(account)?;
+    let mut statement = tx.prepare_cached(&format!(
+        "SELECT txid, sum(amount) FROM entries WHERE account = '{account}' GROUP BY txid HAVING sum(amount) <> 0 ORDER BY txid",
+    ))?;
     let mut rows = statement.query([])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {

@@ -27,8 +27,13 @@ fn read_mark(mark: &str) -> Option<(u64, BatchId)> {
 ///
 /// What is queued may be what they paid: it is held, and a person releases each payout that is certainly unpaid. Returns how many.
 pub fn adopt(tx: &Tx<'_>, freeze: &Freeze, store_id: &str, now: Timestamp) -> Result<usize, StoreError> {
-    if freeze.cause != Cause::StoreWentBack {
+    if !matches!(freeze.cause, Cause::StoreWentBack | Cause::UnknownSpend) {
         return Ok(0);
+    }
+    for txid in &freeze.txids {
+        let order = format!("bursar:adopted:{txid}");
+        ledger::claim(tx, &Claim { mark: order.clone(), order: order.clone(), account: Account::Payout })?;
+        ledger::claim_txid(tx, &order, txid)?;
     }
     for mark in marks_in(&freeze.detail, store_id) {
         let (seq, batch) = read_mark(mark).unzip();

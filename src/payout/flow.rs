@@ -4,13 +4,14 @@ use super::batch::{self, Batch, BatchId, BatchState, WalletThen};
 use super::error::PayoutError;
 use super::gather::{Bad, look_at_gate};
 use super::host::{Host, LocalHost};
+use super::journaled::{self, Draft};
 use super::observe::{Observer, Step};
 use super::report::{BatchReport, FlushReport, RejectedPayout};
 use super::rules::{self, Event, Facts, LeftOver, Occasion, Plan, PlannedOutput, Price, Refusal, State, Verdict, WaitsFor};
 use super::verify::{self, Presence};
 use super::{life, records};
 use crate::coin::{Amount, OutPoint, Timestamp, Txid};
-use crate::config::CoinSettings;
+use crate::config::{CoinSettings, Method};
 use crate::daemon::{RpcError, SendMany, Tip, Wallet, WalletIdentity};
 use crate::ledger::{self, Account, Claim};
 use crate::store::{Store, Tx};
@@ -33,7 +34,7 @@ pub(super) struct Sender<'a> {
 }
 
 /// What came of one call.
-enum Outcome {
+pub(super) enum Outcome {
     Done,
     Split,
     Wait(WaitsFor, String),
@@ -67,6 +68,7 @@ pub fn flush_by_policy(
 }
 
 fn flush_all(sender: &mut Sender<'_>) -> Result<FlushReport, PayoutError> {
+    journaled::before_flush(sender.store, sender.coin.payouts.method, sender.now)?;
     let mut report = FlushReport::default();
     while report.batches.len() < BATCHES_PER_FLUSH {
         let plan = match sender.plan(&mut report, Bad::Reject) {
@@ -102,12 +104,47 @@ fn flush_all(sender: &mut Sender<'_>) -> Result<FlushReport, PayoutError> {
 pub fn preview(store: &mut Store, wallet: &dyn Wallet, coin: &CoinSettings, now: Timestamp) -> Result<Plan, PayoutError> {
     let host = &LocalHost { coin };
     let mut sender = Sender { store, wallet, coin, host, observer: &mut (), occasion: Occasion::Person, now };
-    sender.plan(&mut FlushReport::default(), Bad::LeaveOut)
+    let mut plan = sender.plan(&mut FlushReport::default(), Bad::LeaveOut)?;
+    if coin.payouts.method == Method::Journaled {
+        plan.spend = Some(sender.preview_spend(&plan.outputs, plan.price)?);
+    }
+    Ok(plan)
 }
 
 fn queued(store: &mut Store) -> Result<u64, PayoutError> {
     let totals = store.read(records::totals)?;
     Ok(totals.get(&State::Queued).map_or(0, |(count, _)| *count))
+}
+
+impl<'a> Sender<'a> {
+    /// The wallet opened, and the intent stored; an outcome where the batch has to wait.
+    pub(super) fn intend_with_keys(
+        &mut self,
+        outputs: &[PlannedOutput],
+        price: Price,
+        draft: Option<&Draft>,
+        report: &mut FlushReport,
+    ) -> Result<Result<(Batch, unlock::Open<'a>), Outcome>, PayoutError> {
+        // Before the intent: a wallet that stays locked leaves no trace.
+        let keys = match unlock::open(self.store, self.wallet, self.coin) {
+            Ok(keys) => keys,
+            Err(error) if report.batches.is_empty() => return Err(error.into()),
+            Err(error) => {
+                report.locked = error.code().is_some();
+                return Ok(Err(Outcome::Wait(WaitsFor::Passphrase, error.to_string())));
+            }
+        };
+        match self.intend(outputs, price, draft) {
+            Ok(batch) => Ok(Ok((batch, keys))),
+            Err(error) => {
+                keys.close(self.store);
+                match error {
+                    PayoutError::QueueMoved(_) => Ok(Err(Outcome::Wait(WaitsFor::Daemon, error.to_string()))),
+                    _ => Err(error),
+                }
+            }
+        }
+    }
 }
 
 impl Sender<'_> {
@@ -155,24 +192,12 @@ impl Sender<'_> {
 
     /// One batch: intent, one call, and what came of it.
     fn send_one(&mut self, outputs: &[PlannedOutput], price: Price, report: &mut FlushReport) -> Result<Outcome, PayoutError> {
-        // Before the intent: a wallet that stays locked leaves no trace.
-        let keys = match unlock::open(self.store, self.wallet, self.coin) {
-            Ok(keys) => keys,
-            Err(error) if report.batches.is_empty() => return Err(error.into()),
-            Err(error) => {
-                report.locked = error.code().is_some();
-                return Ok(Outcome::Wait(WaitsFor::Passphrase, error.to_string()));
-            }
-        };
-        let batch = match self.intend(outputs, price) {
-            Ok(batch) => batch,
-            Err(error) => {
-                keys.close(self.store);
-                return match error {
-                    PayoutError::QueueMoved(_) => Ok(Outcome::Wait(WaitsFor::Daemon, error.to_string())),
-                    _ => Err(error),
-                };
-            }
+        if self.coin.payouts.method == Method::Journaled {
+            return self.send_journaled(outputs, price, report);
+        }
+        let (batch, keys) = match self.intend_with_keys(outputs, price, None, report)? {
+            Ok(begun) => begun,
+            Err(outcome) => return Ok(outcome),
         };
         let id = batch.id.clone();
         self.observer.step(Step::IntentStored(id.clone()));
@@ -192,7 +217,7 @@ impl Sender<'_> {
     }
 
     /// Stores the intent: batch, payouts and the ledger's claim in one synced commit.
-    fn intend(&mut self, outputs: &[PlannedOutput], price: Price) -> Result<Batch, PayoutError> {
+    fn intend(&mut self, outputs: &[PlannedOutput], price: Price, draft: Option<&Draft>) -> Result<Batch, PayoutError> {
         let id = BatchId::from_bytes(self.host.random_bits()?);
         let place = Place { tip: self.wallet.tip()?, wallet: self.wallet.identity()?, boot_id: self.host.boot_id() };
         let then = WalletThen { coins_held: self.coins()?, witnesses: self.witnesses()? };
@@ -217,6 +242,9 @@ impl Sender<'_> {
             }
             batch.not_sent_count = members.iter().map(|payout| payout.not_sent_count).max().unwrap_or(0);
             records::add_batch(tx, &batch, outputs, &then)?;
+            if let Some(draft) = draft {
+                journaled::add_draft(tx, &batch.id, draft)?;
+            }
             life::join_batch(tx, &members, &batch.id, now)?;
             let claim = Claim { mark: batch.mark.clone(), order: batch.id.to_string(), account: Account::Payout };
             ledger::claim(tx, &claim)?;
@@ -240,7 +268,7 @@ impl Sender<'_> {
         Ok(carrying)
     }
 
-    fn begun(&self, batch: &Batch, outputs: &[PlannedOutput]) -> Result<BatchReport, PayoutError> {
+    pub(super) fn begun(&self, batch: &Batch, outputs: &[PlannedOutput]) -> Result<BatchReport, PayoutError> {
         Ok(BatchReport {
             id: batch.id.clone(),
             state: batch.state,

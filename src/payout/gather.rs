@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::batch::BatchState;
+use super::batch::{Batch, BatchState};
 use super::error::PayoutError;
 use super::flow::Sender;
 use super::observe::Step;
-use super::records;
 use super::report::FlushReport;
 use super::request::{Payout, Priority, judge_script};
 use super::rules::{self, Candidate, Facts, Limits, Plan, Price};
+use super::{journaled, records};
 use crate::coin::{Timestamp, check_address};
-use crate::config::CoinSettings;
+use crate::config::{CoinSettings, Method};
 use crate::daemon::{Entry, RpcError, Wallet};
 use crate::gate::{self, Cause, Freeze};
 use crate::ledger::{self, LedgerError};
@@ -52,7 +52,8 @@ pub(super) fn synced(
     })?;
     match synced {
         Err(error) if unknown.is_empty() => Err(error.into()),
-        _ => Ok(unknown),
+        Ok(_) => journaled::follow_wallet(store, wallet, coin, now).map(|()| unknown),
+        Err(_) => Ok(unknown),
     }
 }
 
@@ -185,7 +186,9 @@ pub(super) fn look_at_gate(tx: &Tx<'_>, facts: &mut Facts) -> Result<(), PayoutE
     facts.frozen = gate::frozen(tx)?.into_iter().map(|frozen| frozen.freeze.detail).collect();
     facts.unresolved.clear();
     for state in [BatchState::Sending, BatchState::InDoubt] {
-        facts.unresolved.extend(records::batches_in(tx, state)?.into_iter().map(|batch| batch.id));
+        // One that was to be journaled and is still being sent was certainly not sent: its bytes are not stored.
+        let open = |batch: &Batch| state == BatchState::InDoubt || batch.method == Method::Sendmany;
+        facts.unresolved.extend(records::batches_in(tx, state)?.into_iter().filter(open).map(|batch| batch.id));
     }
     Ok(())
 }

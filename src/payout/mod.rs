@@ -25,6 +25,7 @@ mod gather;
 mod host;
 mod import;
 mod intake;
+mod journaled;
 mod life;
 mod look;
 mod observe;

@@ -11,6 +11,10 @@ pub enum Step {
     Planned,
     /// The intent is committed.
     IntentStored(BatchId),
+    /// The transaction of a journaled batch is composed and checked; nothing is signed.
+    Composed(BatchId),
+    /// It is signed, and nothing of it is stored.
+    Signed(BatchId),
     /// The call is made next.
     Calling(BatchId),
     /// The call came back, whatever the answer.
@@ -19,7 +23,7 @@ pub enum Step {
     RefusalStored(BatchId),
     /// Doubt is committed.
     DoubtStored(BatchId),
-    /// The txid is committed.
+    /// The txid is committed; of a journaled batch, its signed bytes with it.
     TxidStored(BatchId),
     /// Raw bytes and the comparison of the outputs are committed.
     OutputsChecked(BatchId),

@@ -215,7 +215,8 @@ pub(super) fn known(tx: &Tx<'_>, request: &Checked, coin: &CoinSettings) -> Resu
 
 /// Refuses while the store may be older than the wallet.
 pub(super) fn must_be_of_this_time(tx: &Tx<'_>) -> Result<(), PayoutError> {
-    let went_back = gate::frozen(tx)?.into_iter().find(|frozen| frozen.freeze.cause == Cause::StoreWentBack);
+    let tells = |cause| matches!(cause, Cause::StoreWentBack | Cause::UnknownSpend);
+    let went_back = gate::frozen(tx)?.into_iter().find(|frozen| tells(frozen.freeze.cause));
     went_back.map_or(Ok(()), |frozen| Err(PayoutError::StoreWentBack(frozen.freeze.detail)))
 }
 

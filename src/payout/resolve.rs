@@ -9,7 +9,7 @@ use super::gather::synced;
 use super::host::Fence;
 use super::observe::{Observer, Step};
 use super::rules::{self, Event, Finding, NOT_SENT_LIMIT};
-use super::{continuity, life, look, records, sweep, verify};
+use super::{continuity, journaled, life, look, records, sweep, verify};
 use crate::coin::{Timestamp, Txid};
 use crate::config::{CoinSettings, DaemonMode};
 use crate::daemon::{RpcError, Wallet};
@@ -115,6 +115,7 @@ impl Resolver<'_> {
     fn in_doubt(&mut self) -> Result<Vec<Batch>, PayoutError> {
         let now = self.now;
         self.store.write(|tx| {
+            journaled::give_back_unsigned(tx, now)?;
             for batch in records::batches_in(tx, BatchState::Sending)? {
                 life::advance_batch(tx, &batch, Event::AnswerLost, Some("bursar ended while it was being sent"), now)?;
             }

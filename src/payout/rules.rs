@@ -2,6 +2,7 @@
 
 mod batching;
 mod chains;
+mod coins;
 mod due;
 mod evidence;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod settling;
 mod size;
 #[cfg(test)]
 mod tests;
+mod weight;
 
 use std::fmt;
 use std::str::FromStr;
@@ -23,6 +25,7 @@ use thiserror::Error;
 
 pub use batching::*;
 pub use chains::*;
+pub use coins::*;
 pub use due::*;
 pub use evidence::*;
 pub use price::*;
@@ -31,6 +34,7 @@ pub use refusal::*;
 pub use refusals::*;
 pub use settling::*;
 pub use size::*;
+pub use weight::*;
 
 /// After this many proofs that it was not sent, something is wrong that another try will not mend.
 pub const NOT_SENT_LIMIT: u32 = 3;

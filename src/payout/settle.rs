@@ -12,7 +12,7 @@ use super::rules::{self, Event, Standing};
 use super::verify::{self, Presence};
 use super::{life, look, records, sweep};
 use crate::coin::{OutPoint, Timestamp, Txid};
-use crate::config::CoinSettings;
+use crate::config::{CoinSettings, Method};
 use crate::daemon::{RpcError, Wallet};
 use crate::gate::{self, Cause, Freeze};
 use crate::ledger::{self, TxState};
@@ -98,12 +98,18 @@ impl<'a> Settler<'a> {
             self.inspect_new(batch)?;
             standing = self.standing(batch)?;
         }
-        if standing == Standing::Lost && self.revive(batch)? {
+        let journaled = batch.method == Method::Journaled;
+        let dead = standing == Standing::Lost && (journaled || batch.state == BatchState::Disputed) && self.proven_dead(batch)?;
+        if standing == Standing::Lost && !dead && self.revive(batch)? {
             standing = Standing::Mempool;
         }
-        let dead = standing == Standing::Lost && batch.state == BatchState::Disputed && self.proven_dead(batch)?;
         let reason = format!("settled at {standing:?}");
-        for event in rules::settle_events(batch.state, standing, self.coin.final_depth) {
+        let mut events = rules::settle_events(batch.state, standing, self.coin.final_depth);
+        if journaled && !dead {
+            // We have its bytes: it is not disputed whether there is a payment, it only waits to be taken, or for proof that it is dead.
+            events.retain(|event| *event != Event::Unprovable);
+        }
+        for event in events {
             let reason = matches!(event, Event::Reorged | Event::Unprovable).then_some(reason.as_str());
             self.store.write(|tx| life::advance_batch(tx, batch, event, reason, self.now))?;
         }
@@ -219,7 +225,8 @@ impl<'a> Settler<'a> {
         for member in self.members(batch)?.iter().filter(|member| member.matched == Some(true)) {
             let Some(raw_hex) = &member.raw_hex else { continue };
             let known = self.wallet.transaction(&member.txid)?;
-            if known.is_some_and(|known| known.entries.iter().any(|entry| entry.abandoned || entry.confirmations < 0)) {
+            let lost = known.is_some_and(|known| known.entries.iter().any(|entry| entry.abandoned || entry.confirmations < 0));
+            if lost && batch.method == Method::Sendmany {
                 continue;
             }
             match verify::keep_alive(self.wallet, &member.txid, raw_hex) {
@@ -272,8 +279,8 @@ impl<'a> Settler<'a> {
             Ok::<_, StoreError>((ledger::transactions(tx)?, tip, records::outputs(tx, &batch.id)?))
         })?;
         let asked = batch::asked(&outputs);
+        let mut spent = self.never_made()?;
         let lowest = batch.tip.height.saturating_sub(self.coin.final_depth);
-        let mut spent = BTreeSet::new();
         for (txid, state) in followed {
             let TxState::Confirmed { height, .. } = state else { continue };
             let ours = members.iter().any(|member| member.txid == txid);
@@ -287,6 +294,27 @@ impl<'a> Settler<'a> {
             }
         }
         Ok(spent)
+    }
+
+    /// Outputs of transactions that lost to another of their own batch at final depth: whoever spends one is as dead. (Our change, spent
+    /// before it was confirmed, when its transaction was malleated or replaced.)
+    fn never_made(&mut self) -> Result<BTreeSet<OutPoint>, PayoutError> {
+        let lost = self.store.read(|tx| {
+            let mut lost = records::rivals_of_final(tx)?;
+            for at in (0..lost.len()).rev() {
+                if matches!(ledger::state_of(tx, &lost[at].txid)?, Some(TxState::Confirmed { .. })) {
+                    lost.swap_remove(at);
+                }
+            }
+            Ok::<_, StoreError>(lost)
+        })?;
+        let mut outputs = BTreeSet::new();
+        for member in lost {
+            let Some(raw_hex) = &member.raw_hex else { continue };
+            let made = self.wallet.decode(raw_hex)?.outputs;
+            outputs.extend(made.into_iter().map(|output| OutPoint { txid: member.txid, vout: output.vout }));
+        }
+        Ok(outputs)
     }
 
     /// Some daemons cannot decode every transaction of their own chain; what cannot be read proves nothing.

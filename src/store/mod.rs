@@ -38,6 +38,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_sightings.sql"),
     concat!(
         include_str!("migrations/0003_batches.sql"),
+        include_str!("migrations/0003_journaled.sql"),
         include_str!("migrations/0003_queue.sql"),
         include_str!("migrations/0003_unlock.sql"),
         include_str!("migrations/0003_webhook.sql"),

@@ -249,6 +249,10 @@ impl Wallet for RpcWallet {
         self.sign_raw(unsigned_hex)
     }
 
+    fn why_unwanted(&self, raw_hex: &str) -> Result<Option<String>, RpcError> {
+        self.test_accept(raw_hex)
+    }
+
     fn lock_coins(&self, coins: &[OutPoint]) -> Result<(), RpcError> {
         self.lock_unspent(false, coins)
     }

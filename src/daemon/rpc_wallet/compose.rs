@@ -21,6 +21,14 @@ struct SignedReply {
     complete: bool,
 }
 
+/// An answer of `testmempoolaccept`.
+#[derive(Deserialize)]
+struct AcceptReply {
+    allowed: bool,
+    #[serde(rename = "reject-reason")]
+    reject_reason: Option<String>,
+}
+
 impl RpcWallet {
     pub(super) fn create_raw(
         &self,
@@ -31,12 +39,27 @@ impl RpcWallet {
         let method = "createrawtransaction";
         let input = |(coin, sequence): &(OutPoint, u32)| json!({"txid": coin.txid, "vout": coin.vout, "sequence": sequence});
         let inputs: Vec<Value> = inputs.iter().map(input).collect();
-        // A list keeps the order, which an object need not: the bytes are to be the same each time.
-        let mut listed = Vec::new();
+        let mut amounts = Vec::new();
         for (address, amount) in outputs {
-            listed.push(Value::Object(Map::from_iter([(address.clone(), Value::Number(exact(*amount, self.decimals)?))])));
+            amounts.push((address.clone(), Value::Number(exact(*amount, self.decimals)?)));
         }
-        self.node.call(method, &[Value::Array(inputs), Value::Array(listed), json!(lock_height)])
+        // A list keeps the order, which is ours; daemons before 0.17 take an object alone. Both give the same bytes each time.
+        let outputs = if self.abilities.lists_outputs {
+            Value::Array(amounts.into_iter().map(|output| Value::Object(Map::from_iter([output]))).collect())
+        } else {
+            Value::Object(Map::from_iter(amounts))
+        };
+        self.node.call(method, &[Value::Array(inputs), outputs, json!(lock_height)])
+    }
+
+    pub(super) fn test_accept(&self, raw_hex: &str) -> Result<Option<String>, RpcError> {
+        let method = "testmempoolaccept";
+        if !self.abilities.has(method) {
+            return Ok(None);
+        }
+        let replies: Vec<AcceptReply> = self.node.call(method, &[json!([raw_hex])])?;
+        let refused = replies.into_iter().find(|reply| !reply.allowed);
+        Ok(refused.map(|reply| reply.reject_reason.unwrap_or_else(|| "it says no reason".to_owned())))
     }
 
     pub(super) fn sign_raw(&self, unsigned_hex: &str) -> Result<Signed, RpcError> {

@@ -88,6 +88,7 @@ mod tests {
             rescan: RescanWay::Rpc,
             lists_watch_only: true,
             lists_removed: true,
+            lists_outputs: true,
         }
     }
 

@@ -6,6 +6,7 @@ use super::{Batch, BatchId, BatchState, Member, MembersStep, WalletThen};
 use crate::coin::{Amount, FeeRate, HashError, OutPoint, Timestamp, Txid};
 use crate::config::Method;
 use crate::daemon::Tip;
+use crate::payout::journaled;
 use crate::payout::records::{damaged, optional, signed, unsigned};
 use crate::payout::request::PayoutId;
 use crate::payout::rules::PlannedOutput;
@@ -198,7 +199,7 @@ pub(in crate::payout) fn step_batch(
     if matches!(state, BatchState::Ended | BatchState::Final) {
         tx.prepare_cached("UPDATE batches SET coins_held = NULL WHERE id = ?1")?.execute([id.as_str()])?;
     }
-    Ok(())
+    journaled::follow_state(tx, id, state)
 }
 
 pub(in crate::payout) fn note_doubt(tx: &Tx<'_>, id: &BatchId, reason: &str, now: Timestamp) -> Result<(), StoreError> {
@@ -248,8 +249,19 @@ pub(in crate::payout) fn set_raw(tx: &Tx<'_>, txid: &Txid, raw_hex: &str, matche
 
 /// The transactions of a batch.
 pub(in crate::payout) fn txids(tx: &Tx<'_>, batch: &BatchId) -> Result<Vec<Member>, StoreError> {
-    let mut statement = tx.prepare_cached("SELECT txid, raw, matched FROM batch_txids WHERE batch = ?1 ORDER BY seen_s, txid")?;
-    let mut rows = statement.query([batch.as_str()])?;
+    members_in(tx, "SELECT txid, raw, matched FROM batch_txids WHERE batch = ?1 ORDER BY seen_s, txid", [batch.as_str()])
+}
+
+/// The transactions of those final journaled batches that have several, the one that confirmed included.
+pub(in crate::payout) fn rivals_of_final(tx: &Tx<'_>) -> Result<Vec<Member>, StoreError> {
+    let sql = "SELECT t.txid, t.raw, t.matched FROM batches b JOIN batch_txids t ON t.batch = b.id \
+               WHERE b.state = 'final' AND b.method = 'journaled' AND (SELECT count(*) FROM batch_txids WHERE batch = b.id) > 1";
+    members_in(tx, sql, [])
+}
+
+fn members_in(tx: &Tx<'_>, sql: &str, values: impl rusqlite::Params) -> Result<Vec<Member>, StoreError> {
+    let mut statement = tx.prepare_cached(sql)?;
+    let mut rows = statement.query(values)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let txid = to_txid(row.get(0)?)?;
@@ -261,7 +273,8 @@ pub(in crate::payout) fn txids(tx: &Tx<'_>, batch: &BatchId) -> Result<Vec<Membe
 /// The newest transactions of our batches, each with the mark that it should carry.
 pub(in crate::payout) fn newest_marked(tx: &Tx<'_>, limit: i64) -> Result<Vec<(Txid, String)>, StoreError> {
     let mut statement = tx.prepare_cached(
-        "SELECT t.txid, b.mark FROM batch_txids t JOIN batches b ON b.id = t.batch ORDER BY b.seq DESC LIMIT ?1",
+        "SELECT t.txid, b.mark FROM batch_txids t JOIN batches b ON b.id = t.batch WHERE b.method = 'sendmany' \
+         ORDER BY b.seq DESC LIMIT ?1",
     )?;
     let mut rows = statement.query([limit])?;
     let mut found = Vec::new();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::due::{Occasion, age_s, is_out_of_patience};
 use super::price::{Price, above_ceiling};
 use super::size::{Coins, output_vbytes, transaction_vbytes};
-use super::{FeeCeiling, Refusal};
+use super::{FeeCeiling, Refusal, SpendPlan};
 use crate::coin::{Amount, Timestamp};
 use crate::config::PayoutSettings;
 use crate::payout::batch::BatchId;
@@ -124,6 +124,9 @@ pub struct Plan {
     pub planned_at: Timestamp,
     /// Decimals of the coin, for printing.
     pub decimals: u8,
+    /// The coins that it would spend, where bursar chooses them (`journaled`).
+    #[serde(default)]
+    pub spend: Option<SpendPlan>,
 }
 
 impl fmt::Display for Plan {
@@ -135,6 +138,17 @@ impl fmt::Display for Plan {
         let (fee, each, rate) = (coins(self.fee), coins(Amount::from_base_units(each)), self.price.rate);
         let (vbytes, saving) = (self.vbytes, self.saving_percent);
         writeln!(f, "fee about {fee} ({each} a payout): {vbytes} virtual bytes at {rate}; {saving} % less than single sends")?;
+        if let Some(spend) = &self.spend {
+            let change = spend.change.map_or_else(|| "no change".to_owned(), |change| format!("change {}", coins(change)));
+            writeln!(
+                f,
+                "spends {} coins, fee {} for {} virtual bytes, {change}",
+                spend.inputs.len(),
+                coins(spend.fee),
+                spend.vsize
+            )?;
+            spend.inputs.iter().try_for_each(|input| writeln!(f, "  {input}"))?;
+        }
         for output in &self.outputs {
             let amount = output.amount.to_decimal(self.decimals);
             let ids: Vec<&str> = output.payouts.iter().map(PayoutId::as_str).collect();
@@ -234,6 +248,7 @@ impl<'a> Filling<'a> {
             patient: facts.patient,
             planned_at: now,
             decimals: limits.decimals,
+            spend: None,
         };
         let is_pressing = limits.occasion == Occasion::Person;
         Filling { facts, limits, plan, position_of: HashMap::new(), output_vbytes: 0, single_vbytes: 0, is_pressing }

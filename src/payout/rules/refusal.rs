@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::NoSpend;
 use crate::coin::FeeRate;
 use crate::payout::batch::BatchId;
 use crate::payout::request::PayoutId;
@@ -73,6 +74,15 @@ pub enum Refusal {
     /// The wallet knows more than the store.
     #[error("the wallet holds payments that this store does not know ({}): the store went back in time", .0.join(", "))]
     StoreWentBack(Vec<String>),
+    /// The wallet's coins are reserved.
+    #[error(
+        "batch {0}, sent by `journaled`, is not final, and `sendmany` could spend its coins: payouts stay queued until it is final (or go \
+         on with payouts.method = \"journaled\")"
+    )]
+    CoinsReserved(BatchId),
+    /// No coins fit.
+    #[error("the batch waits: {0}")]
+    NoSpend(#[from] NoSpend),
     /// Nothing to do.
     #[error("no payout is queued")]
     NothingQueued,
@@ -242,6 +252,8 @@ impl Refusal {
                 Some(WaitsFor::LowerRate)
             }
             Refusal::NoEstimate => Some(WaitsFor::Estimate),
+            Refusal::CoinsReserved(_) => Some(WaitsFor::Block),
+            Refusal::NoSpend(no) => Some(no.waits_for()),
             Refusal::Company { .. } => Some(WaitsFor::Company),
             Refusal::TooLarge { .. }
             | Refusal::FixedByCoin { .. }

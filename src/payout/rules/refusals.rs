@@ -90,3 +90,13 @@ pub fn classify(error: &RpcError) -> Verdict {
     let certain = CERTAIN.iter().find(|(known, text, _)| known == code && text.matches(message));
     certain.map_or(Verdict::Doubt, |(_, _, verdict)| *verdict)
 }
+
+/// What it means that a mempool would not take a signed transaction, in its words: `dust` (all generations, some with a number before or
+/// after it), `tx-size` (0.18 to 29). Nothing was given to it.
+pub fn unwanted(why: &str) -> Verdict {
+    match why {
+        _ if why.contains("dust") => Verdict::PayeeAmount,
+        _ if why.contains("tx-size") => Verdict::TooLarge,
+        _ => Verdict::NotRun,
+    }
+}

@@ -1,0 +1,392 @@
+//! Which coins a journaled batch spends: no change where that can be, few inputs, never dust. Pure, in integers.
+//!
+//! `bdk_coin_select` is not used: it counts fee rates in floats, which are not exact for amounts of 64 bits.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::WaitsFor;
+use super::weight::{InputSize, Shape, USUAL_CHANGE_SCRIPT_BYTES, output_weight};
+use crate::coin::{Amount, AmountError, FeeRate, OutPoint};
+use crate::daemon::DecodedTx;
+
+/// Unconfirmed transactions that a new one may stand on: daemons relay 25 in one chain, itself included.
+pub const MAX_ANCESTORS: u64 = 24;
+/// Steps of the search for coins that need no change. It ends in milliseconds and finds what there is among dozens of coins.
+const SEARCH_STEPS: u32 = 100_000;
+/// With more coins than this, some are spent along while fees are low.
+const MANY_COINS: usize = 100;
+/// So many at most in one transaction.
+const SPENT_ALONG: usize = 20;
+/// The least change, in thousand-byte relay fees: the highest threshold of dust that was seen, Dogecoin's.
+const LEAST_CHANGE_RELAY_FEES: u64 = 10;
+/// The least change that is made where relaying is cheap: twice what Litecoin calls dust.
+const LEAST_CHANGE_UNITS: i64 = 10_920;
+
+/// A coin that may be spent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Coin {
+    /// Which.
+    pub outpoint: OutPoint,
+    /// How much.
+    pub amount: Amount,
+    /// Its locking script in hex.
+    pub script_hex: String,
+    /// What it takes to spend it.
+    pub size: InputSize,
+    /// Unconfirmed transactions that it stands on, its own included; 0 when it is confirmed.
+    pub ancestors: u64,
+}
+
+/// What the coins are for, and what they may cost.
+#[derive(Clone, Debug)]
+pub struct Need {
+    /// Sum of the outputs.
+    pub total: Amount,
+    /// The transaction with its outputs, without inputs and change.
+    pub shape: Shape,
+    /// Its fee rate.
+    pub rate: FeeRate,
+    /// What a coin will cost to spend some day: the lowest rate that is ever used.
+    pub lasting_rate: FeeRate,
+    /// No smaller change is made.
+    pub least_change: Amount,
+    /// Virtual bytes at most.
+    pub max_vbytes: u64,
+    /// Fee at most; none: no ceiling.
+    pub max_fee: Option<Amount>,
+}
+
+/// What is spent, and what comes back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spend {
+    /// The coins, in the order of the inputs.
+    pub coins: Vec<Coin>,
+    /// The change, if any.
+    pub change: Option<Amount>,
+    /// The fee.
+    pub fee: Amount,
+    /// Virtual bytes once signed.
+    pub vbytes: u64,
+}
+
+/// A spend as it is shown before it is made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpendPlan {
+    /// The coins.
+    pub inputs: Vec<OutPoint>,
+    /// The change, if any.
+    pub change: Option<Amount>,
+    /// The fee.
+    pub fee: Amount,
+    /// Virtual bytes once signed.
+    pub vsize: u64,
+}
+
+impl Spend {
+    /// Shown.
+    pub fn plan(&self) -> SpendPlan {
+        let inputs = self.coins.iter().map(|coin| coin.outpoint).collect();
+        SpendPlan { inputs, change: self.change, fee: self.fee, vsize: self.vbytes }
+    }
+}
+
+/// Why no coins were chosen.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NoSpend {
+    /// There is too little.
+    #[error("{needed:?} base units are needed with the fee, and the coins that can be spent now hold {available:?}")]
+    Funds {
+        /// What is needed.
+        needed: Amount,
+        /// What there is.
+        available: Amount,
+    },
+    /// The transaction would be too large.
+    #[error("its transaction would have {vbytes} virtual bytes, and {most} are allowed (payouts.max_tx_vbytes)")]
+    TooLarge {
+        /// How large.
+        vbytes: u64,
+        /// What is allowed.
+        most: u64,
+    },
+    /// It would cost too much.
+    #[error(
+        "its fee would be {fee:?} base units, above the ceiling of {most:?} (payouts.max_tx_fee, payouts.max_fee_per_payout)"
+    )]
+    Fee {
+        /// The fee.
+        fee: Amount,
+        /// The ceiling.
+        most: Amount,
+    },
+    /// Amounts beyond 64 bits.
+    #[error(transparent)]
+    Sum(#[from] AmountError),
+}
+
+impl NoSpend {
+    /// What the batch waits for.
+    pub fn waits_for(&self) -> WaitsFor {
+        match self {
+            NoSpend::Funds { .. } => WaitsFor::Funds,
+            NoSpend::Fee { .. } => WaitsFor::LowerRate,
+            NoSpend::TooLarge { .. } | NoSpend::Sum(_) => WaitsFor::Settings,
+        }
+    }
+}
+
+/// The least change where the daemon relays for this rate.
+pub fn least_change(relay: FeeRate) -> Amount {
+    let units = i64::try_from(relay.per_kvb().saturating_mul(LEAST_CHANGE_RELAY_FEES)).unwrap_or(i64::MAX);
+    Amount::from_base_units(units.max(LEAST_CHANGE_UNITS))
+}
+
+/// Chooses coins: confirmed ones if they suffice, else with our own unconfirmed change. The same facts give the same choice.
+///
+/// Where some coins add up to what is needed and at most the cost of a change output more, there is no change and they pay that much
+/// more fee. Otherwise as few coins as can be, the largest first, of which the last is as small as it may be; while fees are low,
+/// and there are many coins, the smallest are spent along.
+pub fn choose(coins: &[Coin], need: &Need) -> Result<Spend, NoSpend> {
+    let search = Search::new(coins, need)?;
+    let confirmed = search.by_value(|coin| coin.ancestors == 0);
+    match search.best_of(&confirmed) {
+        Err(NoSpend::Funds { .. }) if confirmed.len() < coins.len() => search.best_of(&search.by_value(|_| true)),
+        chosen => chosen,
+    }
+}
+
+/// The fee and size of a transaction of these coins with change to a script of so many bytes, and what the change is; no change where
+/// it would be too small.
+pub fn price_spend(coins: Vec<Coin>, need: &Need, change_script_bytes: Option<u64>) -> Result<Spend, NoSpend> {
+    let held = Amount::sum(coins.iter().map(|coin| coin.amount))?;
+    let over = held.checked_sub(need.total)?;
+    let shape = coins.iter().fold(need.shape, |shape, coin| shape.with_input(coin.size));
+    let with_change = change_script_bytes.map(|bytes| shape.with_output(bytes).vbytes());
+    let spend = match with_change {
+        Some(vbytes) if over.checked_sub(need.rate.fee_of(vbytes)?)? >= need.least_change => {
+            let fee = need.rate.fee_of(vbytes)?;
+            Spend { coins, change: Some(over.checked_sub(fee)?), fee, vbytes }
+        }
+        _ => Spend { coins, change: None, fee: over, vbytes: shape.vbytes() },
+    };
+    let least = need.rate.fee_of(spend.vbytes)?;
+    if spend.fee < least {
+        return Err(NoSpend::Funds { needed: need.total.checked_add(least)?, available: held });
+    }
+    if spend.vbytes > need.max_vbytes {
+        return Err(NoSpend::TooLarge { vbytes: spend.vbytes, most: need.max_vbytes });
+    }
+    match need.max_fee {
+        Some(most) if spend.fee > most => Err(NoSpend::Fee { fee: spend.fee, most }),
+        _ => Ok(spend),
+    }
+}
+
+/// Amounts and fees in parts of a base unit that make every fee whole: one of 4000.
+const PARTS: i128 = 4000;
+
+/// A coin with what it is worth after the fee for spending it, in parts.
+#[derive(Clone, Copy)]
+struct Worth<'a> {
+    coin: &'a Coin,
+    parts: i128,
+}
+
+struct Search<'a> {
+    coins: &'a [Coin],
+    need: &'a Need,
+    /// What the coins have to be worth where there is no change, in parts: rounding included.
+    target: i128,
+    /// What a change output costs now, and its spending some day.
+    change_now: i128,
+    change_later: i128,
+}
+
+impl<'a> Search<'a> {
+    fn new(coins: &'a [Coin], need: &'a Need) -> Result<Search<'a>, NoSpend> {
+        let of_weight = |rate: FeeRate, weight: u64| i128::from(rate.per_kvb()) * i128::from(weight);
+        // As if there were a thousand inputs, one of them with a witness: never too small.
+        let fixed = need.shape.vbytes() * 4 + 2 + 8;
+        let target = i128::from(need.total.base_units()) * PARTS + of_weight(need.rate, fixed + 3) + PARTS;
+        let change = output_weight(USUAL_CHANGE_SCRIPT_BYTES);
+        let later = coins.iter().map(|coin| coin.size.weight).min().unwrap_or_default();
+        Ok(Search {
+            coins,
+            need,
+            target,
+            change_now: of_weight(need.rate, change),
+            change_later: of_weight(need.lasting_rate, later),
+        })
+    }
+
+    fn worth(&self, coin: &'a Coin) -> Worth<'a> {
+        // Beside inputs with a witness, the others take one more.
+        let weight = coin.size.weight + u64::from(!coin.size.witness);
+        let cost = i128::from(self.need.rate.per_kvb()) * i128::from(weight);
+        Worth { coin, parts: i128::from(coin.amount.base_units()) * PARTS - cost }
+    }
+
+    /// The coins that are worth more than it costs to spend them, the most valuable first.
+    fn by_value(&self, fits: impl Fn(&Coin) -> bool) -> Vec<Worth<'a>> {
+        let usable = self.coins.iter().filter(|coin| coin.ancestors <= MAX_ANCESTORS && fits(coin));
+        let mut found: Vec<Worth<'a>> = usable.map(|coin| self.worth(coin)).filter(|worth| worth.parts > 0).collect();
+        found.sort_by_key(|worth| (std::cmp::Reverse(worth.parts), worth.coin.outpoint));
+        found
+    }
+
+    fn best_of(&self, coins: &[Worth<'a>]) -> Result<Spend, NoSpend> {
+        let exact = self.without_change(coins).map(|chosen| self.priced(&chosen, None));
+        let usual = self.with_change(coins).map(|chosen| self.priced(&chosen, Some(USUAL_CHANGE_SCRIPT_BYTES)));
+        match (exact, usual) {
+            (Some(Ok(exact)), Some(Ok(usual))) => {
+                let later = usual.change.map_or(0, |_| self.change_later / PARTS);
+                let better = i128::from(exact.fee.base_units()) <= i128::from(usual.fee.base_units()) + later;
+                Ok(if better { exact } else { self.spent_along(usual, coins) })
+            }
+            (Some(Ok(exact)), _) => Ok(exact),
+            (_, Some(Ok(usual))) => Ok(self.spent_along(usual, coins)),
+            (_, Some(Err(error))) | (Some(Err(error)), None) => Err(error),
+            (None, None) => Err(self.too_little(coins)?),
+        }
+    }
+
+    fn priced(&self, chosen: &[Worth<'a>], change_script_bytes: Option<u64>) -> Result<Spend, NoSpend> {
+        price_spend(chosen.iter().map(|worth| worth.coin.clone()).collect(), self.need, change_script_bytes)
+    }
+
+    fn too_little(&self, coins: &[Worth<'a>]) -> Result<NoSpend, NoSpend> {
+        let needed = i64::try_from((self.target + PARTS - 1) / PARTS).map_err(|_| AmountError::Overflow)?;
+        let worth = coins.iter().map(|worth| worth.parts).sum::<i128>() / PARTS;
+        let available = i64::try_from(worth).map_err(|_| AmountError::Overflow)?;
+        Ok(NoSpend::Funds { needed: Amount::from_base_units(needed), available: Amount::from_base_units(available) })
+    }
+
+    /// The largest coins until they suffice with change, the last as small as it may be; all of them, without change, where they suffice
+    /// only so.
+    fn with_change(&self, coins: &[Worth<'a>]) -> Option<Vec<Worth<'a>>> {
+        let target = self.target + self.change_now + i128::from(self.need.least_change.base_units()) * PARTS;
+        let mut chosen: Vec<Worth<'a>> = Vec::new();
+        let (mut sum, mut ancestors) = (0, 0);
+        for worth in coins {
+            if ancestors + worth.coin.ancestors > MAX_ANCESTORS {
+                continue;
+            }
+            chosen.push(*worth);
+            (sum, ancestors) = (sum + worth.parts, ancestors + worth.coin.ancestors);
+            if sum >= target {
+                break;
+            }
+        }
+        if sum < target {
+            return (sum >= self.target).then_some(chosen);
+        }
+        let last = chosen.pop()?;
+        let missing = target - (sum - last.parts);
+        let left = ancestors - last.coin.ancestors;
+        let fits = |worth: &&Worth<'a>| {
+            let taken = chosen.iter().any(|taken| taken.coin.outpoint == worth.coin.outpoint);
+            worth.parts >= missing && left + worth.coin.ancestors <= MAX_ANCESTORS && !taken
+        };
+        let smallest = coins.iter().rev().find(fits).copied().unwrap_or(last);
+        chosen.push(smallest);
+        Some(chosen)
+    }
+
+    /// While fees are as low as they ever are, small coins are cheaper to spend now than later.
+    fn spent_along(&self, spend: Spend, coins: &[Worth<'a>]) -> Spend {
+        let low = self.need.rate <= self.need.lasting_rate;
+        if !low || spend.change.is_none() || coins.len() < MANY_COINS {
+            return spend;
+        }
+        let taken: BTreeSet<OutPoint> = spend.coins.iter().map(|coin| coin.outpoint).collect();
+        let mut with_more = spend.coins.clone();
+        let small = coins.iter().rev().filter(|worth| worth.coin.ancestors == 0 && !taken.contains(&worth.coin.outpoint));
+        with_more.extend(small.take(SPENT_ALONG).map(|worth| worth.coin.clone()));
+        price_spend(with_more, self.need, Some(USUAL_CHANGE_SCRIPT_BYTES)).unwrap_or(spend)
+    }
+
+    /// Branch and bound: the coins that are worth just what is needed, or as little more as there is, below what change would cost.
+    fn without_change(&self, coins: &[Worth<'a>]) -> Option<Vec<Worth<'a>>> {
+        let mut rest: Vec<i128> = coins.iter().map(|worth| worth.parts).collect();
+        for at in (1..rest.len()).rev() {
+            rest[at - 1] += rest[at];
+        }
+        let mut branch =
+            Branch { coins, rest: &rest, low: self.target, high: self.target + self.change_now, steps: SEARCH_STEPS, best: None };
+        branch.search();
+        let (_, best) = branch.best?;
+        Some(best.iter().filter_map(|at| coins.get(*at).copied()).collect())
+    }
+}
+
+/// The search through the coins, each taken or left, the most valuable first.
+struct Branch<'a, 'b> {
+    coins: &'b [Worth<'a>],
+    /// What all coins from here on are worth.
+    rest: &'b [i128],
+    low: i128,
+    high: i128,
+    steps: u32,
+    best: Option<(i128, Vec<usize>)>,
+}
+
+impl Branch<'_, '_> {
+    fn search(&mut self) {
+        let mut taken: Vec<usize> = Vec::new();
+        let (mut sum, mut ancestors, mut at) = (0_i128, 0_u64, 0_usize);
+        while self.steps > 0 {
+            self.steps -= 1;
+            let best = self.best.as_ref().map_or(self.high, |(best, _)| *best);
+            let reachable = self.rest.get(at).is_some_and(|rest| sum + rest >= self.low);
+            if sum >= self.low && sum <= best {
+                self.best = Some((sum, taken.clone()));
+            }
+            if sum < self.low && sum <= best && reachable {
+                let worth = self.coins[at];
+                if ancestors + worth.coin.ancestors <= MAX_ANCESTORS {
+                    taken.push(at);
+                    (sum, ancestors) = (sum + worth.parts, ancestors + worth.coin.ancestors);
+                }
+                at += 1;
+                continue;
+            }
+            // Back to the last coin that was taken, which is left this time; equals of it would give the same sums.
+            let Some(last) = taken.pop() else { return };
+            let left = self.coins[last];
+            (sum, ancestors) = (sum - left.parts, ancestors - left.coin.ancestors);
+            at = last + 1;
+            while self.coins.get(at).is_some_and(|next| next.parts == left.parts && next.coin.ancestors == left.coin.ancestors) {
+                at += 1;
+            }
+        }
+    }
+}
+
+/// Whether a transaction spends exactly these coins and makes exactly these outputs, to the unit. The error says what differs.
+pub fn compare_exactly(coins: &[OutPoint], outputs: &[(String, Amount)], found: &DecodedTx) -> Result<(), String> {
+    let (asked, spent): (BTreeSet<&OutPoint>, BTreeSet<&OutPoint>) = (coins.iter().collect(), found.inputs.iter().collect());
+    if asked != spent || found.inputs.len() != coins.len() {
+        return Err(format!("it spends {} coins, and not exactly the {} that were chosen", found.inputs.len(), coins.len()));
+    }
+    let mut asked: Vec<(&str, Amount)> = outputs.iter().map(|(script, amount)| (script.as_str(), *amount)).collect();
+    let mut made: Vec<(&str, Amount)> = found.outputs.iter().map(|output| (output.script_hex.as_str(), output.amount)).collect();
+    asked.sort_unstable();
+    made.sort_unstable();
+    if asked == made { Ok(()) } else { Err("its outputs are not exactly those that were asked for and the change".to_owned()) }
+}
+
+/// Where the change stands among so many other outputs: not always last, and always in the same place for the same coins.
+pub fn change_position(first: Option<&Coin>, outputs: usize) -> usize {
+    let text = first.map_or_else(String::new, |coin| coin.outpoint.to_string());
+    text.bytes().map(usize::from).sum::<usize>() % (outputs + 1)
+}
+
+/// The highest fee of a batch of so many payouts; none: no ceiling.
+pub fn fee_ceiling(per_tx: Option<Amount>, per_payout: Option<Amount>, payouts: usize) -> Option<Amount> {
+    let units = |most: Amount| most.base_units().saturating_mul(i64::try_from(payouts).unwrap_or(i64::MAX));
+    let of_payouts = per_payout.map(|most| Amount::from_base_units(units(most)));
+    per_tx.into_iter().chain(of_payouts).min()
+}

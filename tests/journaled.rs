@@ -1,0 +1,223 @@
+//! The `journaled` method on real daemons: what it spends, what survives which crash, and what else may pay a batch.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+#[path = "payouts/bench.rs"]
+mod bench;
+mod support;
+
+use std::collections::BTreeSet;
+
+use bench::{Bench, payee, script_of};
+use bursar::gate::{self, Cause};
+use bursar::ledger::Account;
+use bursar::payout::rules::Refusal;
+use bursar::payout::{BatchReport, BatchState, PayoutError, State};
+use bursar::service::Order;
+use serde_json::{Value, json};
+use support::{Fault, FaultProxy, Generation, World};
+
+use Generation::{Knots, Litecoin018, Litecoin021};
+
+const JOURNALED: (&str, &str) = ("payouts.method", "'journaled'");
+
+fn journaled(generation: Generation) -> Bench {
+    Bench::new(World::with(generation, &[JOURNALED]))
+}
+
+fn submit_some(bench: &mut Bench, numbers: std::ops::Range<u32>) {
+    for n in numbers {
+        bench.submit(&format!("p{n}"), &payee(n), "0.1");
+    }
+}
+
+fn flush_one(bench: &mut Bench) -> BatchReport {
+    let report = bench.flush();
+    assert!(report.batches.len() == 1 && report.waiting.is_none(), "{report:?}");
+    report.batches[0].clone()
+}
+
+/// The transaction as the daemon tells it.
+fn decoded(bench: &Bench, txid: &str) -> Value {
+    let known = bench.world.rpc("gettransaction", json!([txid]));
+    bench.world.node_rpc("decoderawtransaction", json!([known["hex"]]))
+}
+
+fn confirm(bench: &mut Bench) {
+    bench.world.mine(bench.world.coin().final_depth);
+    bench.settle();
+}
+
+#[test]
+fn one_transaction_pays_all_at_the_asked_rate_and_is_followed_until_it_is_final() {
+    for generation in Generation::ALL {
+        let mut bench = journaled(generation);
+        submit_some(&mut bench, 0..100);
+        let batch = flush_one(&mut bench);
+        assert_eq!((batch.payouts, batch.outputs, batch.state), (100, 100, BatchState::Sent), "{batch:?}");
+        assert_eq!(batch.note, None, "{generation:?}");
+        let txid = batch.txid.unwrap().to_string();
+        bench.world.settle();
+        let known = bench.world.rpc("gettransaction", json!([txid]));
+        let fee = batch.fee.unwrap().base_units();
+        assert_eq!(known["fee"].to_string(), format!("-0.{fee:08}"), "{generation:?}");
+        let vsize = i64::try_from(batch.vsize.unwrap()).unwrap();
+        assert!(fee >= 20 * vsize && fee <= 20 * (vsize + 3), "{generation:?}: {fee} for {vsize} vB");
+        let inputs = decoded(&bench, &txid)["vin"].as_array().unwrap().clone();
+        assert!(inputs.iter().all(|input| input["sequence"] == json!(0xffff_fffd_u32)), "{inputs:?}");
+        confirm(&mut bench);
+        assert_eq!(bench.count(State::Final), 100);
+        let paid = bench.paid_on_chain();
+        assert!((0..100).all(|n| paid[&script_of(n)] == [10_000_000]), "{generation:?}");
+        assert_eq!(bench.world.rpc("listlockunspent", json!([])), json!([]), "{generation:?}");
+    }
+}
+
+#[test]
+fn a_payee_whose_amount_is_dust_is_found_before_anything_is_given_to_the_network() {
+    for generation in Generation::ALL {
+        let mut bench = journaled(generation);
+        // As on a main chain: test chains relay dust.
+        bench.keeper.stop().unwrap();
+        bench.keeper.start(&["-acceptnonstdtxn=0"]).unwrap();
+        for n in 0..9_u32 {
+            bench.submit(&format!("p{n}"), &payee(n), if n == 6 { "0.00000001" } else { "0.01" });
+        }
+        let report = bench.flush();
+        assert_eq!(report.rejected.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["p6"], "{report:?}");
+        assert_eq!((report.queued, bench.count(State::Sent)), (0, 8), "{generation:?}: {report:?}");
+        bench.world.mine(1);
+        let paid = bench.paid_on_chain();
+        assert!((0..9).filter(|n| *n != 6).all(|n| paid[&script_of(n)] == [1_000_000]), "{generation:?}");
+    }
+}
+
+#[test]
+fn a_broadcast_whose_reply_is_lost_or_that_is_refused_is_no_doubt_and_the_same_bytes_are_given_again() {
+    let refusal = || Fault::Refuse(-25, "Missing inputs".to_owned());
+    for (generation, fault) in [(Litecoin018, Fault::DropReply), (Litecoin021, Fault::DropCall), (Knots, refusal())] {
+        let mut bench = Bench::new(World::behind(generation, &[JOURNALED], FaultProxy::start));
+        submit_some(&mut bench, 0..3);
+        bench.proxy().once("sendrawtransaction", fault);
+        let batch = flush_one(&mut bench);
+        assert_eq!(batch.state, BatchState::Sent, "{batch:?}");
+        bench.settle();
+        confirm(&mut bench);
+        assert_eq!(bench.count(State::Final), 3, "{generation:?}");
+        let paid = bench.paid_on_chain();
+        assert!((0..3).all(|n| paid[&script_of(n)] == [10_000_000]), "{generation:?}");
+    }
+}
+
+#[test]
+fn whatever_fails_before_the_bytes_are_stored_is_certain_and_the_payouts_go_out_in_another_batch() {
+    let methods = ["lockunspent", "createrawtransaction", "decoderawtransaction", "gettxout", "testmempoolaccept"];
+    for generation in Generation::ALL {
+        let mut bench = Bench::new(World::behind(generation, &[JOURNALED], FaultProxy::start));
+        submit_some(&mut bench, 0..3);
+        for method in methods.into_iter().chain(["finalizepsbt"]) {
+            bench.proxy().once(method, Fault::DropReply);
+            let failed = bench.try_flush();
+            let certain = failed.is_ok_and(|report| report.batches.iter().all(|batch| batch.state == BatchState::Ended));
+            assert!(certain || method == "lockunspent", "{generation:?} {method}");
+            assert_eq!(bench.count(State::Queued), 3, "{generation:?} {method}");
+        }
+        flush_one(&mut bench);
+        confirm(&mut bench);
+        let paid = bench.paid_on_chain();
+        assert!((0..3).all(|n| paid[&script_of(n)] == [10_000_000]), "{generation:?}");
+    }
+}
+
+#[test]
+fn reserved_coins_are_spent_by_nobody_else_even_when_the_daemon_forgot_its_locks() {
+    for generation in Generation::ALL {
+        let mut bench = Bench::new(World::behind(generation, &[JOURNALED], FaultProxy::start));
+        submit_some(&mut bench, 0..2);
+        // The network never hears of it: its coin stays unspent for the daemon.
+        bench.proxy().set("sendrawtransaction", Fault::Refuse(-26, "mempool full".to_owned()));
+        let first = flush_one(&mut bench);
+        bench.flush_chain_to_disk();
+        bench.world.kill_daemon();
+        bench.restart();
+        assert_eq!(bench.world.rpc("listlockunspent", json!([])), json!([]), "{generation:?} forgets");
+        submit_some(&mut bench, 2..4);
+        let second = flush_one(&mut bench);
+        assert_eq!(bench.world.rpc("listlockunspent", json!([])).as_array().unwrap().len(), 2, "{generation:?}");
+        bench.proxy().set("sendrawtransaction", Fault::Pass);
+        bench.settle();
+        let inputs = |batch: &BatchReport| {
+            let vin = decoded(&bench, &batch.txid.unwrap().to_string())["vin"].as_array().unwrap().clone();
+            vin.iter().map(|input| format!("{}:{}", input["txid"], input["vout"])).collect::<BTreeSet<_>>()
+        };
+        bench.world.settle();
+        assert!(inputs(&first).is_disjoint(&inputs(&second)), "{generation:?}");
+        confirm(&mut bench);
+        assert_eq!(bench.count(State::Final), 4, "{generation:?}");
+        assert_eq!(bench.paid_on_chain().values().filter(|paid| **paid == [10_000_000]).count(), 4, "{generation:?}");
+    }
+}
+
+#[test]
+fn a_wallet_with_reserved_coins_does_not_use_sendmany() {
+    let mut bench = journaled(Litecoin021);
+    submit_some(&mut bench, 0..1);
+    flush_one(&mut bench);
+    bench.world.edit_settings("method = \"journaled\"", "method = \"sendmany\"");
+    submit_some(&mut bench, 1..2);
+    let refused = bench.try_flush().unwrap_err();
+    assert!(matches!(&refused, PayoutError::Refused(Refusal::CoinsReserved(_))), "{refused}");
+    confirm(&mut bench);
+    assert_eq!(flush_one(&mut bench).state, BatchState::Sent);
+}
+
+#[test]
+fn a_store_of_an_earlier_time_sends_nothing_until_its_forgotten_payment_is_adopted() {
+    for generation in Generation::ALL {
+        let mut bench = journaled(generation);
+        submit_some(&mut bench, 0..2);
+        bench.settle();
+        let old = bench.world.dir().join("old.db");
+        bench.store.copy_to(&old).unwrap();
+        let sent = flush_one(&mut bench);
+        bench.world.settle();
+        bench.replace_store(&old);
+        assert_eq!(bench.count(State::Queued), 2);
+        let refused = bench.try_flush().unwrap_err();
+        assert!(matches!(&refused, PayoutError::Refused(Refusal::Frozen(_))), "{generation:?}: {refused}");
+        assert!(bench.try_submit("new", &payee(9), "1").is_err(), "{generation:?}");
+        let frozen = bench.store.read(gate::frozen).unwrap();
+        assert_eq!((frozen[0].freeze.cause, &frozen[0].freeze.txids), (Cause::UnknownSpend, &vec![sent.txid.unwrap()]));
+        let thaw = Order::AuditThaw { id: frozen[0].id, reason: "restored".to_owned(), who: "ada".to_owned() };
+        bench.order(&thaw).unwrap();
+        assert_eq!(bench.count(State::Held), 2, "{generation:?}: what it paid is not sent again");
+        bench.settle();
+        submit_some(&mut bench, 5..6);
+        assert_eq!(flush_one(&mut bench).state, BatchState::Sent, "{generation:?}");
+        bench.world.mine(1);
+        let paid = bench.paid_on_chain();
+        assert!([0, 1, 5].iter().all(|n| paid[&script_of(*n)] == [10_000_000]), "{generation:?}");
+    }
+}
+
+#[test]
+fn a_payment_by_hand_freezes_until_a_person_explains_it_and_receipts_freeze_nothing() {
+    let mut bench = journaled(Knots);
+    let deposit = bench.world.new_address();
+    bench.world.pay_in(&deposit, "1");
+    submit_some(&mut bench, 0..1);
+    flush_one(&mut bench);
+    confirm(&mut bench);
+    let by_hand = bench.world.rpc("sendtoaddress", json!([payee(50), 1]));
+    submit_some(&mut bench, 1..2);
+    assert!(bench.try_flush().is_err());
+    let explain = Order::LedgerExplain {
+        txid: by_hand.as_str().unwrap().parse().unwrap(),
+        account: Account::Payout,
+        reason: "paid by hand".to_owned(),
+        who: "ada".to_owned(),
+    };
+    bench.order(&explain).unwrap();
+    bench.settle();
+    assert_eq!(bench.store.read(gate::frozen).unwrap(), []);
+    flush_one(&mut bench);
+}
