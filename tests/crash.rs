@@ -1,6 +1,8 @@
 //! `kill -9` of bursar between any two steps of a batch and of its resolution, and of the daemon during `sendmany`, on real daemons.
 //! No payout may be lost and none paid twice: counted by the outputs on the chain.
 //!
+//! The same for `journaled`, where nothing may come to be in doubt.
+//!
 //! `BURSAR_TRIALS` says how many trials each test makes (20 unless set), spread over the generations.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
@@ -34,6 +36,8 @@ const CONFIG: &str = "BURSAR_CRASH_CONFIG";
 
 /// Steps of a flush with one batch that goes well.
 const FLUSH_STEPS: usize = 8;
+/// The same of a journaled one.
+const JOURNALED_STEPS: usize = 7;
 /// Steps of a resolution that finds nothing.
 const RESOLVE_STEPS: usize = 5;
 /// Payouts of one trial with a killed bursar, and with a killed daemon, whose call has to take some time.
@@ -122,6 +126,11 @@ impl Arena {
         Arena { bench: Some(Bench::new(World::new(generation))), first: 0, asked: vec![] }
     }
 
+    fn journaled(generation: Generation) -> Arena {
+        let world = World::with(generation, &[("payouts.method", "'journaled'")]);
+        Arena { bench: Some(Bench::new(world)), first: 0, asked: vec![] }
+    }
+
     fn bench(&mut self) -> &mut Bench {
         self.bench.as_mut().unwrap()
     }
@@ -208,6 +217,31 @@ fn bursar_killed_between_any_two_steps_loses_no_payout_and_pays_none_twice() {
     arenas.iter_mut().for_each(Arena::count_on_the_chain);
 }
 
+#[test]
+fn a_journaled_batch_is_never_in_doubt_wherever_bursar_is_killed() {
+    let trials = trials();
+    let mut arenas: Vec<Arena> = Generation::ALL.into_iter().take(trials).map(Arena::journaled).collect();
+    for trial in 0..trials {
+        let at = trial % arenas.len();
+        let arena = &mut arenas[at];
+        arena.submit(FEW);
+        let step = trial % (JOURNALED_STEPS + 1);
+        arena.without_store(|world| match step {
+            JOURNALED_STEPS => run_child(world, "flush", usize::MAX, Some(Duration::from_millis(random_below(300)))),
+            step => run_child(world, "flush", step, None),
+        });
+        let bench = arena.bench();
+        let stored = bench.count(State::Sent);
+        // Killed before its bytes were stored it is sent in another batch, and after that it is sent: no look, no restart.
+        assert!(bench.resolve().batches.is_empty(), "trial {trial}: step {step}");
+        assert_eq!(bench.count(State::Sent), stored);
+        assert_eq!(bench.count(State::InDoubt) + bench.count(State::Sending) + bench.count(State::Disputed), 0);
+        arena.bring_to_an_end();
+        println!("trial {trial}: step {step}, stored: {stored}");
+    }
+    arenas.iter_mut().for_each(Arena::count_on_the_chain);
+}
+
 /// Kills the daemon some time after the call began.
 struct KillDaemon {
     pid: Pid,
@@ -229,6 +263,44 @@ impl Observer for KillDaemon {
             tell.send(()).unwrap();
         });
     }
+}
+
+/// Kills the daemon at one step of a batch.
+struct KillDaemonAt<'a> {
+    world: &'a World,
+    step: usize,
+}
+
+impl Observer for KillDaemonAt<'_> {
+    fn step(&mut self, _: Step) {
+        if self.step == 0 {
+            self.world.kill_daemon();
+        }
+        self.step = self.step.wrapping_sub(1);
+    }
+}
+
+#[test]
+fn a_daemon_killed_at_any_step_of_a_journaled_batch_loses_no_payout_and_pays_none_twice() {
+    let trials = trials();
+    let mut arenas: Vec<Arena> = Generation::ALL.into_iter().take(trials).map(Arena::journaled).collect();
+    for trial in 0..trials {
+        let at = trial % arenas.len();
+        let arena = &mut arenas[at];
+        arena.submit(FEW);
+        let bench = arena.bench();
+        bench.flush_chain_to_disk();
+        let wallet = bench.world.wallet();
+        let Bench { store, world, .. } = bench;
+        let mut kill = KillDaemonAt { world, step: trial % JOURNALED_STEPS };
+        let host = LocalHost { coin: world.coin() };
+        let report = payout::flush(store, &wallet, world.coin(), &host, &mut kill, Timestamp::now());
+        let in_doubt = bench.count(State::InDoubt) + bench.count(State::Disputed);
+        assert_eq!(in_doubt, 0, "trial {trial}: {report:?}");
+        arena.bring_to_an_end();
+        println!("trial {trial}: step {}: {:?}", trial % JOURNALED_STEPS, report.map(|report| report.waiting));
+    }
+    arenas.iter_mut().for_each(Arena::count_on_the_chain);
 }
 
 #[derive(Default)]
