@@ -354,6 +354,13 @@ fn a_status() -> StatusReport {
         last_audit: Some(last_audit),
         last_backup: Some(TIME),
         last_drill_passed: None,
+        webhook: Some(payout::webhook::Progress {
+            waiting: u64::MAX,
+            oldest: Some(TIME),
+            delivered: None,
+            failing_since: Some(TIME),
+            last_error: Some("HTTP 500".to_owned()),
+        }),
     }
 }
 

@@ -57,6 +57,11 @@ pub(super) fn status(status: &StatusReport) -> String {
     for (name, frozen) in std::iter::once("frozen").chain(std::iter::repeat("")).zip(&status.frozen) {
         row(name, format!("({}) {}; {}", frozen.id, frozen.freeze.detail, frozen.freeze.cause.next()));
     }
+    if let Some(webhook) = &status.webhook {
+        let failing = webhook.failing_since.zip(webhook.last_error.as_ref());
+        let failing = failing.map(|(since, error)| format!("; deliveries fail since {since}: {error}")).unwrap_or_default();
+        row("webhook", format!("{} events wait{failing}", webhook.waiting));
+    }
     if status.frozen.is_empty() {
         row("frozen", "no".to_owned());
     }

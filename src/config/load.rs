@@ -7,7 +7,7 @@ use super::coin_rules::Place;
 use super::raw::{RawCoin, RawSettings, RawWallet};
 use super::source::{self, Source};
 use super::{BackupSettings, CoinSettings, ConfigError, ScheduleSettings, Settings, WalletSettings};
-use super::{coin_rules, credential, daemon_rules, host_rules, payout_rules, profiles};
+use super::{coin_rules, credential, daemon_rules, host_rules, payout_rules, profiles, webhook_rules};
 use crate::coin::{ChainParams, Profile};
 
 /// Where the state of coin instances is kept unless set.
@@ -69,7 +69,7 @@ fn coin(place: &Place<'_>, base: &Path, profiles: &BTreeMap<String, Profile>, ra
         health: coin_rules::health(place, &raw.health, raw.chain)?,
         http_listen: coin_rules::loopback(place, "http", raw.http.listen)?,
         api: payout_rules::api(place, base, raw.api)?,
-        webhook: payout_rules::webhook(place, base, raw.webhook)?,
+        webhook: webhook_rules::webhook(place, base, raw.webhook)?,
         credit_depth,
         final_depth,
         profile,

@@ -15,6 +15,7 @@ mod raw;
 mod secret;
 mod settings;
 mod source;
+mod webhook_rules;
 
 pub use coin_rules::check_name;
 pub use credential::{MISSING_CREDENTIAL, is_credential, others_can_read};

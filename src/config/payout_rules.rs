@@ -1,12 +1,12 @@
-//! What the settings of payouts, of the HTTP API and of the webhook must be. Limits are for slips of the finger.
+//! What the settings of payouts, and of the HTTP API must be. Limits are for slips of the finger.
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use super::coin_rules::{Place, loopback};
 use super::credential;
-use super::raw::{RawApi, RawPayouts, RawWebhook};
-use super::{ApiSettings, ConfigError, FeeSettings, FlushSettings, PayoutSettings, WebhookSettings};
+use super::raw::{RawApi, RawPayouts};
+use super::{ApiSettings, ConfigError, FeeSettings, FlushSettings, PayoutSettings};
 use crate::coin::{Amount, FeeRate, Profile};
 
 /// Outputs of one transaction that every daemon tried can still relay: 3203 to 3222 fit its 100,000 virtual bytes.
@@ -124,16 +124,6 @@ pub(super) fn api(place: &Place<'_>, base: &Path, raw: RawApi) -> Result<ApiSett
         )?,
         max_body_kib: place.within(&["api", "max_body_kib"], body, &BODY_KIB, "KiB of one request")?,
     })
-}
-
-pub(super) fn webhook(place: &Place<'_>, base: &Path, raw: RawWebhook) -> Result<WebhookSettings, ConfigError> {
-    let secret_file = secret(place, base, ["webhook", "secret_file"], raw.secret_file)?;
-    if raw.url.is_some() && secret_file.is_none() {
-        return Err(
-            place.refuse(&["webhook", "url"], "the webhook needs webhook.secret_file: unsigned events could be anybody's")
-        );
-    }
-    Ok(WebhookSettings { url: raw.url, secret_file })
 }
 
 fn secret(place: &Place<'_>, base: &Path, path: [&str; 2], file: Option<PathBuf>) -> Result<Option<PathBuf>, ConfigError> {

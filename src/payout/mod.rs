@@ -40,6 +40,8 @@ pub mod rules;
 mod settle;
 mod sweep;
 mod verify;
+/// What the webhook's receiver is told.
+pub mod webhook;
 
 use std::collections::BTreeMap;
 

@@ -274,4 +274,6 @@ pub struct StatusReport {
     pub last_backup: Option<Timestamp>,
     /// When a drill last passed.
     pub last_drill_passed: Option<Timestamp>,
+    /// How telling the webhook's receiver goes; none without one.
+    pub webhook: Option<payout::webhook::Progress>,
 }

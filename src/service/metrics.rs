@@ -80,6 +80,14 @@ struct Series {
     queue: QueueSeries,
 }
 
+/// What the webhook does.
+pub(super) struct WebhookSeries {
+    pub(super) delivered: IntCounter,
+    pub(super) failed: IntCounter,
+    pub(super) waiting: IntGauge,
+    pub(super) oldest: IntGauge,
+}
+
 /// Makes and registers the series with the coin's labels.
 struct Maker<'a> {
     registry: &'a Registry,
@@ -90,6 +98,12 @@ impl Maker<'_> {
     fn opts(&self, name: &str, help: &str) -> Opts {
         let opts = Opts::new(name, help).const_label("coin", self.coin.name.clone());
         opts.const_label("network", self.coin.chain.to_string())
+    }
+
+    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+        let counter = IntCounter::with_opts(self.opts(name, help))?;
+        self.registry.register(Box::new(counter.clone()))?;
+        Ok(counter)
     }
 
     fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
@@ -231,6 +245,18 @@ impl Metrics {
     /// Whether the daemon answers now.
     pub(super) fn daemon_answers(&self, answers: bool) {
         self.series.daemon_up.set(i64::from(answers));
+    }
+
+    /// The series of the webhook, for coins that have one.
+    pub(super) fn webhook(&self, coin: &CoinSettings) -> prometheus::Result<WebhookSeries> {
+        let maker = Maker { registry: &self.registry, coin };
+        Ok(WebhookSeries {
+            delivered: maker.counter("bursar_webhook_delivered_total", "Events that the webhook's receiver has acknowledged.")?,
+            failed: maker.counter("bursar_webhook_failures_total", "Deliveries that failed; their events are sent again.")?,
+            waiting: maker.gauge("bursar_webhook_waiting", "Events that were not acknowledged yet.")?,
+            oldest: maker
+                .gauge("bursar_webhook_oldest_timestamp_seconds", "When the oldest of them was made; 0 while none waits.")?,
+        })
     }
 
     /// A daemon that ended without an order is started again.

@@ -14,6 +14,7 @@ mod pulse;
 mod run;
 mod schedule;
 mod trigger;
+mod webhook;
 mod world;
 
 pub use answer::{
@@ -23,4 +24,5 @@ pub use failure::{Failure, exit};
 pub use imports::{IMPORT_HEADER, open_import, unreadable_import};
 pub use order::Order;
 pub use run::run;
+use webhook::secrets as webhook_secrets;
 pub use world::World;

@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 use super::metrics::Metrics;
 use super::notify::{Notifier, Phase, Progress};
 use super::trigger::Trigger;
-use super::{Answer, CheckReport, Failure, Order, World, exit, http, pulse, schedule};
+use super::{Answer, CheckReport, Failure, Order, World, exit, http, pulse, schedule, webhook};
 use crate::keeper::{End, Restarts, Verdict};
 
 /// How often an idle service looks after its daemon: a crash is to be noticed within a second.
@@ -55,6 +55,7 @@ async fn serve(world: World) -> Result<(), Failure> {
     // Listening comes before the daemon: a port that is taken must be known before a daemon is started.
     let listeners = http::listen(&coin, jobs.clone(), metrics.clone()).await?;
     let mut scheduler = schedule::start(&coin, jobs.clone()).await?;
+    let _webhook = webhook::start(&coin, world.store_beside()?, &metrics)?;
     let (ended, mut end) = oneshot::channel();
     let progress = Progress::new();
     let mut notifier = Notifier::new(progress.clone());

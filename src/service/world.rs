@@ -2,6 +2,7 @@
 
 mod access;
 mod check;
+mod check_webhook;
 mod execute;
 mod import;
 mod permissions;
@@ -21,6 +22,7 @@ use crate::daemon::{self, RpcWallet};
 use crate::gate::{self, Cause, Freeze};
 use crate::keeper::{Keeper, KeeperError, KeeperReport, Phase, ProcessState, wallet_exists};
 use crate::ledger;
+use crate::payout;
 use crate::store::{Store, StoreError};
 
 /// One coin, open.
@@ -49,7 +51,11 @@ pub struct World {
 impl World {
     /// Opens the store; fails when another process has it.
     pub fn open(settings: &Settings, coin: &CoinSettings) -> Result<World, Failure> {
-        let store = Store::open(&coin.service_dir())?;
+        let mut store = Store::open(&coin.service_dir())?;
+        if coin.webhook.url.is_some() {
+            // Before anything is ordered: no step may go untold.
+            payout::webhook::begin(&mut store)?;
+        }
         let mut keeper = Keeper::new(coin);
         let meant_to_run = matches!(keeper.state(), ProcessState::Running { .. });
         let (settings_file, coin) = (settings.file.clone(), coin.clone());
@@ -69,6 +75,11 @@ impl World {
         };
         world.distrust_salvage()?;
         Ok(world)
+    }
+
+    /// A second connection to the store, for another thread.
+    pub(super) fn store_beside(&self) -> Result<Store, StoreError> {
+        self.store.beside()
     }
 
     /// The coin's settings.

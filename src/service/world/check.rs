@@ -46,6 +46,7 @@ impl World {
             self.check_audit(now)?,
         ];
         checks.extend(self.check_payouts(now)?);
+        checks.extend(self.check_webhook(now)?);
         checks.push(self.check_backup(now)?);
         checks.push(self.check_drill(now)?);
         checks.push(self.check_repair()?);

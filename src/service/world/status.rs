@@ -30,6 +30,7 @@ impl World {
         let queue = self.queue()?;
         let last_backup = self.read(backup::last_backup)?;
         let last_drill_passed = self.read(backup::last_passed_drill)?;
+        let webhook = self.webhook_progress()?;
         let facts = self.health_facts();
         let (tip, balances, daemon_error) = self.look_quickly(&facts);
         // A command that stands for itself has not asked yet. A failure leaves it unknown.
@@ -62,6 +63,7 @@ impl World {
             }),
             last_backup: last_backup.map(|report| report.created),
             last_drill_passed,
+            webhook,
         })
     }
 
