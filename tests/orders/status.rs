@@ -1,0 +1,42 @@
+//! A status with all that it can tell.
+
+use super::*;
+
+pub(super) fn a_status() -> StatusReport {
+    let freeze = Freeze { cause: Cause::StoreWentBack, detail: "d".to_owned(), txids: vec![txid()], amount: Some(LEAST) };
+    let balances = Balances { trusted: MOST, pending: None, immature: Some(MOST), source: BalanceSource::Getinfo };
+    let last_audit = AuditSummary { time: TIME, verdict: audit::Verdict::Explained, difference: LEAST, suspects: usize::MAX };
+    StatusReport {
+        coin: "ltc".to_owned(),
+        chain: Chain::Main,
+        decimals: 8,
+        process: ProcessState::Exited { status: "exit code 1".to_owned(), last_lines: vec!["l".to_owned()] },
+        keeper: Some(some_words()),
+        health: vec![Condition {
+            kind: ConditionKind::ClockSkew,
+            severity: Severity::Critical,
+            words: "w".to_owned(),
+            next: Some("n".to_owned()),
+        }],
+        staking: Some(StakingVerdict::Unproven { why: "w".to_owned() }),
+        busy_with: Some("audit_run".to_owned()),
+        time: TIME,
+        daemon_error: None,
+        tip: Some(tip()),
+        balances: Some(balances),
+        ledger_tip: Some(tip()),
+        payouts: State::ALL.map(|state| (state, u64::MAX)).into_iter().collect::<BTreeMap<_, _>>(),
+        queue: a_queue(),
+        frozen: vec![InForce { id: i64::MAX, freeze, since: TIME }],
+        last_audit: Some(last_audit),
+        last_backup: Some(TIME),
+        last_drill_passed: None,
+        webhook: Some(payout::webhook::Progress {
+            waiting: u64::MAX,
+            oldest: Some(TIME),
+            delivered: None,
+            failing_since: Some(TIME),
+            last_error: Some("HTTP 500".to_owned()),
+        }),
+    }
+}
