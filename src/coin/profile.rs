@@ -112,6 +112,9 @@ pub struct Relay {
     pub dust_rate_per_kvb: Option<u64>,
     /// No output below this is relayed, whatever its kind, in base units.
     pub min_output: Option<u64>,
+    /// Payments below this rate are left lying by those who make blocks, in base units per 1000 virtual bytes: the floor of estimates
+    /// unless the settings say another.
+    pub min_fee_per_kvb: Option<u64>,
     /// The only rate that the coin's daemons pay, in base units per 1000 virtual bytes.
     pub fixed_fee_per_kvb: Option<u64>,
 }

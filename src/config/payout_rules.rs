@@ -52,10 +52,11 @@ fn fee(place: &Place<'_>, raw: &RawPayouts, profile: &Profile) -> Result<FeeSett
     let default = FeeSettings::default();
     let target_blocks = raw.fee_target_blocks.unwrap_or(default.target_blocks);
     let patience_s = raw.patience_s.unwrap_or(default.patience_s);
+    let floor = profile.relay.min_fee_per_kvb.map_or(default.min_rate, FeeRate::from_per_kvb);
     let settings = FeeSettings {
         rate: fee_rate(place, "fee_rate_per_vb", raw.fee_rate_per_vb)?,
         target_blocks: place.within(&["payouts", "fee_target_blocks"], target_blocks, &TARGET_BLOCKS, "blocks")?,
-        min_rate: fee_rate(place, "min_fee_rate_per_vb", raw.min_fee_rate_per_vb)?.unwrap_or(default.min_rate),
+        min_rate: fee_rate(place, "min_fee_rate_per_vb", raw.min_fee_rate_per_vb)?.unwrap_or(floor),
         max_rate: fee_rate(place, "max_fee_rate_per_vb", raw.max_fee_rate_per_vb)?,
         max_per_payout: amount(place, "max_fee_per_payout", raw.max_fee_per_payout.as_deref(), profile)?,
         max_per_tx: amount(place, "max_tx_fee", raw.max_tx_fee.as_deref(), profile)?,

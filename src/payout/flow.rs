@@ -312,7 +312,7 @@ impl Sender<'_> {
                 self.observer.step(Step::OutputsChecked(batch.id.clone()));
                 self.tell_excess(entry);
                 if let Presence::Missing(why) = verify::keep_alive(self.wallet, &txid, &seen.raw_hex) {
-                    entry.note = Some(format!("not in the mempool ({why}); it is broadcast again until it is final"));
+                    entry.add_note(format!("not in the mempool ({why}); it is broadcast again until it is final"));
                 }
                 self.observer.step(Step::InMempool(batch.id.clone()));
             }
@@ -369,7 +369,7 @@ impl Sender<'_> {
         let excess = rules::judge_paid(&self.coin.payouts.fee, entry.planned_rate, fee, vsize, entry.payouts as u64);
         if let Some(excess) = excess {
             tracing::error!(batch = %entry.id, fee = fee.base_units(), vsize, "{excess}");
-            entry.note = Some(entry.note.take().map_or(excess.clone(), |note| format!("{note}; {excess}")));
+            entry.add_note(excess);
         }
     }
 }

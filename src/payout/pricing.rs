@@ -6,6 +6,7 @@ use super::records;
 use super::request::Priority;
 use super::rules::{self, FeeFacts, PATIENT_TARGET_BLOCKS, Price};
 use crate::coin::FeeRate;
+use crate::config::DaemonMode;
 
 impl Sender<'_> {
     /// What a virtual byte of the next batch costs. A refusal is a reason to wait, not a failure.
@@ -19,6 +20,7 @@ impl Sender<'_> {
             patient: if has_patient { estimate(PATIENT_TARGET_BLOCKS.max(settings.fee.target_blocks))? } else { None },
             relay: self.wallet.min_relay_rate()?,
             way: self.wallet.fee_way()?,
+            holds_floor: self.coin.daemon.mode == DaemonMode::Keep,
             fixed_by_coin: self.coin.profile.relay.fixed_fee_per_kvb.map(FeeRate::from_per_kvb),
         };
         Ok(rules::price(&settings.fee, settings.method, &facts)?)

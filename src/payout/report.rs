@@ -74,6 +74,12 @@ impl BatchReport {
     }
 }
 
+impl BatchReport {
+    pub(super) fn add_note(&mut self, note: String) {
+        self.note = Some(self.note.take().map_or(note.clone(), |before| format!("{before}; {note}")));
+    }
+}
+
 impl FlushReport {
     /// The report of a flush that rightly sends nothing; none where a person has to look.
     pub fn of_waiting(refusal: &Refusal) -> Option<FlushReport> {

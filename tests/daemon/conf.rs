@@ -24,6 +24,7 @@ const OPTIONS: &[&str] = &[
     "listenonion",
     "maxconnections",
     "maxtxfee",
+    "mintxfee",
     "natpmp",
     "paytxfee",
     "port",
@@ -75,9 +76,11 @@ const BLACKCOIN_13: &[&str] = &[
 /// Bitcoin 26's options, on which it is built; the program itself was not had.
 const BLACKCOIN_26: &[&str] = &["gen", "rpccookieperms", "blockreservedweight"];
 /// What was tried on the real 0.15 (no fee options, no pruning), the rest as in Bitcoin 25, on which it is built.
-const PEERCOIN_015: &[&str] = &["gen", "natpmp", "paytxfee", "maxtxfee", "prune", "rpccookieperms", "blockreservedweight"];
+const PEERCOIN_015: &[&str] =
+    &["gen", "natpmp", "paytxfee", "maxtxfee", "mintxfee", "prune", "rpccookieperms", "blockreservedweight"];
 /// Bitcoin 0.8's options, of whose age its code is; the program itself was not had.
 const PEERCOIN_06: &[&str] = &[
+    "mintxfee",
     "natpmp",
     "rest",
     "rpcauth",

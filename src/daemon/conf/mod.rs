@@ -107,6 +107,11 @@ fn wallet(coin: &CoinSettings) -> Vec<Line> {
     if let Some(fee) = coin.payouts.fee.rate.and_then(per_kilobyte) {
         lines.push(line("paytxfee", in_coins(fee), "Coins per 1000 bytes, from payouts.fee_rate_per_vb."));
     }
+    // Litecoin's own floor is ten times what its network relays, and refuses a rate below it.
+    let floor = coin.payouts.fee.rate.map_or(coin.payouts.fee.min_rate, |rate| rate.min(coin.payouts.fee.min_rate));
+    if let Some(fee) = per_kilobyte(floor) {
+        lines.push(line("mintxfee", in_coins(fee), "Coins per 1000 bytes, from payouts.min_fee_rate_per_vb: the least it pays."));
+    }
     if let Some(fee) = coin.payouts.fee.max_per_tx {
         lines.push(line("maxtxfee", in_coins(fee), "Coins per transaction, from payouts.max_tx_fee: above it none is made."));
     }

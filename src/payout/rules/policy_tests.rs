@@ -148,13 +148,14 @@ proptest! {
         ceiling in proptest::option::of(50_u64..300),
         way in 0_usize..4,
         journaled in any::<bool>(),
+        holds_floor in any::<bool>(),
     ) {
         let settings = FeeSettings { rate: fixed.map(rate), min_rate: rate(floor), max_rate: ceiling.map(rate), ..FeeSettings::default() };
         let conf_rate = settings.rate.filter(|_| way == 2);
         let way = [FeeWay::Rate, FeeWay::Target { conf_rate }, FeeWay::Target { conf_rate }, FeeWay::Conf { conf_rate }][way];
         let per_kvb = |rate: Option<u64>| rate.map(FeeRate::from_per_kvb);
         let relay = FeeRate::from_per_kvb(relay);
-        let facts = FeeFacts { estimate: per_kvb(estimate), patient: per_kvb(patient), relay, way, fixed_by_coin: None };
+        let facts = FeeFacts { estimate: per_kvb(estimate), patient: per_kvb(patient), relay, way, holds_floor, fixed_by_coin: None };
         let method = if journaled { Method::Journaled } else { Method::Sendmany };
         match price(&settings, method, &facts) {
             Ok(price) => {
@@ -166,7 +167,7 @@ proptest! {
                 match price.choice {
                     FeeChoice::Rate(told) => prop_assert!(told == price.rate && (journaled || way == FeeWay::Rate)),
                     FeeChoice::Target(_) => {
-                        prop_assert!(settings.rate.is_none() && price.rate == facts.estimate.unwrap().max(relay));
+                        prop_assert!(settings.rate.is_none() && (holds_floor || price.rate == facts.estimate.unwrap().max(relay)));
                     }
                     FeeChoice::Daemons => prop_assert!(conf_rate.is_some() && conf_rate == settings.rate),
                 }

@@ -23,6 +23,8 @@ pub struct FeeFacts {
     pub relay: FeeRate,
     /// How it can be told a rate.
     pub way: FeeWay,
+    /// Whether its conf, which is ours, holds the floor of the settings: then it raises its own estimate to it.
+    pub holds_floor: bool,
     /// The coin's fixed rate, where its daemons ask for no other.
     pub fixed_by_coin: Option<FeeRate>,
 }
@@ -74,8 +76,10 @@ fn estimated(settings: &FeeSettings, method: Method, facts: &FeeFacts) -> Result
     let choice = match facts.way {
         FeeWay::Rate => FeeChoice::Rate(rate),
         _ if method == Method::Journaled => FeeChoice::Rate(rate),
-        // The daemon raises its estimate to the relay floor by itself, and to nothing else.
-        FeeWay::Target { .. } if rate == estimate.max(facts.relay) => FeeChoice::Target(settings.target_blocks),
+        // The daemon raises its estimate to the relay floor and to that of its conf by itself, and to nothing else.
+        FeeWay::Target { .. } if facts.holds_floor || rate == estimate.max(facts.relay) => {
+            FeeChoice::Target(settings.target_blocks)
+        }
         FeeWay::Target { .. } => return Err(Refusal::CannotRaise { estimate, floor: settings.min_rate }),
         FeeWay::Conf { .. } => return Err(Refusal::CannotTell),
     };

@@ -74,6 +74,7 @@ const CERTAIN: &[(i64, Text, Verdict)] = &[
     (-6, Text::Begins("Unconfirmed UTXOs are available, but spending them creates a chain of transactions"), Verdict::Funds),
     (-6, Text::Begins("Fee estimation failed. Fallbackfee is disabled."), Verdict::Fee),
     (-6, Text::Begins("Fee exceeds maximum configured by "), Verdict::Fee),
+    (-6, Text::Names("Fee rate (", ") is lower than the minimum fee rate setting ("), Verdict::Fee),
     (-13, Text::Is("Error: Please enter the wallet passphrase with walletpassphrase first."), Verdict::Locked),
     (-13, Text::Is("Error: Wallet unlocked for block minting only."), Verdict::Locked),
 ];
