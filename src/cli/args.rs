@@ -7,6 +7,7 @@ use clap_complete::Shell;
 
 use crate::coin::Txid;
 use crate::payout::{BatchId, Priority};
+use crate::service::tokens::Role;
 
 /// Keeps coin wallet daemons: configs, supervision, payouts that are never made twice, a ledger, audits, backups, repair.
 #[derive(Debug, Parser)]
@@ -86,6 +87,9 @@ pub(super) enum Verb {
     /// Payouts.
     #[command(subcommand)]
     Pay(PayVerb),
+    /// Tokens for the HTTP API.
+    #[command(subcommand)]
+    Token(TokenVerb),
     /// The ledger.
     #[command(subcommand)]
     Ledger(LedgerVerb),
@@ -270,6 +274,30 @@ pub(super) enum FileFormat {
     Csv,
     /// One JSON object per line.
     Jsonl,
+}
+
+/// Tokens for the HTTP API.
+#[derive(Debug, Subcommand)]
+pub(super) enum TokenVerb {
+    /// Make a token and print it, this once. Whoever has it may use the API at once; the service need not be restarted.
+    Add {
+        /// Whose it is; stands in logs and in the history of payouts.
+        #[arg(long)]
+        name: String,
+        /// What it may do: read looks, submit asks for payouts too, operate holds, cancels and flushes too.
+        #[arg(long)]
+        role: Role,
+    },
+    /// List tokens, without their secrets.
+    List,
+    /// Take a token away: whoever uses it is refused at once.
+    Remove {
+        /// Whose it is.
+        name: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 /// The ledger.

@@ -13,6 +13,7 @@ mod print;
 mod screen;
 mod setup;
 mod tables;
+mod token;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -120,6 +121,7 @@ fn run(cli: Cli) -> Result<u8, Failure> {
             keeper::keep(coin, if stopped { First::AwaitOrder } else { First::Start(extra) })?;
             return Ok(exit::DONE);
         }
+        Verb::Token(verb) => return token::token(coin, verb, cli.global.output),
         Verb::Run => {
             service::run(client::open(&settings, coin)?)?;
             return Ok(exit::DONE);

@@ -46,6 +46,7 @@ impl Request {
             | Verb::Install { .. }
             | Verb::Run
             | Verb::Keep { .. }
+            | Verb::Token(_)
             | Verb::Completions { .. }
             | Verb::Man => Ok(Order::Status.into()),
         }

@@ -83,7 +83,7 @@ fn daemon(report: &DaemonReport) -> String {
 }
 
 /// A table with a header, no frame.
-fn table<const COLUMNS: usize>(header: [&str; COLUMNS], numbers: &[usize], rows: Vec<[String; COLUMNS]>) -> String {
+pub(super) fn table<const COLUMNS: usize>(header: [&str; COLUMNS], numbers: &[usize], rows: Vec<[String; COLUMNS]>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header).add_rows(rows);
     for &column in numbers {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use thiserror::Error;
 
+use super::batch::BatchId;
 use super::request::PayoutId;
 use super::rules::{Illegal, Refusal};
 use crate::coin::{AddressError, AmountError};
@@ -66,6 +67,9 @@ pub enum PayoutError {
     /// No such payout.
     #[error("payout {0} is not known here")]
     Unknown(PayoutId),
+    /// No such batch.
+    #[error("batch {0} is not known here")]
+    UnknownBatch(BatchId),
     /// The payout's state does not allow it.
     #[error("payout {id}: {illegal}")]
     NotNow {

@@ -38,6 +38,7 @@ mod resolve;
 /// The decisions, pure.
 pub mod rules;
 mod settle;
+mod standing;
 mod sweep;
 mod verify;
 /// What the webhook's receiver is told.
@@ -66,6 +67,7 @@ pub use request::{Payout, PayoutId, PersonsWord, Priority, Request, Submitted, d
 pub use resolve::{Connect, Resolution, ResolveReport, ResolvedBatch, resolve};
 pub use rules::{Plan, State};
 pub use settle::{SettleReport, SettledBatch, settle};
+pub use standing::{BatchDetail, Standing, show_batch, standing};
 
 /// Which payouts to list, in order of submission. Whatever is none does not matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -242,6 +242,7 @@ fn refused_payout(error: PayoutError) -> Failure {
         PayoutError::BadAddress { .. } => failed("bad_address"),
         PayoutError::OtherContent { id, .. } => failed("id_taken").next(&format!("`bursar pay show {id}`")),
         PayoutError::Unknown(_) => failed("unknown_payout").next("`bursar pay list` shows those that are known"),
+        PayoutError::UnknownBatch(_) => failed("unknown_batch"),
         PayoutError::NotNow { .. } => failed("not_now"),
         PayoutError::File { .. } | PayoutError::Reading(_) => {
             failed("bad_file").next("mend it and import the whole file again: rows that are known by then are not queued twice")

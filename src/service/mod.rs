@@ -4,15 +4,19 @@
 //! the control socket of the running service; when none runs, it opens the [`World`] itself. So there is one protocol and one way to do a thing.
 
 mod answer;
+mod api;
 mod failure;
 mod http;
 mod imports;
+mod intake;
 mod metrics;
 mod notify;
 mod order;
 mod pulse;
 mod run;
 mod schedule;
+/// The tokens of the HTTP API.
+pub mod tokens;
 mod trigger;
 mod webhook;
 mod world;
@@ -20,6 +24,7 @@ mod world;
 pub use answer::{
     Answer, AuditSummary, CheckReport, Checked, DaemonReport, KeeperWords, LastFlush, Level, QueueStatus, StatusReport,
 };
+pub use api::DESCRIPTION as API_DESCRIPTION;
 pub use failure::{Failure, exit};
 pub use imports::{IMPORT_HEADER, open_import, unreadable_import};
 pub use order::Order;

@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 use super::metrics::Metrics;
 use super::notify::{Notifier, Phase, Progress};
 use super::trigger::Trigger;
-use super::{Answer, CheckReport, Failure, Order, World, exit, http, pulse, schedule, webhook};
+use super::{Answer, CheckReport, Failure, Order, World, api, exit, http, pulse, schedule, webhook};
 use crate::keeper::{End, Restarts, Verdict};
 
 /// How often an idle service looks after its daemon: a crash is to be noticed within a second.
@@ -54,6 +54,7 @@ async fn serve(world: World) -> Result<(), Failure> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| Failure::new("signals", error, exit::FAILED))?;
     // Listening comes before the daemon: a port that is taken must be known before a daemon is started.
     let listeners = http::listen(&coin, jobs.clone(), metrics.clone()).await?;
+    let api = api::start(&coin, world.store(), &jobs, &metrics).await?;
     let mut scheduler = schedule::start(&coin, jobs.clone()).await?;
     let _webhook = webhook::start(&coin, world.store_beside()?, &metrics)?;
     let (ended, mut end) = oneshot::channel();
@@ -98,6 +99,9 @@ async fn serve(world: World) -> Result<(), Failure> {
         }
     };
     listeners.close();
+    if let Some(api) = api {
+        api.abort();
+    }
     match outcome {
         Ok(Ok(outcome)) => outcome,
         _ => Err(Failure::new("worker", "the worker thread ended unexpectedly; see the log", exit::FAILED)),

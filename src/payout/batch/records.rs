@@ -51,9 +51,12 @@ fn all(tx: &Tx<'_>, condition: &str, values: impl rusqlite::Params) -> Result<Ve
     Ok(found)
 }
 
+pub(in crate::payout) fn known_batch(tx: &Tx<'_>, id: &BatchId) -> Result<Option<Batch>, StoreError> {
+    Ok(all(tx, "id = ?1", [id.as_str()])?.pop())
+}
+
 pub(in crate::payout) fn batch(tx: &Tx<'_>, id: &BatchId) -> Result<Batch, StoreError> {
-    let found = all(tx, "id = ?1", [id.as_str()])?.pop();
-    found.ok_or_else(|| damaged(format!("batch {id} is missing")))
+    known_batch(tx, id)?.ok_or_else(|| damaged(format!("batch {id} is missing")))
 }
 
 /// The same; none where there is no such batch.
