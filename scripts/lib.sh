@@ -83,6 +83,18 @@ need_cargo_deb() {
   cargo install --quiet --locked --root "$tools" --version "$version" cargo-deb </dev/null >&2
 }
 
+# schemathesis, which holds the HTTP API against its own description: in a Python environment of its own, pinned.
+need_schemathesis() {
+  local version=4.32.5 tools="${XDG_CACHE_HOME:-$HOME/.cache}/bursar/tools/schemathesis"
+  PATH="$tools/bin:$PATH"
+  if [ "$(schemathesis --version 2>/dev/null)" = "schemathesis, version $version" ]; then return 0; fi
+  python3 -c 'import ensurepip, venv' 2>/dev/null || need_packages python3-venv
+  say "bringing schemathesis $version into $tools"
+  rm -rf "$tools"
+  python3 -m venv "$tools" && "$tools/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$version" </dev/null >&2 ||
+    die "pip could not install schemathesis $version: see its words above"
+}
+
 download_package() {
   apt-get -qq -o APT::Sandbox::User=root download "$1" </dev/null >&2
 }

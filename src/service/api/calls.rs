@@ -250,7 +250,7 @@ pub(super) async fn flush(State(api): Shared, Extension(caller): Extension<Calle
     let (jobs, metrics, flushing) = (api.jobs.clone(), api.metrics.clone(), api.flushing.clone());
     // Its own task: a caller that goes away does not leave the mark behind.
     let flush = tokio::spawn(async move {
-        let answer = place(jobs, &metrics, Order::PayFlush { dry_run: false }).await;
+        let answer = place(jobs, &metrics, Order::PayFlush { dry_run: false, scheduled: false }).await;
         flushing.store(false, Ordering::Release);
         answer
     });
