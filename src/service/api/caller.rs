@@ -168,7 +168,9 @@ mod tests {
     fn the_token_stands_in_one_header_alone() {
         let headers = |values: &[&str]| {
             let mut headers = HeaderMap::new();
-            values.iter().for_each(|value| drop(headers.append(header::AUTHORIZATION, value.parse().unwrap())));
+            for value in values {
+                headers.append(header::AUTHORIZATION, value.parse().unwrap());
+            }
             headers
         };
         assert_eq!(bearer(&headers(&["Bearer abc"])), Some("abc"));
