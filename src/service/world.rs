@@ -87,11 +87,6 @@ impl World {
         &self.coin
     }
 
-    /// The store, for connections beside it.
-    pub(super) fn store(&self) -> &Store {
-        &self.store
-    }
-
     /// What the daemon process does.
     pub(super) fn process(&mut self) -> ProcessState {
         self.keeper.state()

@@ -27,7 +27,7 @@ use self::caller::Keys;
 use super::intake::Intake;
 use super::metrics::Metrics;
 use super::run::Job;
-use super::{Failure, exit};
+use super::{Failure, World, exit};
 use crate::config::CoinSettings;
 use crate::store::Store;
 
@@ -50,7 +50,7 @@ struct Api {
 /// Opens the API where the settings name an address for it.
 pub(super) async fn start(
     coin: &CoinSettings,
-    store: &Store,
+    world: &World,
     jobs: &Sender<Job>,
     metrics: &Metrics,
 ) -> Result<Option<JoinHandle<()>>, Failure> {
@@ -59,8 +59,8 @@ pub(super) async fn start(
     let api = Api {
         coin: coin.clone(),
         keys: Keys::new(tokens, coin.api.requests_per_s),
-        intake: Intake::start(coin, store.beside()?),
-        store: Arc::new(Mutex::new(store.beside()?)),
+        intake: Intake::start(coin, world.store_beside()?),
+        store: Arc::new(Mutex::new(world.store_beside()?)),
         jobs: jobs.clone(),
         metrics: metrics.clone(),
         flushing: Arc::default(),
