@@ -23,6 +23,14 @@ pub enum AddressError {
     /// Neither base58 nor bech32 with a right checksum.
     #[error("'{0}' is not an address: its checksum or spelling is wrong")]
     Malformed(String),
+    /// Not even written like an address.
+    #[error("'{text}' is not an address: {problem}")]
+    Unlike {
+        /// The start of what was given.
+        text: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// A well-formed address of something else.
     #[error("'{0}' is an address of another coin or network")]
     OtherNetwork(String),
@@ -38,8 +46,8 @@ pub enum AddressError {
 
 /// Checks the spelling, checksum and network of an address. What it accepts the daemon may still refuse.
 pub fn check_address(text: &str, chain: &ChainParams) -> Result<(), AddressError> {
-    if text.is_empty() || text.len() > MAX_ADDRESS_CHARS || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(malformed(text, chain));
+    if let Some(problem) = unlike_an_address(text, chain) {
+        return Err(AddressError::Unlike { text: quote(text, quotable(text, chain)), problem });
     }
     match check_bech32(text, chain) {
         Some(verdict) => verdict,
@@ -75,12 +83,34 @@ fn check_base58(text: &str, chain: &ChainParams) -> Result<(), AddressError> {
     }
 }
 
-/// A longer text that does not begin like a bech32 address may be a private key, pasted by mistake: hardly any of it is quoted.
 fn malformed(text: &str, chain: &ChainParams) -> AddressError {
+    AddressError::Malformed(quote(text, quotable(text, chain)))
+}
+
+/// What tells that a text is no address before its checksum does.
+fn unlike_an_address(text: &str, chain: &ChainParams) -> Option<&'static str> {
+    let mixed = |text: &str| text.bytes().any(|b| b.is_ascii_lowercase()) && text.bytes().any(|b| b.is_ascii_uppercase());
+    match text {
+        "" => Some("it is empty"),
+        _ if text.len() > MAX_ADDRESS_CHARS => Some("it is too long"),
+        _ if text.chars().any(char::is_control) => Some("it has a control character"),
+        _ if text.chars().any(char::is_whitespace) => Some("it has a space"),
+        _ if !text.is_ascii() => Some("it has a letter that is not ASCII, and may only look like one"),
+        _ if begins_like_bech32(text, chain) && mixed(text) => Some("it mixes upper and lower case"),
+        _ => None,
+    }
+}
+
+/// Whether a text begins with a bech32 prefix of this chain.
+fn begins_like_bech32(text: &str, chain: &ChainParams) -> bool {
     let start = text.to_ascii_lowercase();
-    let known_prefix = chain.bech32.iter().chain(&chain.confidential).any(|prefix| start.starts_with(&format!("{prefix}1")));
-    let may_be_secret = text.len() > MAX_BASE58_ADDRESS_CHARS && !known_prefix;
-    AddressError::Malformed(quote(text, if may_be_secret { MAX_QUOTED_SECRET_CHARS } else { MAX_QUOTED_CHARS }))
+    chain.bech32.iter().chain(&chain.confidential).any(|prefix| start.starts_with(&format!("{prefix}1")))
+}
+
+/// How much of a text an error may quote. A longer one that does not begin like a bech32 address may be a private key, pasted by mistake.
+fn quotable(text: &str, chain: &ChainParams) -> usize {
+    let may_be_secret = text.len() > MAX_BASE58_ADDRESS_CHARS && !begins_like_bech32(text, chain);
+    if may_be_secret { MAX_QUOTED_SECRET_CHARS } else { MAX_QUOTED_CHARS }
 }
 
 /// The start of a text without control characters, so that no log line is forged and none floods.
@@ -110,7 +140,7 @@ mod tests {
     fn verdict(text: &str, coin: &str, chain: Chain) -> &'static str {
         match check_address(text, &params(coin, chain)) {
             Ok(()) => "ok",
-            Err(AddressError::Malformed(_)) => "malformed",
+            Err(AddressError::Malformed(_) | AddressError::Unlike { .. }) => "malformed",
             Err(AddressError::OtherNetwork(_)) => "other network",
             Err(AddressError::Confidential(_)) => "confidential",
             Err(AddressError::Unprotected(_)) => "unprotected",

@@ -5,6 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+/// Errors quote this much of a text at most.
+const QUOTED_CHARS: usize = 40;
+
 /// A signed amount in the coin's base units (satoshi, 10⁻⁸ or, for Peercoin, 10⁻⁶ of a coin).
 ///
 /// In JSON it is an integer of base units; how many decimals make a coin belongs to the coin's profile.
@@ -16,8 +19,13 @@ pub struct Amount(i64);
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum AmountError {
     /// Not plain digits with at most one point.
-    #[error("'{0}' is not an amount: write plain digits with at most one point, such as 1.25")]
-    NotDecimal(String),
+    #[error("'{text}' is not an amount: {problem}; write plain digits with at most one point, such as 1.25")]
+    NotDecimal {
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// More decimals than the coin has; daemons differ in what they do then, one pays a truncated amount.
     #[error("'{text}' has more than {decimals} decimals, which is all this coin has")]
     TooPrecise {
@@ -117,19 +125,45 @@ impl Amount {
 
 /// `digits[.digits]` to base units; `shown` is what an error quotes.
 fn parse_digits(digits: &str, shown: &str, decimals: u8) -> Result<Amount, AmountError> {
-    let not_decimal = || AmountError::NotDecimal(shown.chars().take(40).collect());
+    let not_decimal = || AmountError::NotDecimal { text: quote(shown), problem: why_not_decimal(shown) };
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
     let plain = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     if !plain(whole) || !plain(fraction) {
         return Err(not_decimal());
     }
     if fraction.len() > usize::from(decimals).max(1) || (decimals == 0 && digits.contains('.')) {
-        return Err(AmountError::TooPrecise { text: shown.to_owned(), decimals });
+        return Err(AmountError::TooPrecise { text: quote(shown), decimals });
     }
     let fraction = if decimals == 0 { "" } else { fraction };
     let padded = format!("{whole}{fraction:0<width$}", width = usize::from(decimals));
-    let out_of_range = || AmountError::OutOfRange(shown.chars().take(40).collect());
+    let out_of_range = || AmountError::OutOfRange(quote(shown));
     padded.parse::<i64>().map(Amount).map_err(|_| out_of_range())
+}
+
+/// The start of a text without control characters, so that no log line is forged and none floods.
+fn quote(text: &str) -> String {
+    let start: String = text.chars().take(QUOTED_CHARS).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    if text.chars().nth(QUOTED_CHARS).is_some() { format!("{start}…") } else { start }
+}
+
+/// What keeps a text from being plain digits with at most one point.
+fn why_not_decimal(text: &str) -> &'static str {
+    let has = |what: fn(char) -> bool| text.chars().any(what);
+    match text {
+        "" => "it is empty",
+        _ if has(|c| c.is_control()) => "it has a control character",
+        _ if has(char::is_whitespace) => "it has a space",
+        _ if has(|c| c.is_numeric() && !c.is_ascii_digit()) => "it has digits other than 0 to 9",
+        _ if !text.is_ascii() => "it has a letter or a sign that is not ASCII",
+        _ if text.contains(',') => "it has a comma",
+        _ if text.contains('_') || text.contains('\'') => "it has a separator",
+        _ if text.starts_with("0x") || text.starts_with("0X") => "it is hexadecimal",
+        _ if text.starts_with(['+', '-']) => "it has a sign",
+        _ if text.starts_with(|c: char| c.is_ascii_digit()) && text.contains(['e', 'E']) => "it has an exponent",
+        _ if text.matches('.').count() > 1 => "it has more than one point",
+        _ if text.starts_with('.') || text.ends_with('.') => "it begins or ends with a point",
+        _ => "it is not a number",
+    }
 }
 
 impl fmt::Debug for Amount {
@@ -149,7 +183,7 @@ mod tests {
         assert_eq!(Amount::parse_payment("7", 6), Ok(Amount(7_000_000)));
         assert_eq!(Amount::parse_payment("0.000001", 6), Ok(Amount(1)));
         for bad in ["", ".", "1.", ".5", "+1", "1e3", "NaN", "inf", "1,5", " 1", "0x10", "1.2.3", "١"] {
-            assert!(matches!(Amount::parse_payment(bad, 8), Err(AmountError::NotDecimal(_))), "{bad}");
+            assert!(matches!(Amount::parse_payment(bad, 8), Err(AmountError::NotDecimal { .. })), "{bad}");
         }
         for bad in ["0", "0.0", "-1", "-0.5"] {
             assert!(matches!(Amount::parse_payment(bad, 8), Err(AmountError::NotPositive(_))), "{bad}");

@@ -163,11 +163,20 @@ impl Request {
     /// Checks id and amount.
     pub(super) fn check(&self, coin: &CoinSettings) -> Result<Checked, PayoutError> {
         let id: PayoutId = self.id.parse()?;
+        if id.as_str().chars().any(is_invisible) {
+            let shown = id.as_str().chars().filter(|c| !is_invisible(*c)).take(40).collect();
+            return Err(PayoutError::BadId { shown, problem: "it has invisible characters, so that two ids can look like one" });
+        }
         match check_amount(&self.amount, coin) {
             Ok(amount) => Ok(Checked { id, address: self.address.clone(), amount, priority: self.priority }),
             Err(problem) => Err(PayoutError::BadAmount { id, problem }),
         }
     }
+}
+
+/// What takes no room, or turns the writing round.
+fn is_invisible(letter: char) -> bool {
+    matches!(letter, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 fn check_amount(text: &str, coin: &CoinSettings) -> Result<Amount, BadAmount> {

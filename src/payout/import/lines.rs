@@ -190,6 +190,10 @@ struct JsonRow {
 }
 
 fn json_row(line: &str) -> Result<Request, String> {
+    // An array of the values in their order would be read, too: what stands where is not to be guessed.
+    if !line.trim_start().starts_with('{') {
+        return Err("the line is not a JSON object such as {\"id\": …, \"address\": …, \"amount\": …}".to_owned());
+    }
     let row: JsonRow = serde_json::from_str(line).map_err(|error| {
         // It counts lines from its own beginning, which is our line.
         error.to_string().replace(" at line 1 column ", " at character ")
