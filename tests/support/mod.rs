@@ -27,7 +27,7 @@ pub use foreign::ForeignDaemon;
 pub use generation::Generation;
 pub use keep::Keep;
 pub use process::{is_alive, signal, suspend};
-pub use proxy::{Call, Fault, FaultProxy};
+pub use proxy::{Call, Fault, FaultProxy, Moment, Watcher};
 pub use rpc::{CALL_TIMEOUT, Message, Refused, call, exchange, read_message};
 pub use service::{PATIENCE, Process, Service};
 pub use standin::{getinfo_standin, staking_standin};

@@ -52,6 +52,18 @@ pub struct Call<'a> {
     pub request: &'a Message,
 }
 
+/// When a watcher is asked about a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// The call is here, and the daemon has not seen it.
+    Arrived,
+    /// The daemon has answered, and bursar has not seen it; the fault that is returned then means nothing.
+    Answered,
+}
+
+/// Sees each call twice, by its method, and may do anything meanwhile: the call waits.
+pub type Watcher = dyn Fn(Moment, &str) -> Fault + Send + Sync;
+
 type Rewrite = dyn Fn(&Call<'_>, &Upstream) -> Option<(u16, String)> + Send + Sync;
 
 #[derive(Default)]
@@ -60,6 +72,7 @@ struct Orders {
     once: HashMap<String, Vec<Fault>>,
     seen: HashMap<String, usize>,
     forwarded: HashMap<String, usize>,
+    watcher: Option<Arc<Watcher>>,
 }
 
 /// The proxy. Ends with the value.
@@ -117,6 +130,11 @@ impl FaultProxy {
         self.orders.lock().expect("orders").once.entry(method.to_owned()).or_default().push(fault);
     }
 
+    /// From now on this watcher sees each call, and chooses the fault of those that have none by order; none: nobody does.
+    pub fn watch(&self, watcher: Option<Arc<Watcher>>) {
+        self.orders.lock().expect("orders").watcher = watcher;
+    }
+
     /// Forgets all faults.
     pub fn clear(&self) {
         let mut orders = self.orders.lock().expect("orders");
@@ -156,6 +174,20 @@ impl Orders {
 }
 
 impl Upstream {
+    fn fault_of(&self, method: &str) -> Fault {
+        let fault = self.orders.lock().expect("orders").next_fault(method);
+        match self.watched(Moment::Arrived, method) {
+            Some(watchers) if fault == Fault::Pass => watchers,
+            _ => fault,
+        }
+    }
+
+    /// The lock is not held: a watcher may take its time, and other calls come in between.
+    fn watched(&self, moment: Moment, method: &str) -> Option<Fault> {
+        let watcher = self.orders.lock().expect("orders").watcher.clone();
+        watcher.map(|watcher| watcher(moment, method))
+    }
+
     /// Gives a request to the daemon, with another path and body where given, and returns status and body of the reply.
     pub fn forward(&self, call: &Call<'_>, path: Option<&str>, body: Option<&str>) -> std::io::Result<(u16, String)> {
         let request = call.request;
@@ -188,13 +220,13 @@ fn serve_one(client: &mut TcpStream, request: &Message, upstream: &Upstream, rew
     let first = if body.is_array() { &body[0] } else { &body };
     let method = first["method"].as_str().unwrap_or_default().to_owned();
     let call = Call { method, params: body["params"].clone(), id: body["id"].clone(), request };
-    let pass = || match rewrite(&call, upstream) {
-        Some(reply) => Ok(reply),
-        None => upstream.forward(&call, None, None),
+    let pass = || {
+        let reply = rewrite(&call, upstream).map_or_else(|| upstream.forward(&call, None, None), Ok);
+        upstream.watched(Moment::Answered, &call.method);
+        reply
     };
     let hang_up = || std::io::Error::from(std::io::ErrorKind::ConnectionAborted);
-    let fault = upstream.orders.lock().expect("orders").next_fault(&call.method);
-    match fault {
+    match upstream.fault_of(&call.method) {
         Fault::Pass => client.write_all(&http(&pass()?)),
         Fault::DropCall => Err(hang_up()),
         Fault::DropReply => pass().and(Err(hang_up())),

@@ -106,6 +106,11 @@ impl World {
         self.dir.path()
     }
 
+    /// From now on the folder outlives this value; the daemon does not.
+    pub fn keep_folder(&mut self) {
+        self.dir.disable_cleanup(true);
+    }
+
     /// From now on daemon and folder outlive this value.
     pub fn keep(&mut self) {
         self.kept = true;
