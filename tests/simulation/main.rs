@@ -14,22 +14,32 @@ mod events;
 mod faults;
 mod history;
 mod host;
+mod mutants;
 mod operator;
 mod oracle;
 mod rpc;
 mod sending;
 mod world;
 
+use std::path::Path;
 use std::{env, fs};
 
 use campaign::{Outcome, run, run_many};
 use history::Method;
+use serde_json::Value;
 
 /// Seeds of a run that nobody says more about.
 const SEEDS: u64 = 600;
 
 fn number(variable: &str) -> Option<u64> {
     env::var(variable).ok().and_then(|text| text.parse().ok())
+}
+
+/// Leaves a report in the file that `BURSAR_REPORT` names.
+fn report(report: &Value) {
+    if let Some(file) = env::var_os("BURSAR_REPORT") {
+        fs::write(file, report.to_string()).unwrap();
+    }
 }
 
 fn words(outcome: &Outcome) -> String {
@@ -53,9 +63,7 @@ fn whatever_happens_every_payout_is_paid_once_or_says_why_not() {
             eprintln!("{done} of {seeds} seeds");
         }
     });
-    if let Some(file) = env::var_os("BURSAR_REPORT") {
-        fs::write(file, tally.to_json().to_string()).unwrap();
-    }
+    report(&tally.to_json());
     assert!(tally.is_clean(), "{}\n{}", tally.failures.join("\n\n"), tally.to_json());
 }
 
@@ -66,4 +74,26 @@ fn one_seed_is_one_history() {
         assert!(one.history.len() > 50, "seed {seed}");
         assert_eq!(one.history, two.history, "seed {seed}");
     }
+}
+
+/// So that none of them rots: builds nothing.
+#[test]
+fn each_rule_still_stands_where_its_mutant_takes_it_away() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for mutant in mutants::MUTANTS {
+        assert!(!mutant.rule.is_empty() && !mutant.edits.is_empty(), "{}", mutant.name);
+        for edit in mutant.edits {
+            let text = fs::read_to_string(root.join(edit.file)).unwrap_or_else(|error| panic!("{}: {error}", edit.file));
+            assert_eq!(text.matches(edit.from).count(), 1, "{}: {} in {}", mutant.name, edit.from, edit.file);
+        }
+    }
+}
+
+/// Builds the project once for each rule: `scripts/torture --mutants`.
+#[test]
+#[ignore = "takes minutes"]
+fn every_rule_that_is_taken_away_is_missed() {
+    let (passes, told) = mutants::run_all();
+    report(&told);
+    assert!(passes, "{told:#}");
 }

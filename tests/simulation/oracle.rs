@@ -69,6 +69,13 @@ impl History {
         if paid.by_bursar > 1 {
             return Some((Wrong::Doubled, format!("paid {} times, and is {state}", paid.by_bursar)));
         }
+        let taken = detail.transactions.iter().filter(|member| self.is_by_hand(&member.txid)).count();
+        if taken > 0 && paid.by_bursar > 0 {
+            return Some((
+                Wrong::Doubled,
+                format!("a person's payment was taken for its own, and it was paid all the same; it is {state}"),
+            ));
+        }
         let says = format!("it is {state} ({reason}), {} by bursar and {} by hand on the chain", paid.by_bursar, paid.by_hand);
         let is_paid = paid.by_bursar == 1;
         match state {
@@ -89,6 +96,11 @@ impl History {
                 Some((Wrong::Stuck, format!("{says}; {words:?}")))
             }
         }
+    }
+
+    fn is_by_hand(&self, txid: &Txid) -> bool {
+        let world = self.bursar.world.borrow();
+        world.makers.get(txid) == Some(&Maker::HandInstead) && world.chain.height_of(txid).is_some()
     }
 
     /// How often the chain pays it.
