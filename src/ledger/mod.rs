@@ -356,6 +356,11 @@ pub fn state_of(tx: &Tx<'_>, txid: &Txid) -> Result<Option<TxState>, StoreError>
     Ok(records::followed_by_txid(tx, txid)?.map(|followed| followed.state))
 }
 
+/// Whether something was posted for a transaction at that time or before.
+pub fn posted_until(tx: &Tx<'_>, txid: &Txid, until: Timestamp) -> Result<bool, StoreError> {
+    records::posted_until(tx, txid, until)
+}
+
 /// Transactions that were seen with this comment, compared whole.
 pub fn marked(tx: &Tx<'_>, mark: &str) -> Result<Vec<Txid>, StoreError> {
     Ok(records::followed_by_comment(tx, mark)?.into_iter().map(|followed| followed.txid).collect())

@@ -281,6 +281,12 @@ pub(super) fn standing(tx: &Tx<'_>, txid: &Txid, event: u64) -> Result<Vec<(Acco
     Ok(found)
 }
 
+/// Whether a transaction has a posting from that time or before.
+pub(super) fn posted_until(tx: &Tx<'_>, txid: &Txid, until: Timestamp) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM entries WHERE txid = ?1 AND time_s <= ?2)";
+    Ok(tx.prepare_cached(sql)?.query_row(params![txid.to_string(), until.0], |row| row.get(0))?)
+}
+
 pub(super) fn balance(tx: &Tx<'_>, account: Account) -> Result<Amount, StoreError> {
     let mut statement = tx.prepare_cached("SELECT coalesce(sum(amount), 0) FROM balances WHERE account = ?1")?;
     Ok(Amount::from_base_units(statement.query_row([name_of(account)?], |row| row.get(0))?))

@@ -9,6 +9,7 @@ use super::{records, verify};
 use crate::coin::{Amount, BlockHash, OutPoint, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::{Category, Entry, RpcError, Wallet, WalletIdentity};
+use crate::ledger;
 use crate::store::Store;
 
 /// Everything of the wallet that can be the batch's: from a final-depth ancestor of its tip that is on the active chain, or else
@@ -85,7 +86,8 @@ fn lookalikes(store: &mut Store, wallet: &dyn Wallet, batch: &Batch, entries: &[
         if rules::compare_outputs(&asked, &decoded).is_err() {
             continue;
         }
-        let mut newer = true;
+        // A repair gives old payments a new time; what the ledger knew before the batch is older all the same.
+        let mut newer = !store.read(|tx| ledger::posted_until(tx, &txid, batch.created))?;
         for entry in &sends {
             newer &= is_newer(wallet, batch, entry)?;
         }

@@ -9,7 +9,7 @@ use std::thread;
 use serde_json::{Value, json};
 
 use super::faults::{Fault, label};
-use super::history::{History, Method};
+use super::history::History;
 use super::oracle::{Ends, Violation, Wrong};
 
 /// What one seed came to.
@@ -23,8 +23,8 @@ pub(crate) struct Outcome {
 }
 
 /// Runs one seed to its end.
-pub(crate) fn run(seed: u64, method: Method) -> Outcome {
-    let mut history = History::new(seed, method);
+pub(crate) fn run(seed: u64) -> Outcome {
+    let mut history = History::new(seed);
     history.run();
     let words = history.rest();
     let (violations, ends) = history.judge(&words);
@@ -109,7 +109,7 @@ pub(crate) fn run_many(seeds: std::ops::Range<u64>, until_wrong: bool, progress:
             if seed >= seeds.end {
                 return;
             }
-            let outcome = catch_unwind(AssertUnwindSafe(|| run(seed, Method::Sendmany)));
+            let outcome = catch_unwind(AssertUnwindSafe(|| run(seed)));
             let outcome = outcome.map_err(|payload| {
                 let words = payload.downcast_ref::<String>().cloned();
                 words.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()

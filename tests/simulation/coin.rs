@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use bursar::config::{CoinSettings, DaemonMode, Settings};
+use bursar::config::{CoinSettings, DaemonMode, Method, Settings};
 
 pub(crate) const FINAL_DEPTH: u64 = 4;
 /// Versions of addresses are the same on all regtest chains.
@@ -53,24 +53,22 @@ pub(crate) fn is_own(script: &str, keys: u8) -> bool {
 }
 
 /// Settings as an operator would write them.
-pub(crate) fn settings(mode: DaemonMode, method: &str) -> CoinSettings {
-    static LOADED: LazyLock<Vec<(DaemonMode, &str, CoinSettings)>> = LazyLock::new(|| {
-        let modes = [(DaemonMode::Keep, "keep"), (DaemonMode::Attach, "attach")];
-        let both = modes.into_iter().flat_map(|mode| ["sendmany", "journaled"].map(|method| (mode, method)));
-        both.map(|((mode, word), method)| (mode, method, load(word, method))).collect()
-    });
-    LOADED.iter().find(|(of, how, _)| *of == mode && *how == method).unwrap().2.clone()
+pub(crate) fn settings(mode: DaemonMode, method: Method) -> CoinSettings {
+    static LOADED: LazyLock<[CoinSettings; 2]> = LazyLock::new(|| [load("keep"), load("attach")]);
+    let mut coin = LOADED[usize::from(mode == DaemonMode::Attach)].clone();
+    coin.payouts.method = method;
+    coin
 }
 
-fn load(mode: &str, method: &str) -> CoinSettings {
+fn load(mode: &str) -> CoinSettings {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("bursar.toml");
-    std::fs::write(&file, text(dir.path(), mode, method)).unwrap();
+    std::fs::write(&file, text(dir.path(), mode)).unwrap();
     let settings = Settings::load(&file).unwrap_or_else(|error| panic!("{error}"));
     settings.coins["coin"].clone()
 }
 
-fn text(dir: &Path, mode: &str, method: &str) -> String {
+fn text(dir: &Path, mode: &str) -> String {
     let credentials = dir.join("credentials");
     std::fs::write(&credentials, "user:password\n").unwrap();
     let access = match mode {
@@ -92,7 +90,6 @@ fn text(dir: &Path, mode: &str, method: &str) -> String {
          credit_depth = 2
          final_depth = {FINAL_DEPTH}
          [coins.coin.payouts]
-         method = '{method}'
          fee_rate_per_vb = 10
          max_outputs = 8
          ",

@@ -58,6 +58,7 @@ faults! {
     PaidElse 250 "a person paid the same for another reason",
     StoreRestored 300 "an older copy of the store",
     Poor 100 "funds too low",
+    OtherMethod 400 "the method was changed",
     FalseWord 200 "a person said restarted who had not",
 }
 

@@ -2,11 +2,11 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use bursar::coin::Txid;
-use bursar::config::DaemonMode;
+use bursar::config::{DaemonMode, Method};
 use bursar::payout::{self, Filter, PersonsWord, Priority, Request, State};
 
 use super::bursar::{Act, Bursar, scratch};
@@ -58,20 +58,12 @@ pub(crate) struct History {
     pub(crate) scratch: tempfile::TempDir,
 }
 
-/// What a seed is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Method {
-    Sendmany,
-}
-
 impl History {
-    pub(crate) fn new(seed: u64, method: Method) -> History {
+    pub(crate) fn new(seed: u64) -> History {
         let scratch = scratch();
         let world = Rc::new(RefCell::new(World::new(seed)));
         let mode = if seed % 5 == 4 { DaemonMode::Attach } else { DaemonMode::Keep };
-        let method = match method {
-            Method::Sendmany => "sendmany",
-        };
+        let method = if seed % 3 == 1 { Method::Journaled } else { Method::Sendmany };
         let bursar = Bursar::new(world, settings(mode, method), &scratch.path().join("store"), seed);
         let mut history =
             History { bursar, chance: Chance::new(seed ^ 0xAC7), asked: vec![], copy: None, restored: false, scratch };
@@ -111,7 +103,8 @@ impl History {
             82..85 => self.persons_payment(),
             85..88 => self.daemon_trouble(),
             88..91 => self.keep_or_restore(),
-            91..92 => self.happen(|world| world.deposit(50_000_000)),
+            91 => self.happen(|world| world.deposit(50_000_000)),
+            92 => self.change_method(),
             _ => self.network_trouble(),
         }
     }
@@ -186,7 +179,8 @@ impl History {
         let Some(word) = self.chance.pick(&words) else { return };
         // What may be paid already is released after a look alone, see `operator.rs`.
         let shown = payout::show(self.bursar.store(), &asked.id.parse().unwrap());
-        if shown.is_ok_and(|detail| detail.payout.reason.is_some()) {
+        // A store that went back and has not noticed yet takes what it paid since for unpaid.
+        if self.restored || shown.is_ok_and(|detail| detail.payout.reason.is_some()) {
             return;
         }
         _ = self.bursar.by_hand(|store, now| payout::decide(store, &asked.id.parse().unwrap(), word, "a person's wish", now));
@@ -256,7 +250,7 @@ impl History {
         let spoiled = [Fault::Zap, Fault::Salvage, Fault::OldWallet, Fault::Reboot];
         let spoiled = spoiled.iter().any(|fault| self.bursar.world.borrow().faults.had(*fault));
         let calm = !spoiled && self.bursar.world.borrow().put_away.is_none() && !self.restored;
-        if calm && self.strikes(Fault::StoreRestored) {
+        if calm && self.shows_later_payments(&file) && self.strikes(Fault::StoreRestored) {
             self.happen(|world| {
                 world.stop();
                 world.pending.clear();
@@ -265,6 +259,25 @@ impl History {
             self.bursar.restore(&file);
             self.happen(|world| world.spared = true);
             self.restored = true;
+        }
+    }
+
+    /// A journaled payment has no mark: a copy from before the first of them, under `sendmany`, has no reason to look for one.
+    fn shows_later_payments(&self, copy: &Path) -> bool {
+        let connection = rusqlite::Connection::open(copy).unwrap();
+        let journaled = connection.query_row("SELECT EXISTS (SELECT 1 FROM reservations)", [], |row| row.get(0)).unwrap();
+        let changed = self.bursar.world.borrow().faults.had(Fault::OtherMethod);
+        !changed || journaled || self.bursar.coin.payouts.method == Method::Journaled
+    }
+
+    /// A person changes their mind about how to send.
+    fn change_method(&mut self) {
+        if self.strikes(Fault::OtherMethod) {
+            let other = match self.bursar.coin.payouts.method {
+                Method::Sendmany => Method::Journaled,
+                Method::Journaled => Method::Sendmany,
+            };
+            self.bursar.coin.payouts.method = other;
         }
     }
 

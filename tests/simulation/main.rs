@@ -25,7 +25,6 @@ use std::path::Path;
 use std::{env, fs};
 
 use campaign::{Outcome, run, run_many};
-use history::Method;
 use serde_json::Value;
 
 /// Seeds of a run that nobody says more about.
@@ -51,7 +50,7 @@ fn words(outcome: &Outcome) -> String {
 #[test]
 fn whatever_happens_every_payout_is_paid_once_or_says_why_not() {
     if let Some(seed) = number("BURSAR_SEED") {
-        let outcome = run(seed, Method::Sendmany);
+        let outcome = run(seed);
         eprintln!("{}", outcome.history.join("\n"));
         assert!(outcome.violations.is_empty(), "seed {seed}\n{}", words(&outcome));
         return;
@@ -70,7 +69,7 @@ fn whatever_happens_every_payout_is_paid_once_or_says_why_not() {
 #[test]
 fn one_seed_is_one_history() {
     for seed in [3, 4, 5, 1001] {
-        let (one, two) = (run(seed, Method::Sendmany), run(seed, Method::Sendmany));
+        let (one, two) = (run(seed), run(seed));
         assert!(one.history.len() > 50, "seed {seed}");
         assert_eq!(one.history, two.history, "seed {seed}");
     }

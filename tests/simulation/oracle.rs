@@ -59,7 +59,9 @@ impl History {
             // The caller was told that it is taken. A restored store may have forgotten it, and then it is asked for again if it is unpaid.
             *ends.entry("forgotten by a restored store").or_default() += 1;
             return match paid.by_bursar {
-                0 if self.asked[at].acknowledged => Some((Wrong::Lost, "an acknowledged payout is unknown".to_owned())),
+                0 if self.asked[at].acknowledged && paid.by_hand == 0 => {
+                    Some((Wrong::Lost, "an acknowledged payout is unknown".to_owned()))
+                }
                 0 | 1 => None,
                 times => Some((Wrong::Doubled, format!("paid {times} times"))),
             };

@@ -290,6 +290,13 @@ impl Wallet for ModelWallet {
         })
     }
 
+    fn why_unwanted(&self, raw_hex: &str) -> Result<Option<String>, RpcError> {
+        self.call("testmempoolaccept", |world| {
+            let tx = Tx::read(raw_hex).ok_or_else(|| daemon_says("testmempoolaccept", -22, "TX decode failed"))?;
+            Ok((!world.has_inputs(&tx)).then(|| "missing-inputs".to_owned()))
+        })
+    }
+
     fn lock_coins(&self, coins: &[OutPoint]) -> Result<(), RpcError> {
         self.call("lockunspent", |world| {
             world.locked.extend(coins);

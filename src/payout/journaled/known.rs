@@ -41,7 +41,8 @@ pub(in crate::payout) fn follow_wallet(
     if stray.is_empty() {
         return lift(store, now);
     }
-    if coin.payouts.method != Method::Journaled {
+    // A store that went back may have gone back behind a change of the method.
+    if coin.payouts.method != Method::Journaled && !store.read(records::any)? {
         return Ok(());
     }
     store.write(|tx| {

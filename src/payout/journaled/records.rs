@@ -93,6 +93,11 @@ pub(super) fn was_released(tx: &Tx<'_>, coin: &OutPoint) -> Result<bool, StoreEr
     Ok(tx.prepare_cached(sql)?.query_row(params![coin.txid.to_string(), coin.vout], |row| row.get(0))?)
 }
 
+/// Whether any batch was ever sent this way.
+pub(super) fn any(tx: &Tx<'_>) -> Result<bool, StoreError> {
+    Ok(tx.prepare_cached("SELECT EXISTS (SELECT 1 FROM reservations)")?.query_row([], |row| row.get(0))?)
+}
+
 /// The oldest batch that has coins reserved.
 pub(super) fn reserving(tx: &Tx<'_>) -> Result<Option<BatchId>, StoreError> {
     let sql = "SELECT b.id FROM reservations r JOIN batches b ON b.id = r.batch WHERE r.released = 0 ORDER BY b.seq LIMIT 1";

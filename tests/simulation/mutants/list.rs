@@ -72,11 +72,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "requeue in a wallet that lost history",
         rule: "Not found counts only in a wallet that cannot have forgotten.",
-        edits: &[Edit {
-            file: RESOLVE,
-            from: "if reasons.is_empty() { self.not_sent(batch)",
-            to: "if true { self.not_sent(batch)",
-        }],
+        edits: &[Edit { file: RESOLVE, from: "if reasons.is_empty() {", to: "if true {" }],
     },
     Mutant {
         name: "look in the wrong wallet",
