@@ -8,11 +8,12 @@ mod support;
 use std::collections::BTreeSet;
 
 use bench::{Bench, payee, script_of};
+use bursar::audit::Verdict;
 use bursar::gate::{self, Cause};
 use bursar::ledger::Account;
 use bursar::payout::rules::Refusal;
-use bursar::payout::{BatchReport, BatchState, PayoutError, State};
-use bursar::service::Order;
+use bursar::payout::{BatchReport, BatchState, BumpReport, PayoutError, State};
+use bursar::service::{Answer, Order};
 use serde_json::{Value, json};
 use support::{Fault, FaultProxy, Generation, World};
 
@@ -220,4 +221,158 @@ fn a_payment_by_hand_freezes_until_a_person_explains_it_and_receipts_freeze_noth
     bench.settle();
     assert_eq!(bench.store.read(gate::frozen).unwrap(), []);
     flush_one(&mut bench);
+}
+
+/// Raises the fee of a batch and returns the txids before and after.
+fn bumped(bench: &mut Bench, batch: &BatchReport, rate: u64) -> BumpReport {
+    let order = Order::PayBump { batch: batch.id.clone(), fee_rate_per_vb: Some(rate), dry_run: false };
+    match bench.order(&order) {
+        Ok(Answer::PayBump(report)) => report,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_replacement_pays_the_same_payees_by_the_same_coins_and_one_of_the_two_confirms() {
+    for generation in Generation::ALL {
+        let mut bench = journaled(generation);
+        submit_some(&mut bench, 0..5);
+        let batch = flush_one(&mut bench);
+        bench.world.settle();
+        let dry = Order::PayBump { batch: batch.id.clone(), fee_rate_per_vb: Some(60), dry_run: true };
+        let Answer::PayBump(dry) = bench.order(&dry).unwrap() else { panic!("a bump") };
+        assert!(dry.txid.is_none() && dry.spend.fee > dry.fee_before, "{dry:?}");
+        let lower = Order::PayBump { batch: batch.id.clone(), fee_rate_per_vb: Some(20), dry_run: false };
+        assert!(bench.order(&lower).is_err(), "{generation:?}: not above the rate that it pays");
+        let report = bumped(&mut bench, &batch, 60);
+        let (first, second) = (batch.txid.unwrap(), report.txid.unwrap());
+        assert_ne!(first, second);
+        let in_mempool = |txid: &str| bench.world.try_rpc("/", "getmempoolentry", json!([txid])).is_ok();
+        let replaced = generation == Knots;
+        assert_eq!((in_mempool(&first.to_string()), in_mempool(&second.to_string())), (!replaced, replaced), "{report:?}");
+        assert_eq!(report.note.is_none(), replaced, "{report:?}");
+        confirm(&mut bench);
+        bench.settle();
+        assert_eq!(bench.count(State::Final), 5, "{generation:?}");
+        let paid = bench.paid_on_chain();
+        assert!((0..5).all(|n| paid[&script_of(n)] == [10_000_000]), "{generation:?}");
+        assert!(bench.order(&dry_of(&batch)).is_err(), "{generation:?}: final");
+        assert!(
+            matches!(bench.order(&Order::AuditRun), Ok(Answer::AuditRun(report)) if report.verdict == Verdict::Agrees),
+            "{generation:?}"
+        );
+    }
+}
+
+fn dry_of(batch: &BatchReport) -> Order {
+    Order::PayBump { batch: batch.id.clone(), fee_rate_per_vb: Some(90), dry_run: true }
+}
+
+#[test]
+fn a_replacement_takes_a_further_coin_where_the_change_does_not_cover_it() {
+    let mut bench = journaled(Knots);
+    // Nearly all of one coin: what is left is change, and not enough for ten times the fee.
+    bench.submit("p0", &payee(0), "9.9996");
+    let batch = flush_one(&mut bench);
+    assert_eq!(decoded(&bench, &batch.txid.unwrap().to_string())["vin"].as_array().unwrap().len(), 1);
+    let report = bumped(&mut bench, &batch, 300);
+    assert_eq!(report.spend.inputs.len(), 2, "{report:?}");
+    confirm(&mut bench);
+    assert_eq!(bench.count(State::Final), 1);
+    assert_eq!(bench.paid_on_chain()[&script_of(0)], [999_960_000]);
+}
+
+#[test]
+fn a_batch_whose_change_another_spends_is_not_replaced() {
+    let mut bench = Bench::new(World::with(Knots, &[JOURNALED]));
+    bench.submit("all but little", &payee(0), "90");
+    let first = flush_one(&mut bench);
+    bench.world.settle();
+    bench.submit("of its change", &payee(1), "9.99");
+    flush_one(&mut bench);
+    let refused =
+        bench.order(&Order::PayBump { batch: first.id.clone(), fee_rate_per_vb: Some(60), dry_run: false }).unwrap_err();
+    assert!(refused.message.contains("spends its change"), "{refused:?}");
+}
+
+#[test]
+fn another_form_of_a_legacy_transaction_belongs_to_its_batch_and_pays_it() {
+    // The daemon of the 0.18 generation makes legacy addresses on demand; a third party changes nothing but the form of a signature.
+    for generation in [Litecoin018, Litecoin021] {
+        let mut bench = journaled(generation);
+        submit_some(&mut bench, 0..3);
+        let batch = flush_one(&mut bench);
+        bench.world.settle();
+        let txid = batch.txid.unwrap().to_string();
+        // The same payees by the same coins, signed anew with another lock height: another txid, as malleation makes it.
+        let old = decoded(&bench, &txid);
+        let inputs: Vec<Value> = old["vin"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|vin| json!({"txid": vin["txid"], "vout": vin["vout"], "sequence": 4294967292_u32}))
+            .collect();
+        let outputs: Vec<Value> = old["vout"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|vout| json!({vout["scriptPubKey"]["addresses"][0].as_str().unwrap(): vout["value"]}))
+            .collect();
+        let raw = bench.world.node_rpc("createrawtransaction", json!([inputs, outputs]));
+        let signed = bench.world.rpc("signrawtransactionwithwallet", json!([raw]));
+        let block_to = support::BURN_ADDRESS;
+        // A miner takes the other form: the daemon forgets the first one.
+        bench.world.kill_daemon();
+        std::fs::remove_file(bench.world.coin().chain_dir().join("mempool.dat")).ok();
+        bench.keeper.start(&["-walletbroadcast=0"]).unwrap();
+        bench.world.node_rpc("sendrawtransaction", json!([signed["hex"]]));
+        bench.world.node_rpc("generatetoaddress", json!([bench.world.coin().final_depth, block_to]));
+        bench.world.settle();
+        bench.settle();
+        bench.settle();
+        assert_eq!(bench.count(State::Final), 3, "{generation:?}");
+        assert_eq!(bench.store.read(gate::frozen).unwrap(), [], "{generation:?}");
+        let paid = bench.paid_on_chain();
+        assert!((0..3).all(|n| paid[&script_of(n)] == [10_000_000]), "{generation:?}");
+    }
+}
+
+#[test]
+fn coins_of_all_kinds_are_spent_together_by_a_daemon_with_psbt_and_by_one_with_raw_transactions_alone() {
+    let kinds = ["legacy", "p2sh-segwit", "bech32"];
+    let mixed = |mut bench: Bench| {
+        // More than the ten coins of the bench hold: these are needed, too.
+        let named = bench.world.coin().wallet.name.is_empty();
+        for kind in kinds {
+            let address = bench.world.rpc("getnewaddress", json!(["", kind])).as_str().unwrap().to_owned();
+            bench.world.pay_in(&address, "5");
+        }
+        bench.world.mine(bench.world.coin().final_depth);
+        bench.submit("p0", &payee(0), "114.9");
+        let batch = flush_one(&mut bench);
+        assert_eq!(batch.note, None, "{batch:?}");
+        assert!(named || batch.vsize.is_some());
+        let (fee, vsize) = (batch.fee.unwrap().base_units(), batch.vsize.unwrap() as i64);
+        assert!(fee >= 20 * vsize && fee <= 20 * (vsize + 2 * 13), "{fee} for {vsize} vB");
+        confirm(&mut bench);
+        assert_eq!(bench.paid_on_chain()[&script_of(0)], [11_490_000_000]);
+    };
+    for generation in Generation::ALL {
+        mixed(journaled(generation));
+    }
+}
+
+#[test]
+fn a_dry_run_shows_coins_change_and_fee_and_uses_up_nothing() {
+    let mut bench = journaled(Litecoin021);
+    submit_some(&mut bench, 0..2);
+    let keys = |bench: &Bench| bench.world.rpc("getwalletinfo", json!([]))["keypoolsize_hd_internal"].clone();
+    let before = keys(&bench);
+    let Answer::PayPlan(plan) = bench.order(&Order::PayFlush { dry_run: true, scheduled: false }).unwrap() else {
+        panic!("a plan")
+    };
+    let spend = plan.spend.clone().unwrap();
+    assert_eq!(spend.inputs.len(), 1, "{plan}");
+    assert!(plan.to_string().contains("spends 1 coins, fee ") && spend.change.is_some(), "{plan}");
+    assert_eq!((keys(&bench), bench.count(State::Queued)), (before, 2));
 }

@@ -238,6 +238,23 @@ pub(super) enum PayVerb {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Raise the fee of a batch that was sent by journaled and is not confirmed, by a replacement with the same payees.
+    ///
+    /// The old transaction and the new one exclude each other, and either pays. A daemon whose mempool replaces nothing keeps the old one.
+    Bump {
+        /// The batch, as `pay show` and `pay flush` name it.
+        #[arg(long, value_name = "ID")]
+        batch: BatchId,
+        /// Base units per virtual byte; what the settings and the daemon's estimate say when left out.
+        #[arg(long, value_name = "N")]
+        fee_rate: Option<u64>,
+        /// Say what would be done, and do nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Find out what became of batches in doubt, and explain what stays open; restarts the daemon where only that gives certainty.
     ///
     /// With --batch it records your ruling about a disputed one, under your name, in the ledger. A ruling is carried out only where

@@ -89,6 +89,10 @@ fn pay(verb: PayVerb) -> Result<Request, Failure> {
         PayVerb::Hold { id } => Order::PayHold { id }.into(),
         PayVerb::Release { id } => Order::PayRelease { id }.into(),
         PayVerb::Flush { dry_run } => Order::PayFlush { dry_run, scheduled: false }.into(),
+        PayVerb::Bump { batch, fee_rate, dry_run, yes } => {
+            let question = format!("Replace the transaction of batch {batch} by one with a higher fee?");
+            Request::asking(Order::PayBump { batch, fee_rate_per_vb: fee_rate, dry_run }, yes || dry_run, question)
+        }
         PayVerb::Resolve { batch: Some(batch), paid_by, reason, dry_run, yes, .. } => {
             let ruling = paid_by.map_or(Ruling::Unpaid, Ruling::PaidBy);
             let question = match ruling {

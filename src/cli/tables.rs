@@ -36,6 +36,7 @@ fn told(answer: &Answer, page: &Page) -> String {
         Answer::PayFlush(report) => page.flush(report),
         Answer::PayResolve(report) => super::doubt::resolved(report, page.decimals),
         Answer::PayDoubt(report) => super::doubt::doubt(report, page.decimals),
+        Answer::PayBump(report) => page.bump(report),
         Answer::PayRule(decided) => super::doubt::decided(decided),
         Answer::LedgerSync(report) => {
             format!("in step at height {}: {} posted, {} reversed", report.tip.height, report.posted, report.reversed)
@@ -180,6 +181,18 @@ impl Page {
             text += &format!("\n  {}: {}", rejected.id, rejected.reason);
         }
         text
+    }
+
+    fn bump(&self, report: &payout::BumpReport) -> String {
+        let (spend, before) = (&report.spend, self.coins(report.fee_before));
+        let change = spend.change.map_or_else(|| "no change".to_owned(), |change| format!("change {}", self.coins(change)));
+        let done = report.txid.map_or_else(|| "would be replaced".to_owned(), |txid| format!("is replaced by {txid}"));
+        let (inputs, fee, rate) = (spend.inputs.len(), self.coins(spend.fee), report.rate);
+        let text = format!(
+            "batch {} {done}: {inputs} coins, {change}, fee {fee} instead of {before} ({rate} per virtual byte)",
+            report.batch
+        );
+        report.note.iter().fold(text, |text, note| format!("{text}\n{note}"))
     }
 
     fn flush(&self, report: &payout::FlushReport) -> String {

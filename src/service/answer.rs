@@ -38,6 +38,7 @@ pub enum Answer {
     PayResolve(payout::ResolveReport),
     PayDoubt(payout::DoubtReport),
     PayRule(payout::Decided),
+    PayBump(payout::BumpReport),
     LedgerSync(ledger::SyncReport),
     LedgerBalance {
         balances: Vec<ledger::AccountBalance>,

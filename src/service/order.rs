@@ -80,6 +80,15 @@ pub enum Order {
         /// A person restarted an attached daemon since the batch was sent.
         restarted: bool,
     },
+    /// Replaces the transaction of a journaled batch by one with a higher fee.
+    PayBump {
+        /// Which batch.
+        batch: payout::BatchId,
+        /// Base units per virtual byte; none: what the settings and the daemon's estimate say.
+        fee_rate_per_vb: Option<u64>,
+        /// Say what would be done, and do nothing.
+        dry_run: bool,
+    },
     /// What is known about batches in doubt, what they wait for, and what a person can do.
     PayDoubt,
     /// A person's ruling about a disputed batch.
@@ -190,6 +199,7 @@ impl Order {
             Order::PayFlush { .. } => "pay_flush",
             Order::PayResolve { .. } => "pay_resolve",
             Order::PayDoubt => "pay_doubt",
+            Order::PayBump { .. } => "pay_bump",
             Order::PayRule { .. } => "pay_rule",
             Order::LedgerOpen { .. } => "ledger_open",
             Order::LedgerSync => "ledger_sync",

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::{Change, lay_reservations, usable_coins};
-use crate::coin::{Amount, Txid};
+use crate::coin::{Amount, FeeRate, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::{DecodedTx, RpcError, Wallet};
 use crate::payout::batch::BatchId;
@@ -71,7 +71,8 @@ impl Refused {
 
 /// The coins for these outputs, and the need that they were chosen for.
 pub(super) fn spend(sender: &mut Sender<'_>, outputs: &[PlannedOutput], price: Price) -> Result<(Spend, Need), PayoutError> {
-    let need = need(sender, outputs, price)?;
+    let payouts = outputs.iter().map(|output| output.payouts.len()).sum();
+    let need = need(sender, outputs, payouts, price.rate)?;
     let coins = usable_coins(sender)?;
     Ok((rules::choose(&coins, &need).map_err(Refusal::from)?, need))
 }
@@ -84,9 +85,13 @@ pub(super) fn draft(sender: &mut Sender<'_>, outputs: &[PlannedOutput], price: P
         Some(_) => Some(change_place(sender.wallet)?),
         None => None,
     };
-    let tip = sender.wallet.tip()?;
-    let lock_height = u32::try_from(tip.height).map_err(|error| damaged(&error))?;
+    let lock_height = lock_height(sender.wallet)?;
     priced(spend.coins, &need, change_to, lock_height, outputs.len())
+}
+
+/// In a block above the present one: nobody gains by taking it into a block in its place.
+pub(super) fn lock_height(wallet: &dyn Wallet) -> Result<u32, PayoutError> {
+    u32::try_from(wallet.tip()?.height).map_err(|error| damaged(&error))
 }
 
 /// A draft of these coins, with its exact fee.
@@ -107,7 +112,7 @@ pub(super) fn priced(
 }
 
 /// A new address of ours with its script.
-fn change_place(wallet: &dyn Wallet) -> Result<(String, String), PayoutError> {
+pub(super) fn change_place(wallet: &dyn Wallet) -> Result<(String, String), PayoutError> {
     let address = wallet.change_address()?;
     let facts = wallet.address(&address)?;
     match facts.script_hex.filter(|_| facts.is_mine) {
@@ -120,16 +125,22 @@ fn change_place(wallet: &dyn Wallet) -> Result<(String, String), PayoutError> {
     }
 }
 
-fn need(sender: &mut Sender<'_>, outputs: &[PlannedOutput], price: Price) -> Result<Need, PayoutError> {
+/// What these outputs, of so many payouts, take at this rate.
+pub(super) fn need(
+    sender: &mut Sender<'_>,
+    outputs: &[PlannedOutput],
+    payouts: usize,
+    rate: FeeRate,
+) -> Result<Need, PayoutError> {
     let (coin, fee) = (sender.coin, &sender.coin.payouts.fee);
     let relay = sender.wallet.min_relay_rate()?;
     let own_bytes = if coin.profile.staking.is_some() { rules::TIME_BYTES } else { 0 };
     let sizes = outputs.iter().map(|output| output.script_hex.len() as u64 / 2);
-    let payouts: usize = outputs.iter().map(|output| output.payouts.len()).sum();
     Ok(Need {
         total: Amount::sum(outputs.iter().map(|output| output.amount)).map_err(|error| damaged(&error))?,
         shape: sizes.fold(Shape::new(own_bytes), Shape::with_output),
-        rate: price.rate,
+        rate,
+        least_fee: Amount::ZERO,
         lasting_rate: fee.min_rate.max(relay),
         least_change: rules::least_change(relay),
         max_vbytes: coin.payouts.max_tx_vbytes,
@@ -146,7 +157,8 @@ fn by_address(draft: &Draft, outputs: &[PlannedOutput]) -> Vec<(String, Amount)>
     listed
 }
 
-/// Composes a draft, checks it, has it signed, and checks what came back. Sends nothing.
+/// Composes a draft, checks it, has it signed, and checks what came back. Sends nothing. `fresh` are those of its coins that no
+/// transaction spends yet: the others were checked when they were.
 pub(super) fn sign(
     wallet: &dyn Wallet,
     coin: &CoinSettings,
@@ -154,23 +166,26 @@ pub(super) fn sign(
     id: &BatchId,
     draft: &Draft,
     outputs: &[PlannedOutput],
+    fresh: &[Coin],
 ) -> Result<Signing, Refused> {
     let inputs: Vec<_> = draft.coins.iter().map(|coin| coin.outpoint).collect();
-    wallet.lock_coins(&inputs)?;
+    wallet.lock_coins(&fresh.iter().map(|coin| coin.outpoint).collect::<Vec<_>>())?;
     let sequenced: Vec<_> = inputs.iter().map(|coin| (*coin, SEQUENCE)).collect();
     let unsigned = wallet.compose(&sequenced, &by_address(draft, outputs), draft.lock_height)?;
     check(&wallet.decode(&unsigned)?, draft, outputs)?;
-    check_coins(wallet, draft)?;
+    check_coins(wallet, fresh)?;
     observer.step(Step::Composed(id.clone()));
     let raw_hex = with_keys(wallet, &unsigned)?;
     observer.step(Step::Signed(id.clone()));
     let decoded = wallet.decode(&raw_hex)?;
     check(&decoded, draft, outputs)?;
     check_size(wallet, coin, draft, &decoded)?;
-    match wallet.why_unwanted(&raw_hex)? {
-        None => Ok(Signing { txid: decoded.txid, raw_hex, vsize: decoded.vsize }),
-        Some(why) => Err(Refused::Unwanted(why)),
-    }
+    Ok(Signing { txid: decoded.txid, raw_hex, vsize: decoded.vsize })
+}
+
+/// Whether the daemon's mempool would take it, where it can be asked. Gives nothing to the network.
+pub(super) fn wanted(wallet: &dyn Wallet, signed: &Signing) -> Result<(), Refused> {
+    wallet.why_unwanted(&signed.raw_hex)?.map_or(Ok(()), |why| Err(Refused::Unwanted(why)))
 }
 
 /// The one place that needs the wallet's keys.
@@ -191,8 +206,8 @@ fn check(found: &DecodedTx, draft: &Draft, outputs: &[PlannedOutput]) -> Result<
 }
 
 /// Each coin by the chain's own word: what is not in the outputs is the fee.
-fn check_coins(wallet: &dyn Wallet, draft: &Draft) -> Result<(), Refused> {
-    for coin in &draft.coins {
+fn check_coins(wallet: &dyn Wallet, coins: &[Coin]) -> Result<(), Refused> {
+    for coin in coins {
         let found = wallet.chain_coin(&coin.outpoint)?;
         let same = found.is_some_and(|found| found.amount == coin.amount && found.script_hex == coin.script_hex);
         if !same {

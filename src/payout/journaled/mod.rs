@@ -11,6 +11,7 @@
 //! - No error proves that the bytes are dead; only an input that somebody else spent at final depth does (`settle`).
 //! - A higher fee is a conflicting replacement with the same payees (`bump`). Both may confirm; either pays.
 
+mod bump;
 mod compose;
 mod known;
 mod records;
@@ -27,6 +28,7 @@ use crate::coin::{Amount, Timestamp};
 use crate::config::Method;
 use crate::store::{Store, StoreError, Tx};
 
+pub use bump::{BumpReport, bump};
 pub(super) use compose::{Draft, Signing};
 pub(super) use known::follow_wallet;
 pub(super) use records::{add_draft, follow_state};
@@ -89,8 +91,9 @@ impl Sender<'_> {
         let begun = self.begun(&batch, outputs)?;
         report.batches.push(begun);
         tracing::info!(batch = %id, inputs = draft.coins.len(), outputs = outputs.len(), fee = ?draft.fee, "journaled");
-        let signed = compose::sign(self.wallet, self.coin, self.observer, &id, &draft, outputs);
+        let signed = compose::sign(self.wallet, self.coin, self.observer, &id, &draft, outputs, &draft.coins);
         keys.close(self.store);
+        let signed = signed.and_then(|signed| compose::wanted(self.wallet, &signed).map(|()| signed));
         match signed {
             Ok(signed) => self.store_and_broadcast(&batch, &draft, &signed, report),
             Err(refused) => self.give_back(&batch, &refused, outputs, report),

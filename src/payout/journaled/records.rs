@@ -3,10 +3,10 @@
 use rusqlite::{Row, params};
 
 use super::{Change, Draft};
-use crate::coin::{Amount, HashError, OutPoint};
+use crate::coin::{Amount, FeeRate, HashError, OutPoint};
 use crate::payout::batch::{BatchId, BatchState};
-use crate::payout::records::{damaged, signed, unsigned};
-use crate::payout::rules::Coin;
+use crate::payout::records::{damaged, optional, signed, unsigned};
+use crate::payout::rules::{Coin, input_size};
 use crate::store::{StoreError, Tx};
 
 /// Writes a draft and reserves its coins. Fails when one of them is reserved already.
@@ -85,6 +85,35 @@ pub(super) fn reserved(tx: &Tx<'_>) -> Result<Vec<OutPoint>, StoreError> {
 /// The coins of one batch, released or not.
 pub(in crate::payout) fn coins_of(tx: &Tx<'_>, batch: &BatchId) -> Result<Vec<OutPoint>, StoreError> {
     outpoints(tx, "SELECT txid, vout FROM reservations WHERE batch = ?1 ORDER BY position", [batch.as_str()])
+}
+
+/// The same with amounts, scripts and sizes.
+pub(super) fn sized_coins(tx: &Tx<'_>, batch: &BatchId, has_segwit: bool) -> Result<Vec<Coin>, StoreError> {
+    let sql = "SELECT txid, vout, amount, script FROM reservations WHERE batch = ?1 ORDER BY position";
+    let mut statement = tx.prepare_cached(sql)?;
+    let mut rows = statement.query([batch.as_str()])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let script_hex: String = row.get(3)?;
+        let size = input_size(&script_hex, has_segwit);
+        let size = size.ok_or_else(|| damaged(format!("a coin of batch {batch} is of a kind that is not spent")))?;
+        let amount = Amount::from_base_units(row.get(2)?);
+        found.push(Coin { outpoint: outpoint(row)?, amount, script_hex, size, ancestors: 0 });
+    }
+    Ok(found)
+}
+
+/// Another batch, still open, that spends an output of a transaction of this one.
+pub(super) fn spender_of(tx: &Tx<'_>, batch: &BatchId) -> Result<Option<BatchId>, StoreError> {
+    let sql = "SELECT r.batch FROM reservations r JOIN batch_txids t ON t.txid = r.txid \
+               WHERE t.batch = ?1 AND r.batch <> ?1 AND r.released = 0 LIMIT 1";
+    optional(tx, sql, batch.as_str())?.map(|id| id.parse()).transpose().map_err(damaged)
+}
+
+/// The rate that a batch pays now.
+pub(super) fn set_fee_rate(tx: &Tx<'_>, batch: &BatchId, rate: FeeRate) -> Result<(), StoreError> {
+    tx.execute("UPDATE batches SET fee_rate_per_kvb = ?1 WHERE id = ?2", params![signed(rate.per_kvb()), batch.as_str()])?;
+    Ok(())
 }
 
 /// Whether a coin was reserved once and is not any more.

@@ -2,6 +2,9 @@
 //!
 //! `bdk_coin_select` is not used: it counts fee rates in floats, which are not exact for amounts of 64 bits.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
@@ -49,6 +52,8 @@ pub struct Need {
     pub shape: Shape,
     /// Its fee rate.
     pub rate: FeeRate,
+    /// No smaller fee is paid, whatever the rate makes of it.
+    pub least_fee: Amount,
     /// What a coin will cost to spend some day: the lowest rate that is ever used.
     pub lasting_rate: FeeRate,
     /// No smaller change is made.
@@ -164,15 +169,16 @@ pub fn price_spend(coins: Vec<Coin>, need: &Need, change_script_bytes: Option<u6
     let held = Amount::sum(coins.iter().map(|coin| coin.amount))?;
     let over = held.checked_sub(need.total)?;
     let shape = coins.iter().fold(need.shape, |shape, coin| shape.with_input(coin.size));
+    let fee_of = |vbytes: u64| need.rate.fee_of(vbytes).map(|fee| fee.max(need.least_fee));
     let with_change = change_script_bytes.map(|bytes| shape.with_output(bytes).vbytes());
     let spend = match with_change {
-        Some(vbytes) if over.checked_sub(need.rate.fee_of(vbytes)?)? >= need.least_change => {
-            let fee = need.rate.fee_of(vbytes)?;
+        Some(vbytes) if over.checked_sub(fee_of(vbytes)?)? >= need.least_change => {
+            let fee = fee_of(vbytes)?;
             Spend { coins, change: Some(over.checked_sub(fee)?), fee, vbytes }
         }
         _ => Spend { coins, change: None, fee: over, vbytes: shape.vbytes() },
     };
-    let least = need.rate.fee_of(spend.vbytes)?;
+    let least = fee_of(spend.vbytes)?;
     if spend.fee < least {
         return Err(NoSpend::Funds { needed: need.total.checked_add(least)?, available: held });
     }
@@ -182,6 +188,23 @@ pub fn price_spend(coins: Vec<Coin>, need: &Need, change_script_bytes: Option<u6
     match need.max_fee {
         Some(most) if spend.fee > most => Err(NoSpend::Fee { fee: spend.fee, most }),
         _ => Ok(spend),
+    }
+}
+
+/// These coins, all of them, and as few confirmed ones more, the largest first, as the fee takes.
+pub fn with_more(coins: &[Coin], more: &[Coin], need: &Need, change_script_bytes: u64) -> Result<Vec<Coin>, NoSpend> {
+    let mut further: Vec<&Coin> = more.iter().filter(|coin| coin.ancestors == 0).collect();
+    further.sort_by_key(|coin| (std::cmp::Reverse(coin.amount), coin.outpoint));
+    let (mut chosen, mut further) = (coins.to_vec(), further.into_iter());
+    loop {
+        match price_spend(chosen.clone(), need, Some(change_script_bytes)) {
+            Ok(_) => return Ok(chosen),
+            Err(NoSpend::Funds { needed, available }) => match further.next() {
+                Some(coin) => chosen.push(coin.clone()),
+                None => return Err(NoSpend::Funds { needed, available }),
+            },
+            Err(error) => return Err(error),
+        }
     }
 }
 

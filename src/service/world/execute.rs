@@ -8,7 +8,7 @@ use tracing::{info, warn};
 use super::World;
 use crate::audit;
 use crate::backup;
-use crate::coin::Timestamp;
+use crate::coin::{FeeRate, Timestamp};
 use crate::config::CoinSettings;
 use crate::daemon::{RpcError, RpcWallet, Wallet};
 use crate::gate::{self, Cause};
@@ -85,6 +85,13 @@ impl World {
             Order::PayFlush { dry_run: false, scheduled } => self.flush(*scheduled),
             Order::PayResolve { restarted } => self.resolve_and_explain(*restarted),
             Order::PayDoubt => Ok(Answer::PayDoubt(self.doubt()?)),
+            Order::PayBump { batch, fee_rate_per_vb, dry_run } => {
+                let rate = fee_rate_per_vb.map(FeeRate::from_per_vb);
+                let bump = |store: &mut Store, wallet: &dyn Wallet, coin: &CoinSettings, now| {
+                    payout::bump(store, wallet, coin, batch, rate, *dry_run, now)
+                };
+                Ok(Answer::PayBump(self.with_wallet(bump)?))
+            }
             Order::PayRule { decision, dry_run } => self.rule(decision, *dry_run),
             Order::LedgerOpen { .. }
             | Order::LedgerSync

@@ -1,0 +1,204 @@
+//! What holds of every choice of coins, tried in thousands of cases.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::coin::Txid;
+use crate::payout::rules::{TIME_BYTES, input_size};
+
+/// Scripts of all kinds that are spent.
+const KINDS: [&str; 4] = [
+    "76a914000000000000000000000000000000000000000088ac",
+    "a914000000000000000000000000000000000000000087",
+    "00140000000000000000000000000000000000000000",
+    "51200000000000000000000000000000000000000000000000000000000000000000",
+];
+
+fn units(amount: i64) -> Amount {
+    Amount::from_base_units(amount)
+}
+
+fn coin_of(number: usize, amount: i64, kind: usize, ancestors: u64) -> Coin {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&(number as u64).to_le_bytes());
+    let script_hex = KINDS[kind].to_owned();
+    let size = input_size(&script_hex, true).unwrap();
+    Coin { outpoint: OutPoint { txid: Txid::from_bytes(bytes), vout: 0 }, amount: units(amount), script_hex, size, ancestors }
+}
+
+fn coins(most: usize) -> impl Strategy<Value = Vec<Coin>> {
+    let one = (1_i64..2_000_000, 0..KINDS.len(), prop_oneof![4 => Just(0_u64), 1 => 1_u64..30]);
+    prop::collection::vec(one, 0..most).prop_map(|coins| {
+        let numbered = coins.into_iter().enumerate();
+        numbered.map(|(number, (amount, kind, ancestors))| coin_of(number, amount, kind, ancestors)).collect()
+    })
+}
+
+fn need_of(total: i64, outputs: u64, rate_per_kvb: u64, lasting_per_kvb: u64) -> Need {
+    let shape = (0..outputs).fold(Shape::new(TIME_BYTES), |shape, _| shape.with_output(22));
+    Need {
+        total: units(total),
+        shape,
+        rate: FeeRate::from_per_kvb(rate_per_kvb),
+        least_fee: Amount::ZERO,
+        lasting_rate: FeeRate::from_per_kvb(lasting_per_kvb),
+        least_change: least_change(FeeRate::from_per_kvb(1000)),
+        max_vbytes: 99_000,
+        max_fee: None,
+    }
+}
+
+fn need() -> impl Strategy<Value = Need> {
+    (1_i64..5_000_000, 1..60_u64, 1000..60_000_u64, 1000..5000_u64)
+        .prop_map(|(total, outputs, rate, lasting)| need_of(total, outputs, rate, lasting))
+}
+
+fn sum(coins: &[Coin]) -> Amount {
+    Amount::sum(coins.iter().map(|coin| coin.amount)).unwrap()
+}
+
+/// What every spend keeps, however it came about.
+fn check(spend: &Spend, coins: &[Coin], need: &Need) {
+    let chosen: BTreeSet<OutPoint> = spend.coins.iter().map(|coin| coin.outpoint).collect();
+    assert_eq!(chosen.len(), spend.coins.len(), "a coin is spent twice");
+    assert!(spend.coins.iter().all(|coin| coins.contains(coin)), "a coin that nobody offered");
+    let out = need.total.checked_add(spend.fee).unwrap().checked_add(spend.change.unwrap_or_default()).unwrap();
+    assert_eq!(sum(&spend.coins), out, "not a unit is lost or made");
+    assert!(spend.change.is_none_or(|change| change >= need.least_change), "dust");
+    let shape = spend.coins.iter().fold(need.shape, |shape, coin| shape.with_input(coin.size));
+    let least = need.rate.fee_of(shape.vbytes()).unwrap().max(need.least_fee);
+    assert!(spend.fee >= least, "below the rate");
+    if spend.change.is_some() {
+        let vbytes = shape.with_output(USUAL_CHANGE_SCRIPT_BYTES).vbytes();
+        assert_eq!((spend.vbytes, spend.fee), (vbytes, need.rate.fee_of(vbytes).unwrap().max(need.least_fee)));
+    }
+    assert!(spend.coins.iter().map(|coin| coin.ancestors).sum::<u64>() <= MAX_ANCESTORS, "too long a chain");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_choice_keeps_every_unit_makes_no_dust_and_pays_the_rate(coins in coins(60), need in need()) {
+        match choose(&coins, &need) {
+            Ok(spend) => {
+                check(&spend, &coins, &need);
+                prop_assert_eq!(Ok(spend), choose(&coins, &need), "the same again");
+            }
+            Err(NoSpend::Funds { .. }) => {
+                // Generously, there is indeed too little of what may be spent together.
+                let usable = coins.iter().filter(|coin| coin.ancestors == 0);
+                let worth: i128 = usable
+                    .map(|coin| i128::from(coin.amount.base_units()) - i128::from(need.rate.per_kvb()) * 150 / 1000)
+                    .filter(|worth| *worth > 0)
+                    .sum();
+                let frame = i128::from(need.rate.fee_of(need.shape.vbytes()).unwrap().base_units());
+                prop_assert!(worth < i128::from(need.total.base_units()) + frame + 1000, "{worth}");
+            }
+            Err(other) => prop_assert!(false, "{other}"),
+        }
+    }
+
+    #[test]
+    fn confirmed_coins_alone_pay_where_they_suffice(coins in coins(40), need in need()) {
+        let confirmed: Vec<Coin> = coins.iter().filter(|coin| coin.ancestors == 0).cloned().collect();
+        if let Ok(spend) = choose(&confirmed, &need) {
+            prop_assert_eq!(choose(&coins, &need).unwrap(), spend);
+        }
+    }
+
+    /// Few enough coins to try every subset of them.
+    #[test]
+    fn no_subset_pays_a_lower_fee_without_change_and_none_with_fewer_coins(coins in coins(9), need in need()) {
+        let coins: Vec<Coin> = coins.into_iter().map(|coin| Coin { ancestors: 0, ..coin }).collect();
+        let Ok(spend) = choose(&coins, &need) else { return Ok(()) };
+        let subsets = (1_u32..1 << coins.len()).map(|bits| {
+            let taken = coins.iter().enumerate().filter(|(at, _)| bits & (1 << at) != 0);
+            taken.map(|(_, coin)| coin.clone()).collect::<Vec<Coin>>()
+        });
+        let change_fee = need.rate.fee_of(output_weight(USUAL_CHANGE_SCRIPT_BYTES) / 4).unwrap();
+        for subset in subsets {
+            let Ok(without) = price_spend(subset.clone(), &need, None) else { continue };
+            let least = need.rate.fee_of(without.vbytes).unwrap();
+            let exact = without.fee <= least.checked_add(change_fee).unwrap().checked_sub(units(600)).unwrap_or_default();
+            if exact && without.fee >= least.checked_add(units(600)).unwrap() {
+                // Well within the bounds of the search: the choice is no dearer, but for what a coin costs some day.
+                let later = need.lasting_rate.fee_of(150).unwrap();
+                prop_assert!(spend.fee <= without.fee.checked_add(later).unwrap(), "{:?} above {:?}", spend.fee, without.fee);
+            }
+            if spend.change.is_some() && price_spend(subset.clone(), &need, Some(USUAL_CHANGE_SCRIPT_BYTES)).is_ok_and(|other| other.change.is_some()) {
+                let worth_it = |coin: &Coin| coin.amount > need.rate.fee_of(150).unwrap();
+                if subset.iter().all(worth_it) && subset.len() + 1 < spend.coins.len() {
+                    prop_assert!(false, "{} coins where {} do", spend.coins.len(), subset.len());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn ceilings_are_kept(coins in coins(40), need in need(), most in 100_i64..200_000, vbytes in 150..3000_u64) {
+        let need = Need { max_fee: Some(units(most)), max_vbytes: vbytes, ..need };
+        if let Ok(spend) = choose(&coins, &need) {
+            prop_assert!(spend.fee <= units(most) && spend.vbytes <= vbytes);
+        }
+    }
+
+    #[test]
+    fn a_replacement_keeps_all_coins_and_pays_at_least_what_is_asked(
+        coins in coins(8), more in coins(20), need in need(), least in 0_i64..50_000,
+    ) {
+        let coins: Vec<Coin> = coins.into_iter().map(|coin| Coin { ancestors: 0, ..coin }).collect();
+        let more: Vec<Coin> = more.into_iter().enumerate().map(|(at, coin)| Coin { outpoint: coin_of(at + 100, 1, 0, 0).outpoint, ..coin }).collect();
+        let need = Need { least_fee: units(least), ..need };
+        if let Ok(chosen) = with_more(&coins, &more, &need, USUAL_CHANGE_SCRIPT_BYTES) {
+            prop_assert_eq!(&chosen[..coins.len()], &coins[..]);
+            let spend = price_spend(chosen, &need, Some(USUAL_CHANGE_SCRIPT_BYTES)).unwrap();
+            prop_assert!(spend.fee >= units(least));
+            let offered: Vec<Coin> = coins.iter().chain(&more).cloned().collect();
+            check(&spend, &offered, &need);
+        }
+    }
+}
+
+#[test]
+fn a_coin_that_fits_exactly_makes_no_change() {
+    let need = need_of(1_000_000, 3, 20_000, 1000);
+    let exact = need.rate.fee_of(need.shape.with_input(coin_of(0, 1, 2, 0).size).vbytes()).unwrap();
+    let fitting = coin_of(7, 1_000_000 + exact.base_units() + 300, 2, 0);
+    let coins = [coin_of(1, 9_000_000, 2, 0), fitting.clone(), coin_of(2, 500_000, 2, 0)];
+    let spend = choose(&coins, &need).unwrap();
+    assert_eq!((spend.coins, spend.change), (vec![fitting], None));
+}
+
+#[test]
+fn small_coins_are_spent_along_only_while_fees_are_low_and_there_are_many() {
+    let many: Vec<Coin> = (0..150).map(|number| coin_of(number, if number == 0 { 5_000_000 } else { 3000 }, 2, 0)).collect();
+    let spent = |coins: &[Coin], rate| choose(coins, &need_of(1_000_000, 2, rate, 1000)).unwrap().coins.len();
+    assert_eq!(spent(&many, 1000), 1 + SPENT_ALONG);
+    assert_eq!(spent(&many, 1001), 1);
+    assert_eq!(spent(&many[..50], 1000), 1);
+}
+
+#[test]
+fn a_transaction_is_compared_coin_by_coin_and_to_the_unit() {
+    let point = |vout| OutPoint { txid: Txid::from_bytes([1; 32]), vout };
+    let output =
+        |vout, amount: i64, script: &str| crate::daemon::TxOutput { vout, amount: units(amount), script_hex: script.to_owned() };
+    let found = DecodedTx {
+        txid: Txid::from_bytes([2; 32]),
+        vsize: 100,
+        inputs: vec![point(0), point(1)],
+        outputs: vec![output(0, 5, "a"), output(1, 7, "b")],
+    };
+    let asked = [("b".to_owned(), units(7)), ("a".to_owned(), units(5))];
+    assert_eq!(compare_exactly(&[point(1), point(0)], &asked, &found), Ok(()));
+    assert!(compare_exactly(&[point(1)], &asked, &found).is_err(), "a coin more");
+    assert!(compare_exactly(&[point(1), point(2)], &asked, &found).is_err(), "another coin");
+    assert!(compare_exactly(&[point(0), point(1)], &asked[..1], &found).is_err(), "an output more");
+    let other = [("b".to_owned(), units(6)), ("a".to_owned(), units(6))];
+    assert!(compare_exactly(&[point(0), point(1)], &other, &found).is_err(), "a unit moved");
+    let twice = DecodedTx { inputs: vec![point(0), point(1), point(1)], ..found };
+    assert!(compare_exactly(&[point(0), point(1)], &asked, &twice).is_err(), "a coin twice");
+}
