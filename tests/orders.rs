@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use bursar::audit;
 use bursar::backup::{self, Destination};
-use bursar::coin::{Amount, BlockHash, Chain, OutPoint, Timestamp, Txid};
+use bursar::coin::{Amount, BlockHash, Chain, FeeRate, OutPoint, Timestamp, Txid};
 use bursar::daemon::health::{Condition, ConditionKind, Severity};
 use bursar::daemon::staking::StakingVerdict;
 use bursar::daemon::{BalanceSource, Balances, Tip, WalletIdentity};
@@ -343,6 +343,10 @@ fn every_answer_about_payouts_is_read_as_it_was_written() {
     back(&Answer::PayResolve(resolutions()));
     back(&Answer::PayDoubt(doubt()));
     let txids = vec![txid()];
+    let spend = payout::rules::SpendPlan { inputs: vec![], change: Some(MOST), fee: MOST, vsize: u64::MAX };
+    let (before, rate) = (vec![txid()], FeeRate::from_per_kvb(u64::MAX));
+    let bump = payout::BumpReport { batch: batch_id(), before, fee_before: MOST, txid: None, spend, rate, note: None };
+    back(&Answer::PayBump(bump));
     back(&Answer::PayRule(payout::Decided { batch: batch_id(), state: payout::BatchState::Ended, txids, done: true }));
 }
 
@@ -422,6 +426,7 @@ fn every_order_is_read_as_it_was_written() {
         Order::PayResolve { restarted: true },
         Order::PayDoubt,
         Order::PayRule { decision, dry_run: true },
+        Order::PayBump { batch: batch_id(), fee_rate_per_vb: Some(u64::MAX), dry_run: true },
         Order::LedgerOpen { at: Some(u64::MAX) },
         Order::LedgerSync,
         Order::LedgerBalance,

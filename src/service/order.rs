@@ -239,6 +239,7 @@ impl Order {
                 | PayShow { .. }
                 | PayDoubt
                 | PayRule { dry_run: true, .. }
+                | PayBump { dry_run: true, .. }
                 | LedgerBalance
                 | LedgerEntries { .. }
                 | LedgerVerify
