@@ -321,6 +321,7 @@ fn another_form_of_a_legacy_transaction_belongs_to_its_batch_and_pays_it() {
         let raw = bench.world.node_rpc("createrawtransaction", json!([inputs, outputs]));
         let signed = bench.world.rpc("signrawtransactionwithwallet", json!([raw]));
         let block_to = support::BURN_ADDRESS;
+        bench.flush_chain_to_disk();
         // A miner takes the other form: the daemon forgets the first one.
         bench.world.kill_daemon();
         std::fs::remove_file(bench.world.coin().chain_dir().join("mempool.dat")).ok();
@@ -360,6 +361,7 @@ fn coins_of_all_kinds_are_spent_together_by_a_daemon_with_psbt_and_by_one_with_r
     for generation in Generation::ALL {
         mixed(journaled(generation));
     }
+    mixed(Bench::new(World::behind(Litecoin018, &[("wallet.name", "\"\""), JOURNALED], support::getinfo_standin)));
 }
 
 #[test]

@@ -13,16 +13,25 @@ use super::proxy::{Call, FaultProxy, Upstream};
 /// Methods that are newer than 0.13 and that the stand-in does not have. Not all of them: those that decide how bursar goes about
 /// its work.
 const HIDDEN_METHODS: &[&str] = &[
+    "converttopsbt",
     "createwallet",
+    "finalizepsbt",
     "getbalances",
     "getrpcinfo",
     "listwalletdir",
     "listwallets",
     "loadwallet",
     "rescanblockchain",
+    "signrawtransactionwithwallet",
+    "testmempoolaccept",
     "unloadwallet",
     "uptime",
+    "walletprocesspsbt",
 ];
+
+/// How the help of `createrawtransaction` began before 0.17: outputs are an object.
+const CREATE_RAW_HELP: &str =
+    "createrawtransaction [{\"txid\":\"id\",\"vout\":n},...] {\"address\":amount,\"data\":\"hex\",...} ( locktime )\n";
 
 /// Fields of `getwalletinfo` that the stand-in leaves out, so that `getinfo` has to be used.
 const HIDDEN_BALANCES: &[&str] = &["balance", "unconfirmed_balance", "immature_balance"];
@@ -74,6 +83,12 @@ fn answer(call: &Call<'_>, upstream: &Upstream) -> (u16, String) {
         }),
         "getnetworkinfo" => edit(call, upstream, |info| info["version"] = json!(130_000)),
         "getinfo" => getinfo(call, upstream),
+        "help" if asked_about == "createrawtransaction" => result(call, json!(CREATE_RAW_HELP)),
+        "createrawtransaction" if !call.params[1].is_object() => refuse(call, 500, -3, "Expected type object, got array"),
+        "signrawtransaction" => {
+            let body = json!({"id": call.id, "method": "signrawtransactionwithwallet", "params": [call.params[0]]});
+            pass(call, upstream, Some(&body.to_string()))
+        }
         _ => pass(call, upstream, None),
     }
 }
@@ -135,7 +150,7 @@ fn edited_help(list: &Value) -> Value {
     let list = list.as_str().unwrap_or_default();
     let hidden = |line: &&str| !HIDDEN_METHODS.contains(&line.split(' ').next().unwrap_or_default());
     let kept: Vec<&str> = list.lines().filter(hidden).collect();
-    json!(format!("{}\ngetinfo", kept.join("\n")))
+    json!(format!("{}\ngetinfo\nsignrawtransaction", kept.join("\n")))
 }
 
 fn result(call: &Call<'_>, value: Value) -> (u16, String) {
