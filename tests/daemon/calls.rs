@@ -5,7 +5,7 @@ use crate::process::{Daemon, Generation};
 use bursar::coin::{Amount, BlockHash, Chain, FeeRate, Txid};
 use bursar::daemon::{
     Abilities, AddressScript, BalanceSource, Category, Entry, FeeChoice, FeeWay, RescanWay, Rpc, RpcError, RpcWallet, SendMany,
-    Wallet,
+    Unspent, Wallet,
 };
 use serde_json::{Value, json};
 
@@ -67,6 +67,7 @@ on_each_daemon! {
     blocks_are_found_by_height_and_by_hash
     a_payment_is_seen_on_every_side
     balances_coins_and_locks_agree
+    coins_from_memory_are_those_of_a_new_listing
     addresses_are_told_apart
     a_backup_never_overwrites
     a_rescan_finds_what_was_forgotten
@@ -214,6 +215,40 @@ fn balances_coins_and_locks_agree(generation: Generation) {
     assert_eq!(wallet.balances().unwrap().trusted, coins(100));
     let pending = wallet.unspent().unwrap().into_iter().find(|coin| !coin.safe).unwrap();
     assert_eq!((pending.amount, pending.confirmations), (coins(5), 0));
+}
+
+/// Whatever changes what can be spent is noticed, twice in a row too.
+fn coins_from_memory_are_those_of_a_new_listing(generation: Generation) {
+    let scene = scene(generation);
+    let wallet = &scene.wallet;
+    let check = |what: &str| {
+        let ordered = |mut coins: Vec<Unspent>| {
+            coins.sort_by_key(|coin| coin.outpoint);
+            coins
+        };
+        for _ in 0..2 {
+            assert_eq!(ordered(wallet.coins().unwrap()), ordered(wallet.unspent().unwrap()), "{what}");
+        }
+    };
+    check("as it was");
+    let coin = wallet.unspent().unwrap()[0].outpoint;
+    wallet.lock_coins(&[coin]).unwrap();
+    check("a coin is locked");
+    wallet.unlock_coins(&[coin]).unwrap();
+    check("and free again");
+    let (txid, _) = scene.pay();
+    check("a payment");
+    Daemon::mine(&scene.stranger, 1);
+    check("in a block");
+    let stale = wallet.tip().unwrap().hash;
+    wallet.node_rpc().call::<Value>("invalidateblock", &[json!(stale)]).unwrap();
+    check("and out of it");
+    let kept: bool = wallet.in_mempool(&txid).unwrap();
+    check(if kept { "in the mempool again" } else { "nowhere" });
+    wallet.node_rpc().call::<Value>("reconsiderblock", &[json!(stale)]).unwrap();
+    check("in the block again");
+    wallet.wallet_rpc().call::<Value>("removeprunedfunds", &[json!(txid)]).unwrap();
+    check("the wallet forgot it");
 }
 
 fn addresses_are_told_apart(generation: Generation) {

@@ -29,7 +29,7 @@ impl RpcWallet {
         self.wallet.call(method, args)
     }
 
-    fn wallet_info(&self) -> Result<WalletInfoReply, RpcError> {
+    pub(super) fn wallet_info(&self) -> Result<WalletInfoReply, RpcError> {
         let method = if self.abilities.has("getwalletinfo") { "getwalletinfo" } else { "getinfo" };
         self.ask(method, &[])
     }
@@ -185,6 +185,10 @@ impl Wallet for RpcWallet {
             })
         };
         coins.into_iter().map(unspent).collect()
+    }
+
+    fn coins(&self) -> Result<Vec<Unspent>, RpcError> {
+        self.remembered_coins()
     }
 
     fn locked(&self) -> Result<Vec<OutPoint>, RpcError> {

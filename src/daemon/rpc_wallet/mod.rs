@@ -3,12 +3,14 @@
 mod calls;
 mod compose;
 mod fees;
+mod memory;
 mod order;
 mod replies;
 mod scripts;
 
 use serde_json::{Value, json};
 
+use self::memory::Memory;
 use super::RpcError;
 use super::limits::Limits;
 use super::probe::Abilities;
@@ -34,6 +36,7 @@ pub struct RpcWallet {
     decimals: u8,
     max_money: Amount,
     abilities: Abilities,
+    memory: Memory,
 }
 
 impl RpcWallet {
@@ -54,7 +57,7 @@ impl RpcWallet {
         check_chain(&node, &abilities.chain, coin.chain)?;
         let (decimals, max_money) = (coin.profile.decimals, coin.profile.max_money());
         let (name, path_name) = (coin.wallet.name.clone(), path_name.unwrap_or_default());
-        Ok(RpcWallet { node, wallet, name, path_name, decimals, max_money, abilities })
+        Ok(RpcWallet { node, wallet, name, path_name, decimals, max_money, abilities, memory: Memory::default() })
     }
 
     /// The same wallet on the same daemon, with other deadlines: nothing is probed again.
@@ -63,7 +66,7 @@ impl RpcWallet {
         let wallet = if self.abilities.wallet_paths() { node.at_wallet(&self.path_name) } else { node.at_node() };
         let (name, path_name) = (self.name.clone(), self.path_name.clone());
         let (decimals, max_money, abilities) = (self.decimals, self.max_money, self.abilities.clone());
-        RpcWallet { node, wallet, name, path_name, decimals, max_money, abilities }
+        RpcWallet { node, wallet, name, path_name, decimals, max_money, abilities, memory: Memory::default() }
     }
 
     /// What the daemon can do.

@@ -291,6 +291,7 @@ impl World {
         for (txid, problem) in &settled.missing {
             warn!(%txid, problem, "a payment of ours is not in the mempool");
         }
+        self.list_coins_ahead();
         Ok(Answer::LedgerSync(report))
     }
 
@@ -299,6 +300,15 @@ impl World {
         let closed = self.with_wallet(|store, wallet, _, _| unlock::close_what_is_left(store, wallet));
         if let Err(failure) = closed {
             warn!(code = failure.code, "the wallet's keys may be open, and are closed at the next sync: {}", failure.message);
+        }
+    }
+
+    /// A wallet with thousands of coins takes as long to list them as to pay: where payouts wait, that is done before the flush.
+    fn list_coins_ahead(&mut self) {
+        let waits =
+            payout::totals(&mut self.store).is_ok_and(|totals| totals.get(&State::Queued).is_some_and(|(count, _)| *count > 0));
+        if waits && let Some(Err(error)) = self.wallet.as_ref().map(Wallet::coins) {
+            info!(%error, "the coins were not listed ahead; the flush does it");
         }
     }
 
