@@ -136,13 +136,16 @@ fn against_one_by_hand(coins: usize) {
         world.mine(4);
         world.done(&["ledger", "sync"]);
     }
-    let by_hand = median(by_hand);
     for (what, times) in [("to_broadcast", broadcast), ("whole", whole)] {
-        let took = median(times);
+        // Of each turn by itself: other work of the machine comes and goes.
+        let mut ratios: Vec<f64> =
+            times.iter().zip(&by_hand).map(|(took, hand)| took.as_secs_f64() / hand.as_secs_f64()).collect();
+        ratios.sort_unstable_by(f64::total_cmp);
+        let (took, by_hand) = (median(times), median(by_hand.clone()));
         let name = format!("flush_{what}_ratio_at_{MANY}_from_{coins}_coins");
         let against =
             format!("one sendmany of {MANY} payees by hand, {} ms; the flush {} ms", by_hand.as_millis(), took.as_millis());
-        figure(&name, took.as_secs_f64() / by_hand.as_secs_f64(), "ratio", &against, Some(Goal::AtMost(BY_HAND_RATIO)));
+        figure(&name, ratios[ratios.len() / 2], "ratio", &against, Some(Goal::AtMost(BY_HAND_RATIO)));
     }
 }
 
