@@ -85,12 +85,6 @@ fn queue(count: u32) -> f64 {
     };
     seconds("import", "one file through the service", timed(|| world.done(&["pay", "import", &file])).0);
     seconds("list", "the first hundred", timed(|| world.done(&["pay", "list", "--limit", "100"])).0);
-    let middle = format!("p-{}", count / 2);
-    seconds(
-        "list_from_the_middle",
-        "a hundred more",
-        timed(|| world.done(&["pay", "list", "--limit", "100", "--after", &middle])).0,
-    );
     seconds("status", "totals of all states", timed(|| world.done(&["status"])).0);
     let (took, report) = timed(|| world.done(&["pay", "flush"]));
     let batches = report["batches"].as_array().expect("batches").len();
@@ -101,6 +95,13 @@ fn queue(count: u32) -> f64 {
     let peak = peak_mib(service.pid());
     figure(&format!("peak_memory_of_{count}"), peak, "MiB", "the service, VmHWM", None);
     assert!(service.stop().success(), "the service ends well");
+    let after = format!("p-{}", count / 2).parse().ok();
+    let filter = payout::Filter { after, limit: 100, ..payout::Filter::default() };
+    seconds(
+        "list_from_the_middle",
+        "a hundred more, from the store",
+        timed(|| payout::list(&mut open(&world), &filter).expect("a page")).0,
+    );
     peak
 }
 
