@@ -122,6 +122,7 @@ fn a_flush() -> payout::FlushReport {
         patient: u64::MAX,
         locked: true,
         queued: u64::MAX,
+        follows: true,
     }
 }
 
@@ -179,6 +180,7 @@ fn a_plan() -> payout::Plan {
         saving_percent: 100,
         left_over,
         patient: u64::MAX,
+        rejects: vec![payout::RejectedPayout { id: id(), reason: "dust".to_owned() }],
         planned_at: TIME,
         decimals: 8,
         spend: None,
@@ -322,6 +324,7 @@ fn a_queue() -> QueueStatus {
         waiting: Some("w".to_owned()),
         waits_for: Some(payout::rules::WaitsFor::Company),
         patient: u64::MAX,
+        follows: true,
         fee_rate_per_kvb: Some(bursar::coin::FeeRate::from_per_kvb(u64::MAX)),
         saving_percent: Some(100),
     };

@@ -137,26 +137,6 @@ fn an_address_that_the_daemon_does_not_know_is_rejected_before_sending() {
 }
 
 #[test]
-fn a_culprit_that_only_the_send_shows_is_found_by_halving() {
-    for generation in Generation::ALL {
-        let mut bench = Bench::new(World::new(generation));
-        for n in 0..9_u32 {
-            // Dust: a well-formed payment that no daemon makes.
-            bench.submit(&format!("p{n}"), &payee(n), if n == 6 { "0.00000001" } else { "0.01" });
-        }
-        let report = bench.flush();
-        assert_eq!(report.rejected.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["p6"], "{report:?}");
-        assert_eq!((report.queued, bench.count(State::Sent)), (0, 8), "{report:?}");
-        bench.world.mine(1);
-        let paid = bench.paid_on_chain();
-        for n in (0..9_u32).filter(|n| *n != 6) {
-            assert_eq!(paid[&script_of(n)], vec![1_000_000], "{generation:?} payee {n}");
-        }
-        assert!(!paid.contains_key(&script_of(6)));
-    }
-}
-
-#[test]
 fn low_funds_wait_and_the_head_of_the_queue_goes_first() {
     let mut bench = Bench::new(World::new(Litecoin021));
     bench.submit("small", &payee(1), "1");

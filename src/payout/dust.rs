@@ -41,7 +41,7 @@ impl Sender<'_> {
         Ok(kept)
     }
 
-    /// Rejects a payout alone, unless the plan is only to be looked at.
+    /// Rejects a payout alone; where the plan is only to be looked at, the report says that it would be.
     pub(super) fn reject(
         &mut self,
         id: &PayoutId,
@@ -49,10 +49,9 @@ impl Sender<'_> {
         report: &mut FlushReport,
         bad: Bad,
     ) -> Result<(), PayoutError> {
-        if bad == Bad::LeaveOut {
-            return Ok(());
+        if bad == Bad::Reject {
+            self.store.write(|tx| life::reject_if_queued(tx, id, &reason, self.now))?;
         }
-        self.store.write(|tx| life::reject_if_queued(tx, id, &reason, self.now))?;
         report.rejected.push(RejectedPayout { id: id.clone(), reason });
         Ok(())
     }

@@ -7,7 +7,7 @@ use super::host::{Host, LocalHost};
 use super::journaled::{self, Draft};
 use super::observe::{Observer, Step};
 use super::report::{BatchReport, FlushReport, RejectedPayout};
-use super::rules::{self, Event, Facts, LeftOver, Occasion, Plan, PlannedOutput, Price, Refusal, State, Verdict, WaitsFor};
+use super::rules::{self, Event, Facts, Occasion, Plan, PlannedOutput, Price, Refusal, State, Verdict, WaitsFor};
 use super::verify::{self, Presence};
 use super::{life, records};
 use crate::coin::{Amount, OutPoint, Timestamp, Txid};
@@ -17,7 +17,7 @@ use crate::ledger::{self, Account, Claim};
 use crate::store::{Store, Tx};
 use crate::unlock;
 
-/// Batches of one flush at most, so that other work gets its turn.
+/// Batches of one flush at most, so that other work gets its turn; the service then goes on by itself.
 const BATCHES_PER_FLUSH: usize = 12;
 /// Earlier payments that are seen to carry their marks before a new one is made: what loses comments loses all of them.
 const WITNESSES: i64 = 3;
@@ -73,25 +73,18 @@ fn flush_all(sender: &mut Sender<'_>) -> Result<FlushReport, PayoutError> {
     while report.batches.len() < BATCHES_PER_FLUSH {
         let plan = match sender.plan(&mut report, Bad::Reject) {
             Ok(plan) => plan,
-            Err(PayoutError::Refused(refusal)) if refusal.waits_for().is_some() || refusal == Refusal::NothingQueued => {
-                let found = FlushReport::of_waiting(&refusal).unwrap_or_default();
-                (report.waiting, report.waits_for, report.patient) = (found.waiting, found.waits_for, found.patient);
-                break;
-            }
-            Err(error) if report.batches.is_empty() => return Err(error),
             Err(error) => {
-                report.wait(WaitsFor::Daemon, error.to_string());
+                report.follows = false;
+                report.end(error)?;
                 break;
             }
         };
         sender.observer.step(Step::Planned);
         report.patient = plan.patient;
-        let left_over: Option<LeftOver> = plan.left_over;
-        if !sender.send(plan, &mut report)? {
-            break;
-        }
         // Of a rest that the wallet cannot pay, the next plan says which payout waits for how much.
-        if left_over.is_none() {
+        let is_all = plan.left_over.is_none();
+        report.follows = sender.send(plan, &mut report)? && !is_all;
+        if !report.follows {
             break;
         }
     }
@@ -100,11 +93,13 @@ fn flush_all(sender: &mut Sender<'_>) -> Result<FlushReport, PayoutError> {
 }
 
 /// The batch that a flush would send first. Changes nothing but the ledger, which it syncs. Payees that a flush would reject are
-/// left out.
+/// named instead.
 pub fn preview(store: &mut Store, wallet: &dyn Wallet, coin: &CoinSettings, now: Timestamp) -> Result<Plan, PayoutError> {
     let host = &LocalHost { coin };
     let mut sender = Sender { store, wallet, coin, host, observer: &mut (), occasion: Occasion::Person, now };
-    let mut plan = sender.plan(&mut FlushReport::default(), Bad::LeaveOut)?;
+    let mut report = FlushReport::default();
+    let mut plan = sender.plan(&mut report, Bad::LeaveOut)?;
+    plan.rejects = report.rejected;
     if coin.payouts.method == Method::Journaled {
         plan.spend = Some(sender.preview_spend(&plan.outputs, plan.price)?);
     }

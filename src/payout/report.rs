@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::batch::{BatchId, BatchState};
+use super::error::PayoutError;
 use super::request::PayoutId;
 use super::rules::{Refusal, WaitsFor};
 use crate::coin::{Amount, FeeRate, Txid};
@@ -64,6 +65,9 @@ pub struct FlushReport {
     pub locked: bool,
     /// Payouts still queued.
     pub queued: u64,
+    /// Some of them could go now: other work had its turn first.
+    #[serde(default)]
+    pub follows: bool,
 }
 
 impl BatchReport {
@@ -89,6 +93,25 @@ impl FlushReport {
             refusal => refusal.waits_for()?,
         };
         Some(FlushReport { waiting: Some(refusal.to_string()), waits_for: Some(waits_for), ..FlushReport::default() })
+    }
+
+    /// No further batch is planned. A failure is one only where nothing was sent before it.
+    pub(super) fn end(&mut self, error: PayoutError) -> Result<(), PayoutError> {
+        let found = match &error {
+            PayoutError::Refused(refusal) => FlushReport::of_waiting(refusal),
+            _ => None,
+        };
+        match found {
+            Some(found) => {
+                (self.waiting, self.waits_for, self.patient) = (found.waiting, found.waits_for, found.patient);
+                Ok(())
+            }
+            None if self.batches.is_empty() => Err(error),
+            None => {
+                self.wait(WaitsFor::Daemon, error.to_string());
+                Ok(())
+            }
+        }
     }
 
     pub(super) fn wait(&mut self, waits_for: WaitsFor, reason: String) {

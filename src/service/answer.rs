@@ -227,6 +227,9 @@ pub struct LastFlush {
     pub waits_for: Option<payout::rules::WaitsFor>,
     /// Payouts of priority low that wait for a cheaper moment.
     pub patient: u64,
+    /// Some could go and follow at once.
+    #[serde(default)]
+    pub follows: bool,
     /// What the last batch paid; of an earlier flush, if this one sent none.
     pub fee_rate_per_kvb: Option<FeeRate>,
     /// How much less than single sends it was planned to cost, in percent.

@@ -33,7 +33,8 @@ impl Trigger {
             self.tried = None;
             return None;
         };
-        if let Some((tried, urgent_then)) = self.tried
+        if due != Due::Rest
+            && let Some((tried, urgent_then)) = self.tried
             && now.duration_since(tried) < HOLD_BACK
             && urgent <= urgent_then
         {

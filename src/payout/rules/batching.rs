@@ -12,6 +12,7 @@ use super::{FeeCeiling, Refusal, SpendPlan};
 use crate::coin::{Amount, Timestamp};
 use crate::config::PayoutSettings;
 use crate::payout::batch::BatchId;
+use crate::payout::report::RejectedPayout;
 use crate::payout::request::{PayoutId, Priority};
 
 /// A queued payout whose address the daemon has just accepted.
@@ -120,6 +121,9 @@ pub struct Plan {
     pub left_over: Option<LeftOver>,
     /// How many payouts of priority low wait for a cheaper moment.
     pub patient: u64,
+    /// Payouts that a flush would reject alone; none once it has.
+    #[serde(default)]
+    pub rejects: Vec<RejectedPayout>,
     /// When it was made.
     pub planned_at: Timestamp,
     /// Decimals of the coin, for printing.
@@ -160,10 +164,10 @@ impl fmt::Display for Plan {
             Some(LeftOver::Funds) => writeln!(f, "the rest of the queue waits: the wallet cannot pay it now")?,
             Some(LeftOver::Block) => writeln!(f, "the rest of the queue waits for a block: its coins are not confirmed")?,
         }
-        match self.patient {
-            0 => Ok(()),
-            patient => writeln!(f, "{patient} payouts of priority low wait for a cheaper moment"),
+        if self.patient > 0 {
+            writeln!(f, "{} payouts of priority low wait for a cheaper moment", self.patient)?;
         }
+        self.rejects.iter().try_for_each(|rejected| writeln!(f, "rejects {}: {}", rejected.id, rejected.reason))
     }
 }
 
@@ -187,18 +191,38 @@ pub fn plan(facts: &Facts, limits: &Limits<'_>, now: Timestamp) -> Result<Plan, 
             count => Refusal::Patient { count, rate: limits.price.rate },
         });
     };
+    let filled = fill(facts, limits, now, facts.queue.len()).map_err(|(filling, obstacle)| filling.refusal(first, obstacle))?;
+    match filled.fits_ceiling {
+        // One that needs many coins waits behind those that do not.
+        Some(payouts) if payouts < filled.plan.payouts => {
+            fill(facts, limits, now, payouts).map_err(|(filling, obstacle)| filling.refusal(first, obstacle))?.finish()
+        }
+        _ => filled.finish(),
+    }
+}
+
+/// The longest run of the queue, of so many at most, that fits; an obstacle where not even the first does.
+fn fill<'a>(
+    facts: &'a Facts,
+    limits: &'a Limits<'a>,
+    now: Timestamp,
+    most: usize,
+) -> Result<Filling<'a>, (Filling<'a>, Obstacle)> {
     let mut filling = Filling::new(facts, limits, now);
-    for candidate in &facts.queue {
+    for candidate in facts.queue.iter().take(most) {
         match filling.add(candidate) {
             Ok(()) => {}
-            Err(obstacle) if filling.plan.payouts == 0 => return Err(filling.refusal(first, obstacle)),
+            Err(obstacle) if filling.plan.payouts == 0 => return Err((filling, obstacle)),
             Err(obstacle) => {
                 filling.plan.left_over = Some(obstacle.left_over());
                 break;
             }
         }
     }
-    filling.finish()
+    if filling.plan.left_over.is_none() && (facts.has_more || filling.plan.payouts < facts.queue.len()) {
+        filling.plan.left_over = Some(LeftOver::Full);
+    }
+    Ok(filling)
 }
 
 /// What ends a batch.
@@ -232,6 +256,8 @@ struct Filling<'a> {
     single_vbytes: u64,
     /// Whether one of its payouts does not wait for company.
     is_pressing: bool,
+    /// The longest run so far whose fee is below every ceiling.
+    fits_ceiling: Option<usize>,
 }
 
 impl<'a> Filling<'a> {
@@ -246,12 +272,14 @@ impl<'a> Filling<'a> {
             saving_percent: 0,
             left_over: None,
             patient: facts.patient,
+            rejects: vec![],
             planned_at: now,
             decimals: limits.decimals,
             spend: None,
         };
         let is_pressing = limits.occasion == Occasion::Person;
-        Filling { facts, limits, plan, position_of: HashMap::new(), output_vbytes: 0, single_vbytes: 0, is_pressing }
+        let position_of = HashMap::new();
+        Filling { facts, limits, plan, position_of, output_vbytes: 0, single_vbytes: 0, is_pressing, fits_ceiling: None }
     }
 
     /// Adds a payout, if the batch with it keeps every limit.
@@ -290,6 +318,9 @@ impl<'a> Filling<'a> {
         self.output_vbytes = output_size;
         self.single_vbytes = self.single_vbytes.saturating_add(self.with_fewest(candidate.amount, 1, size));
         self.is_pressing |= self.presses(candidate);
+        if above_ceiling(&settings.fee, fee, self.plan.payouts as u64).is_none() {
+            self.fits_ceiling = Some(self.plan.payouts);
+        }
         Ok(())
     }
 
@@ -358,9 +389,6 @@ impl<'a> Filling<'a> {
     }
 
     fn finish(mut self) -> Result<Plan, Refusal> {
-        if self.plan.left_over.is_none() && self.facts.has_more {
-            self.plan.left_over = Some(LeftOver::Full);
-        }
         let settings = self.limits.settings;
         let payouts = self.plan.payouts as u64;
         if let Some(ceiling) = above_ceiling(&settings.fee, self.plan.fee, payouts) {

@@ -52,6 +52,8 @@ pub enum Due {
     Amount,
     /// The patience of a payout of priority low ends.
     Patience,
+    /// The flush before gave other work its turn.
+    Rest,
 }
 
 impl fmt::Display for Due {
@@ -61,6 +63,7 @@ impl fmt::Display for Due {
             Due::Age => "the oldest has waited for payouts.flush_at_age_s",
             Due::Count => "payouts.flush_at_count are queued",
             Due::Amount => "payouts.flush_at_amount is queued",
+            Due::Rest => "the flush before left some that could go",
             Due::Patience => "the patience of a payout of priority low ends",
         })
     }

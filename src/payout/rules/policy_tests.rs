@@ -277,3 +277,32 @@ fn batches_save_what_measured_ones_did() {
     let shown = plan.to_string();
     assert!(shown.contains("fee about 0.00070260 (0.00000702 a payout): 3513 virtual bytes at 20; 76 % less"), "{shown}");
 }
+
+#[test]
+fn one_that_needs_many_coins_does_not_make_the_others_too_dear() {
+    // Nine small payouts share two coins; the tenth needs thirty more.
+    let mut queue: Vec<Candidate> = (0..9).map(|n| candidate(&format!("p{n}"), 1000, Priority::Normal)).collect();
+    queue.push(candidate("large", 300_000, Priority::Normal));
+    let mut settings = PayoutSettings::default();
+    settings.fee.max_per_payout = Some(units(200));
+    let limits = Limits { settings: &settings, price: at(1000), occasion: Occasion::Person, decimals: 8 };
+    let coins = [10_000; 40];
+    let plan_of = |queue: &[Candidate]| plan(&facts(queue, &coins), &limits, Timestamp(0));
+    let first = plan_of(&queue).unwrap();
+    assert_eq!((first.payouts, first.left_over), (9, Some(LeftOver::Full)));
+    assert!(matches!(plan_of(&queue[9..]), Err(Refusal::FeeTooHigh { .. })));
+}
+
+#[test]
+fn a_coin_with_one_rate_pays_that_and_the_settings_cannot_ask_for_another() {
+    let fixed = FeeRate::from_per_vb(10);
+    let relay = FeeRate::from_per_vb(10);
+    let way = FeeWay::Conf { conf_rate: None };
+    let facts = FeeFacts { estimate: None, patient: None, relay, way, holds_floor: true, fixed_by_coin: Some(fixed) };
+    let paid = price(&FeeSettings::default(), Method::Sendmany, &facts).unwrap();
+    assert_eq!((paid.rate, paid.choice, paid.is_low), (fixed, FeeChoice::Daemons, true));
+    let other = FeeSettings { rate: Some(rate(20)), ..FeeSettings::default() };
+    assert!(matches!(price(&other, Method::Sendmany, &facts), Err(Refusal::FixedByCoin { .. })));
+    let too_dear = FeeSettings { max_rate: Some(rate(9)), ..FeeSettings::default() };
+    assert!(matches!(price(&too_dear, Method::Sendmany, &facts), Err(Refusal::RateTooHigh { .. })));
+}

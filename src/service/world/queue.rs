@@ -10,6 +10,9 @@ use crate::service::{Checked, Failure, LastFlush, Level, QueueStatus};
 impl World {
     /// Why a flush is due before the schedule's next time; with the newest payout of priority high.
     pub(in crate::service) fn due(&mut self) -> Result<Option<(Due, Option<i64>)>, Failure> {
+        if self.last_flush.as_ref().is_some_and(|last| last.follows) {
+            return Ok(Some((Due::Rest, None)));
+        }
         Ok(payout::due(&mut self.store, &self.coin, Timestamp::now())?)
     }
 
@@ -28,12 +31,14 @@ impl World {
             waiting: None,
             waits_for: None,
             patient: 0,
+            follows: false,
             fee_rate_per_kvb: rate,
             saving_percent,
         };
         match flushed {
             Ok(report) => {
                 (last.waiting, last.waits_for, last.patient) = (report.waiting.clone(), report.waits_for, report.patient);
+                last.follows = report.follows;
                 let paid = report.batches.iter().rev().find_map(|batch| Some((batch.paid_rate()?, batch.saving_percent)));
                 if let Some((rate, saving)) = paid {
                     (last.fee_rate_per_kvb, last.saving_percent) = (Some(rate), saving.or(last.saving_percent));
