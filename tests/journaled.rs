@@ -9,6 +9,8 @@ use std::collections::BTreeSet;
 
 use bench::{Bench, payee, script_of};
 use bursar::audit::Verdict;
+use bursar::coin::Amount;
+use bursar::daemon::Wallet;
 use bursar::gate::{self, Cause};
 use bursar::ledger::Account;
 use bursar::payout::rules::Refusal;
@@ -63,6 +65,18 @@ fn one_transaction_pays_all_at_the_asked_rate_and_is_followed_until_it_is_final(
         assert_eq!(known["fee"].to_string(), format!("-0.{fee:08}"), "{generation:?}");
         let vsize = i64::try_from(batch.vsize.unwrap()).unwrap();
         assert!(fee >= 20 * vsize && fee <= 20 * (vsize + 3), "{generation:?}: {fee} for {vsize} vB");
+        // The least that these outputs can cost: one coin, no change.
+        let whole = decoded(&bench, &txid);
+        let theirs = |output: &&Value| (0..100).any(|n| output["scriptPubKey"]["hex"] == json!(script_of(n)));
+        let outputs = whole["vout"].as_array().unwrap();
+        let change: usize = outputs
+            .iter()
+            .filter(|output| !theirs(output))
+            .map(|output| 9 + output["scriptPubKey"]["hex"].as_str().unwrap().len() / 2)
+            .sum();
+        let least = 20 * (vsize - change as i64);
+        println!("{generation:?}: fee {fee}, least {least}, {} thousandths", least * 1000 / fee);
+        assert!(least * 1000 >= fee * 985, "{generation:?}: {fee} where {least} would do");
         let inputs = decoded(&bench, &txid)["vin"].as_array().unwrap().clone();
         assert!(inputs.iter().all(|input| input["sequence"] == json!(0xffff_fffd_u32)), "{inputs:?}");
         confirm(&mut bench);
@@ -377,4 +391,28 @@ fn a_dry_run_shows_coins_change_and_fee_and_uses_up_nothing() {
     assert_eq!(spend.inputs.len(), 1, "{plan}");
     assert!(plan.to_string().contains("spends 1 coins, fee ") && spend.change.is_some(), "{plan}");
     assert_eq!((keys(&bench), bench.count(State::Queued)), (before, 2));
+}
+
+#[test]
+fn the_same_draft_gives_the_same_bytes_also_after_a_restart() {
+    for generation in Generation::ALL {
+        let mut bench = journaled(generation);
+        let coin = bench.world.wallet().unspent().unwrap()[0].clone();
+        let outputs = [2, 0, 1].map(|n| (payee(n), Amount::from_base_units(100_000_000)));
+        let made = |bench: &Bench| {
+            let wallet = bench.world.wallet();
+            let unsigned = wallet.compose(&[(coin.outpoint, 0xffff_fffd)], &outputs, 7).unwrap();
+            let signed = wallet.sign(&unsigned).unwrap();
+            assert!(signed.complete, "{generation:?}");
+            (unsigned, signed.raw_hex)
+        };
+        let first = made(&bench);
+        assert_eq!(made(&bench), first, "{generation:?}");
+        bench.keeper.stop().unwrap();
+        bench.restart();
+        assert_eq!(made(&bench), first, "{generation:?}");
+        let in_order = bench.world.wallet().decode(&first.1).unwrap().outputs;
+        let scripts: Vec<String> = in_order.into_iter().map(|output| output.script_hex).collect();
+        assert_eq!(scripts, [2, 0, 1].map(script_of), "{generation:?}");
+    }
 }
