@@ -333,6 +333,38 @@ fn files_below(dir: &Path) -> Vec<std::path::PathBuf> {
 }
 
 #[test]
+fn a_locked_wallet_that_is_low_on_keys_makes_more_and_is_backed_up() {
+    // A wallet of descriptors derives addresses while it is locked: it never runs out.
+    for generation in [Generation::Litecoin018, Generation::Litecoin021] {
+        let backups = tempfile::tempdir().unwrap();
+        let directories = format!("[\"{}\"]", backups.path().display());
+        let changes = [SETTING, ("daemon.keypool", "40"), ("backup.directories", directories.as_str())];
+        let mut bench = encrypted(World::behind(generation, &changes, FaultProxy::start));
+        bench.order(&Order::LedgerSync).unwrap();
+        let keys = |bench: &Bench| bench.world.rpc("getwalletinfo", json!([]))["keypoolsize"].as_u64().unwrap();
+        let opened = |bench: &Bench| bench.proxy().seen("walletpassphrase");
+        let (full, before) = (keys(&bench), opened(&bench));
+        for _ in 20..=full {
+            bench.world.new_address();
+        }
+        assert!(keys(&bench) < 20, "{generation:?}: {full}");
+        assert_eq!(opened(&bench), before, "{generation:?}");
+        put_passphrase(&bench.world, "wrong", 0o600);
+        for _ in 0..3 {
+            bench.order(&Order::LedgerSync).unwrap();
+        }
+        assert_eq!((opened(&bench), keys(&bench) < 20), (before + 1, true), "{generation:?}: a wrong passphrase is tried once");
+        put_passphrase(&bench.world, PASSPHRASE, 0o600);
+        for _ in 0..2 {
+            bench.order(&Order::LedgerSync).unwrap();
+        }
+        assert_eq!((keys(&bench) >= full.min(40), open_until(&bench.world)), (true, 0), "{generation:?}");
+        assert_eq!(opened(&bench), before + 2, "{generation:?}: enough is enough");
+        assert_eq!(fs::read_dir(backups.path()).unwrap().count(), 1, "{generation:?}: the new keys are backed up");
+    }
+}
+
+#[test]
 fn a_lasting_lock_keeps_the_report_of_what_was_sent_before() {
     let mut bench = behind_proxy(Generation::Litecoin018);
     bench.world.rpc("walletpassphrase", json!([PASSPHRASE, 5000]));

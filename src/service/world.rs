@@ -5,6 +5,7 @@ mod check;
 mod check_webhook;
 mod execute;
 mod import;
+mod keys;
 mod permissions;
 mod queue;
 mod status;
@@ -44,6 +45,10 @@ pub struct World {
     staking_in_log: Option<StakingVerdict>,
     /// When the ledger was last brought in step by this process.
     last_sync: Option<Timestamp>,
+    /// How many keys the wallet had after it last made more.
+    keypool_full: Option<u64>,
+    /// Why it could not make more, as a code; said once.
+    keypool_trouble: Option<String>,
     /// What the last flush of this process did.
     last_flush: Option<LastFlush>,
 }
@@ -70,6 +75,8 @@ impl World {
             staking: None,
             staking_in_log: None,
             last_sync: None,
+            keypool_full: None,
+            keypool_trouble: None,
             last_flush: None,
             restarted_for_passwords: false,
         };

@@ -90,7 +90,7 @@ pub fn try_again(store: &mut Store) -> Result<(), StoreError> {
     store.write(records::forget_wrong)
 }
 
-fn open_locked<'a>(store: &mut Store, wallet: &'a dyn Wallet, coin: &CoinSettings) -> Result<Open<'a>, UnlockError> {
+pub(super) fn open_locked<'a>(store: &mut Store, wallet: &'a dyn Wallet, coin: &CoinSettings) -> Result<Open<'a>, UnlockError> {
     let file = coin.wallet.passphrase_file.clone().unwrap_or_default();
     let print = passphrase::print_of(&coin.wallet);
     if let Some(tried) = store.read(records::wrong)?.filter(|wrong| wrong.file == print) {

@@ -5,13 +5,16 @@
 //!   daemon closes them by itself within a minute.
 //! - One coin has one process with its store, and that one thread: nobody else of bursar's opens or closes meanwhile. A wallet that a
 //!   person has open is used and left as it is; one that is open for staking alone is left to its operator.
+//! - A locked wallet that is low on keys made ahead is opened to make more, and closed: else it gives out no more addresses for deposits.
 //! - A passphrase that the wallet did not take is not tried again until its file changes or a person orders.
 
 mod error;
 mod flow;
+mod keypool;
 mod passphrase;
 mod records;
 mod rules;
 
 pub use error::UnlockError;
 pub use flow::{Open, close_what_is_left, open, try_again};
+pub use keypool::{Refilled, refill_keypool};

@@ -65,9 +65,21 @@ pub(super) fn seconds_to_wait(last: &Session, now: Timestamp) -> u64 {
     if meets { u64::try_from(clear - now.0).unwrap_or(0) } else { 0 }
 }
 
+/// Whether so few keys are left that more are to be made: half of them.
+pub(super) fn keypool_is_low(left: u64, full: u64) -> bool {
+    left < full.div_ceil(2)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_are_made_when_less_than_half_is_left() {
+        let low = |left, full| keypool_is_low(left, full);
+        assert!(low(0, 1) && low(499, 1000) && low(0, 1000));
+        assert!(!low(1, 1) && !low(500, 1000) && !low(1000, 1000) && !low(0, 0));
+    }
 
     fn session(opened: i64, answered: i64) -> Session {
         Session { opened: Timestamp(opened), answered: Timestamp(answered), is_open: true }

@@ -285,6 +285,7 @@ impl World {
             Ok(()) => {}
         }
         self.close_keys_left_open();
+        self.keep_keys_ahead();
         let report = self.with_wallet(ledger::sync)?;
         self.last_sync = Some(Timestamp::now());
         let settled = self.with_wallet(payout::settle)?;
@@ -293,14 +294,6 @@ impl World {
         }
         self.list_coins_ahead();
         Ok(Answer::LedgerSync(report))
-    }
-
-    /// What a crash between opening and closing left.
-    fn close_keys_left_open(&mut self) {
-        let closed = self.with_wallet(|store, wallet, _, _| unlock::close_what_is_left(store, wallet));
-        if let Err(failure) = closed {
-            warn!(code = failure.code, "the wallet's keys may be open, and are closed at the next sync: {}", failure.message);
-        }
     }
 
     /// A wallet with thousands of coins takes as long to list them as to pay: where payouts wait, that is done before the flush.
@@ -338,7 +331,7 @@ impl World {
         thawed.map(Answer::AuditThaw).ok_or_else(|| none().next("`bursar status` lists the freezes with their numbers"))
     }
 
-    fn back_up(&mut self) -> Result<Answer, Failure> {
+    pub(super) fn back_up(&mut self) -> Result<Answer, Failure> {
         let file = self.settings_file.clone();
         let report = self.with_wallet(|store, wallet, coin, now| backup::create(store, wallet, coin, &file, now))?;
         Ok(Answer::BackupCreate(report))
