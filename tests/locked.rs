@@ -86,6 +86,26 @@ fn the_keys_are_open_for_the_call_and_for_nothing_else() {
     }
 }
 
+#[test]
+fn journaled_payments_are_signed_with_keys_that_are_closed_before_they_are_broadcast() {
+    for generation in Generation::ALL {
+        let mut bench = encrypted(World::with(generation, &[SETTING, ("payouts.method", "\"journaled\"")]));
+        bench.submit("a", &payee(1), "0.5");
+        let wallet = bench.world.wallet();
+        let Bench { store, world, .. } = &mut bench;
+        let mut open = (None, None);
+        let mut watch = |step: Step| match step {
+            Step::Signed(_) => open.0 = Some(open_until(world)),
+            Step::InMempool(_) => open.1 = Some(open_until(world)),
+            _ => {}
+        };
+        let coin = world.coin();
+        payout::flush(store, &wallet, coin, &LocalHost { coin }, &mut Watch(&mut watch), Timestamp::now()).unwrap();
+        assert!(open.0.unwrap() > 0 && open.1 == Some(0), "{generation:?}: {open:?}");
+        is_locked_and_has_paid(&mut bench, "a", 1);
+    }
+}
+
 struct Watch<'a>(&'a mut dyn FnMut(Step));
 
 impl Observer for Watch<'_> {
