@@ -61,7 +61,7 @@ fn run(world: &World, args: &[String]) -> Output {
         command.args(["--config", "bursar.toml"]);
     }
     // The journal's way of logging: no times.
-    command.env("JOURNAL_STREAM", "1:1").env_remove("RUST_LOG");
+    command.env("SUDO_USER", "ada").env("JOURNAL_STREAM", "1:1").env_remove("RUST_LOG");
     command.args(args).current_dir(world.dir()).stdin(Stdio::null()).output().unwrap()
 }
 

@@ -96,7 +96,14 @@ fn a_batch() -> payout::Batch {
 fn a_detail() -> payout::Detail {
     let line = payout::HistoryLine { at: TIME, from: None, to: State::Queued, reason: None, batch: Some(batch_id()) };
     let member = payout::Member { txid: txid(), raw_hex: None, matched: Some(false) };
-    payout::Detail { payout: a_payout(), history: vec![line], batch: Some(a_batch()), transactions: vec![member] }
+    payout::Detail {
+        payout: a_payout(),
+        history: vec![line],
+        batch: Some(a_batch()),
+        transactions: vec![member],
+        confirmations: Some(u64::MAX),
+        waits_for: Some("w".to_owned()),
+    }
 }
 
 fn a_flush() -> payout::FlushReport {
@@ -338,9 +345,9 @@ fn every_answer_about_payouts_is_read_as_it_was_written() {
     let rejected_rows = vec![payout::RejectedPayout { id: id(), reason: "r".to_owned() }];
     let report = payout::ImportReport { dry_run: true, queued: u64::MAX, existing: 1, rejected: 2, rejected_rows, unchecked: 3 };
     back(&Answer::PayImport(report));
-    back(&Answer::PayList { payouts: vec![a_payout()] });
+    back(&Answer::PayList { payouts: vec![a_payout()], next: Some(id()) });
     back(&Answer::PayShow(Box::new(a_detail())));
-    back(&Answer::PayDecided(a_payout()));
+    back(&Answer::PayDecided { payouts: vec![a_payout()], dry_run: true });
     back(&Answer::PayPlan(a_plan()));
     back(&Answer::PayFlush(a_flush()));
     back(&Answer::PayResolve(resolutions()));
@@ -420,11 +427,17 @@ fn every_order_is_read_as_it_was_written() {
             how: payout::ImportOrder { format: payout::Format::JsonLines, reject_bad_payees: true, dry_run: false },
             file: PathBuf::from("/tmp/a file.jsonl"),
         },
-        Order::PayList(filter),
+        Order::PayList { filter, states: vec![State::Queued, State::InDoubt] },
         Order::PayShow { id: id() },
-        Order::PayHold { id: id() },
-        Order::PayRelease { id: id() },
-        Order::PayCancel { id: id(), dry_run: true },
+        Order::PayDecide {
+            wish: payout::Wish {
+                ids: vec![id()],
+                word: payout::PersonsWord::Hold,
+                who: "ada".to_owned(),
+                reason: Some("w".to_owned()),
+            },
+            dry_run: true,
+        },
         Order::PayFlush { dry_run: false, scheduled: false },
         Order::PayResolve { restarted: true },
         Order::PayDoubt,

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::coin::Txid;
-use crate::payout::{BatchId, Priority};
+use crate::coin::{Timestamp, Txid};
+use crate::payout::{BatchId, PayoutId, Priority, State};
 use crate::service::tokens::Role;
 
 /// Keeps coin wallet daemons: configs, supervision, payouts that are never made twice, a ledger, audits, backups, repair.
@@ -198,39 +198,29 @@ pub(super) enum PayVerb {
         dry_run: bool,
     },
     /// List payouts, oldest first.
-    List {
-        /// Only those in this state, such as queued, sent, in_doubt.
-        #[arg(long)]
-        state: Option<String>,
-        /// At most so many.
-        #[arg(long, default_value_t = 100)]
-        limit: usize,
-    },
-    /// One payout with its history.
+    List(ListArgs),
+    /// One payout with its whole story.
     Show {
         /// Your id of it.
         id: String,
     },
-    /// Cancel a payout that was never given to a daemon.
+    /// Cancel payouts that were never given to a daemon.
     Cancel {
-        /// Your id of it.
-        id: String,
-        /// Say what would be done, and do nothing.
-        #[arg(long)]
-        dry_run: bool,
+        #[command(flatten)]
+        wish: WishArgs,
         /// Do not ask.
         #[arg(long)]
         yes: bool,
     },
-    /// Take a queued payout out of the queue for now.
+    /// Take queued payouts out of the queue for now.
     Hold {
-        /// Your id of it.
-        id: String,
+        #[command(flatten)]
+        wish: WishArgs,
     },
-    /// Put a held payout back into the queue.
+    /// Put held payouts back into the queue.
     Release {
-        /// Your id of it.
-        id: String,
+        #[command(flatten)]
+        wish: WishArgs,
     },
     /// Send what is queued, now.
     Flush {
@@ -282,6 +272,57 @@ pub(super) enum PayVerb {
         #[arg(long)]
         yes: bool,
     },
+}
+
+/// Which payouts to list.
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    /// Only those in this state, such as queued, sent, in_doubt; may be given several times.
+    #[arg(long)]
+    pub(super) state: Vec<State>,
+    /// Only those of this batch.
+    #[arg(long)]
+    pub(super) batch: Option<BatchId>,
+    /// Only those to this address, as you spelled it.
+    #[arg(long)]
+    pub(super) address: Option<String>,
+    /// Only those of this priority.
+    #[arg(long)]
+    pub(super) priority: Option<Priority>,
+    /// Only those submitted at this time or later, such as 2026-11-20 or 2026-11-20T10:00:00Z (UTC).
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(super) since: Option<Timestamp>,
+    /// Only those submitted before this time.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(super) until: Option<Timestamp>,
+    /// Only those submitted after this one: the last of the page before.
+    #[arg(long, value_name = "ID")]
+    pub(super) after: Option<PayoutId>,
+    /// At most so many.
+    #[arg(long, default_value_t = 100)]
+    pub(super) limit: usize,
+}
+
+/// A day, which begins at midnight, or a moment.
+fn time(text: &str) -> Result<Timestamp, String> {
+    let moment = text.parse::<jiff::Timestamp>().ok();
+    let midnight = || text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok();
+    let moment = moment.or_else(|| midnight().map(|day| day.timestamp()));
+    moment.map(|moment| Timestamp(moment.as_second())).ok_or_else(|| "write 2026-11-20 or 2026-11-20T10:00:00Z".to_owned())
+}
+
+/// What is to become of which payouts.
+#[derive(Debug, Args)]
+pub(super) struct WishArgs {
+    /// Your ids of them: all of them or, where one does not allow it, none.
+    #[arg(required = true)]
+    pub(super) ids: Vec<String>,
+    /// Why; kept in their histories, with your name.
+    #[arg(long)]
+    pub(super) reason: Option<String>,
+    /// Say what would be done, and do nothing.
+    #[arg(long)]
+    pub(super) dry_run: bool,
 }
 
 /// How a payout file is written.

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::{AuditVerb, BackupVerb, DaemonVerb, FileFormat, LedgerVerb, PayVerb, RepairVerb, Verb};
+use super::args::{AuditVerb, BackupVerb, DaemonVerb, FileFormat, LedgerVerb, ListArgs, PayVerb, RepairVerb, Verb, WishArgs};
 use crate::ledger::Account;
-use crate::payout::{Decision, Filter, Format, ImportOrder, Request as Payout, Ruling, State};
+use crate::payout::{Decision, Filter, Format, ImportOrder, PersonsWord, Request as Payout, Ruling, Wish};
 use crate::service::{Failure, Order, exit};
 
 /// Where standard input is read from.
@@ -76,18 +76,18 @@ fn pay(verb: PayVerb) -> Result<Request, Failure> {
             let (format, file) = import(&file, format);
             Order::PayImport { how: ImportOrder { format, reject_bad_payees, dry_run }, file }.into()
         }
-        PayVerb::List { state, limit } => {
-            let state = state.map(|name| name.parse::<State>()).transpose();
-            let state = state.map_err(|error| Failure::new("usage", error, exit::USAGE))?;
-            Order::PayList(Filter { state, limit, ..Filter::default() }).into()
-        }
+        PayVerb::List(args) => list(args).into(),
         PayVerb::Show { id } => Order::PayShow { id }.into(),
-        PayVerb::Cancel { id, dry_run, yes } => {
-            let question = format!("Cancel payout '{id}' for good?");
-            Request::asking(Order::PayCancel { id, dry_run }, yes || dry_run, question)
+        PayVerb::Cancel { wish, yes } => {
+            let question = match wish.ids.as_slice() {
+                [id] => format!("Cancel payout '{id}' for good?"),
+                ids => format!("Cancel these {} payouts for good?", ids.len()),
+            };
+            let yes = yes || wish.dry_run;
+            Request::asking(decide(wish, PersonsWord::Cancel), yes, question)
         }
-        PayVerb::Hold { id } => Order::PayHold { id }.into(),
-        PayVerb::Release { id } => Order::PayRelease { id }.into(),
+        PayVerb::Hold { wish } => decide(wish, PersonsWord::Hold).into(),
+        PayVerb::Release { wish } => decide(wish, PersonsWord::Release).into(),
         PayVerb::Flush { dry_run } => Order::PayFlush { dry_run, scheduled: false }.into(),
         PayVerb::Bump { batch, fee_rate, dry_run, yes } => {
             let question = format!("Replace the transaction of batch {batch} by one with a higher fee?");
@@ -108,6 +108,17 @@ fn pay(verb: PayVerb) -> Result<Request, Failure> {
             Request::asking(Order::PayResolve { restarted }, yes, question)
         }
     })
+}
+
+fn list(args: ListArgs) -> Order {
+    let ListArgs { state, batch, address, priority, since, until, after, limit } = args;
+    let filter = Filter { state: None, batch, address, priority, submitted_from: since, submitted_before: until, after, limit };
+    Order::PayList { filter, states: state }
+}
+
+fn decide(wish: WishArgs, word: PersonsWord) -> Order {
+    let WishArgs { ids, reason, dry_run } = wish;
+    Order::PayDecide { wish: Wish { ids, word, who: who(), reason }, dry_run }
 }
 
 fn import(file: &Path, format: Option<FileFormat>) -> (Format, PathBuf) {

@@ -29,9 +29,15 @@ fn told(answer: &Answer, page: &Page) -> String {
             format!("{known}:\n{}", page.payouts(std::slice::from_ref(&submitted.payout)))
         }
         Answer::PayImport(report) => page.import(report),
-        Answer::PayList { payouts } => page.payouts(payouts),
+        Answer::PayList { payouts, next } => {
+            let more = next.as_ref().map(|last| format!("\nmore: add --after '{last}'")).unwrap_or_default();
+            if payouts.is_empty() { String::new() } else { page.payouts(payouts) + &more }
+        }
         Answer::PayShow(detail) => page.payout(detail),
-        Answer::PayDecided(payout) => page.payouts(std::slice::from_ref(payout)),
+        Answer::PayDecided { payouts, dry_run } => {
+            let done = if *dry_run { "nothing was done; it would be done with:\n" } else { "" };
+            format!("{done}{}", page.payouts(payouts))
+        }
         Answer::PayPlan(plan) => plan.to_string(),
         Answer::PayFlush(report) => page.flush(report),
         Answer::PayResolve(report) => super::doubt::resolved(report, page.decimals),
@@ -157,14 +163,21 @@ impl Page {
     fn payout(&self, detail: &payout::Detail) -> String {
         let mut text = self.payouts(std::slice::from_ref(&detail.payout));
         for line in &detail.history {
-            let reason = line.reason.as_deref().unwrap_or("");
-            text += &format!("\n  {} {} {reason}", line.at, line.to);
+            let reason = line.reason.as_ref().map(|reason| format!("  {reason}")).unwrap_or_default();
+            let batch = line.batch.as_ref().map(|batch| format!("  batch {batch}")).unwrap_or_default();
+            text += &format!("\n  {}  {}{batch}{reason}", line.at, line.to);
         }
         if let Some(batch) = &detail.batch {
             text += &format!("\nbatch {} ({}), mark {}", batch.id, batch.state.name(), batch.mark);
         }
         for member in &detail.transactions {
             text += &format!("\ntransaction {}", member.txid);
+        }
+        if let Some(confirmations) = detail.confirmations {
+            text += &format!(", {confirmations} confirmations");
+        }
+        if let Some(wait) = &detail.waits_for {
+            text += &format!("\nwaits for {wait}");
         }
         text
     }

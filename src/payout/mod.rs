@@ -43,13 +43,15 @@ mod sweep;
 mod verify;
 /// What the webhook's receiver is told.
 pub mod webhook;
+mod wishes;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::coin::{Amount, Timestamp};
-use crate::store::{Store, StoreError};
+use crate::coin::{Amount, Timestamp, Txid};
+use crate::ledger::{self, TxState};
+use crate::store::{Store, StoreError, Tx};
 
 pub use adopt::adopt;
 pub use batch::{Batch, BatchId, BatchState, Member};
@@ -64,11 +66,12 @@ pub use journaled::{BumpReport, bump};
 pub use observe::{Observer, Step};
 pub use queue::{Depth, depths, due};
 pub use report::{BatchReport, FlushReport, RejectedPayout};
-pub use request::{Payout, PayoutId, PersonsWord, Priority, Request, Submitted, decide};
+pub use request::{Payout, PayoutId, PersonsWord, Priority, Request, Submitted};
 pub use resolve::{Connect, Resolution, ResolveReport, ResolvedBatch, resolve};
 pub use rules::{Plan, State};
 pub use settle::{SettleReport, SettledBatch, settle};
 pub use standing::{BatchDetail, Standing, show_batch, standing};
+pub use wishes::{Wish, decide, fulfil, would_fulfil};
 
 /// Which payouts to list, in order of submission. Whatever is none does not matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,6 +121,10 @@ pub struct Detail {
     pub batch: Option<Batch>,
     /// That batch's transactions.
     pub transactions: Vec<Member>,
+    /// Blocks that hold the one that pays, its own included, when the ledger was last in step; none while it is in none.
+    pub confirmations: Option<u64>,
+    /// What it waits for; none: it has come to its end.
+    pub waits_for: Option<String>,
 }
 
 /// Lists payouts.
@@ -137,8 +144,20 @@ pub fn show(store: &mut Store, id: &PayoutId) -> Result<Detail, PayoutError> {
         let history = records::history(tx, payout.seq)?;
         let batch = payout.batch.as_ref().map(|batch| records::batch(tx, batch)).transpose()?;
         let transactions = payout.batch.as_ref().map(|batch| records::txids(tx, batch)).transpose()?.unwrap_or_default();
-        Ok(Detail { payout, history, batch, transactions })
+        let mut confirmations = None;
+        for member in &transactions {
+            confirmations = confirmations.max(confirmations_of(tx, &member.txid)?);
+        }
+        let waits_for = rules::waits_for(payout.state).map(str::to_owned);
+        Ok(Detail { payout, history, batch, transactions, confirmations, waits_for })
     })
+}
+
+fn confirmations_of(tx: &Tx<'_>, txid: &Txid) -> Result<Option<u64>, StoreError> {
+    let (Some(TxState::Confirmed { height, .. }), Some(tip)) = (ledger::state_of(tx, txid)?, ledger::synced_tip(tx)?) else {
+        return Ok(None);
+    };
+    Ok(Some((tip.height + 1).saturating_sub(height)))
 }
 
 /// How many payouts there are in each state, and their sum.

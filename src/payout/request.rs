@@ -6,13 +6,13 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::error::{BadAddress, BadAmount, PayoutError};
-use super::rules::{Event, State, next};
-use super::{life, records};
+use super::records;
+use super::rules::State;
 use crate::coin::{Amount, AmountError, Timestamp};
 use crate::config::CoinSettings;
 use crate::daemon::AddressScript;
 use crate::gate::{self, Cause};
-use crate::store::{Store, Tx};
+use crate::store::Tx;
 
 use super::batch::BatchId;
 
@@ -230,7 +230,8 @@ pub(super) fn must_be_of_this_time(tx: &Tx<'_>) -> Result<(), PayoutError> {
 }
 
 /// What a person may do with a payout that was not sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PersonsWord {
     /// Keep it out of batches.
     Hold,
@@ -238,19 +239,4 @@ pub enum PersonsWord {
     Release,
     /// Withdraw it for good.
     Cancel,
-}
-
-/// Holds, releases or cancels a payout. Only what is queued or held, that is, certainly not sent, can be; anything else is refused.
-pub fn decide(store: &mut Store, id: &PayoutId, word: PersonsWord, reason: &str, now: Timestamp) -> Result<Payout, PayoutError> {
-    let event = match word {
-        PersonsWord::Hold => Event::Hold,
-        PersonsWord::Release => Event::Release,
-        PersonsWord::Cancel => Event::Cancel,
-    };
-    store.write(|tx| {
-        let payout = records::payout(tx, id)?.ok_or_else(|| PayoutError::Unknown(id.clone()))?;
-        next(payout.state, event).map_err(|illegal| PayoutError::NotNow { id: id.clone(), illegal })?;
-        life::advance(tx, &payout, event, Some(reason), now)?;
-        records::payout(tx, id)?.ok_or_else(|| PayoutError::Unknown(id.clone()))
-    })
 }

@@ -230,3 +230,19 @@ pub fn next(state: State, event: Event) -> Result<(State, Vec<Action>), Illegal>
     };
     Ok((to, actions))
 }
+
+/// What a payout in this state waits for; none: it has come to its end.
+pub fn waits_for(state: State) -> Option<&'static str> {
+    match state {
+        State::Queued => {
+            Some("a flush: `bursar status` tells why there was none yet, `bursar pay flush --dry-run` what one would do")
+        }
+        State::Held => Some("a person: `bursar pay release`, or `bursar pay cancel`"),
+        State::Sending => Some("the daemon's answer"),
+        State::InDoubt => Some("proof of what became of its batch: `bursar pay resolve --dry-run` tells what is known"),
+        State::Sent => Some("its first confirmation"),
+        State::Confirmed => Some("confirmations, until it is final"),
+        State::Disputed => Some("proof, or a person's ruling: `bursar pay resolve --dry-run` tells what is known"),
+        State::Cancelled | State::Rejected | State::Final => None,
+    }
+}

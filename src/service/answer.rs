@@ -29,10 +29,15 @@ pub enum Answer {
     PayImport(payout::ImportReport),
     PayList {
         payouts: Vec<payout::Payout>,
+        /// The last of this page, where there is another one: it begins after it.
+        next: Option<payout::PayoutId>,
     },
     PayShow(Box<payout::Detail>),
-    /// A payout that was held, released or cancelled.
-    PayDecided(payout::Payout),
+    /// Payouts that were held, released or cancelled, or would be.
+    PayDecided {
+        payouts: Vec<payout::Payout>,
+        dry_run: bool,
+    },
     PayPlan(payout::Plan),
     PayFlush(payout::FlushReport),
     PayResolve(payout::ResolveReport),

@@ -44,26 +44,21 @@ pub enum Order {
         file: PathBuf,
     },
     /// Lists payouts.
-    PayList(payout::Filter),
+    PayList {
+        /// Which.
+        filter: payout::Filter,
+        /// In any of these states; in all when there is none.
+        states: Vec<payout::State>,
+    },
     /// One payout with its history.
     PayShow {
         /// The caller's id.
         id: String,
     },
-    /// Takes a queued payout out of the queue, for now.
-    PayHold {
-        /// The caller's id.
-        id: String,
-    },
-    /// Puts a held payout back into the queue.
-    PayRelease {
-        /// The caller's id.
-        id: String,
-    },
-    /// Cancels a payout that was never given to a daemon.
-    PayCancel {
-        /// The caller's id.
-        id: String,
+    /// Holds, releases or cancels payouts that were never given to a daemon: all of them or none.
+    PayDecide {
+        /// Which, and what.
+        wish: payout::Wish,
         /// Say what would be done, and do nothing.
         dry_run: bool,
     },
@@ -191,11 +186,9 @@ impl Order {
             Order::DaemonRestart { .. } => "daemon_restart",
             Order::PaySubmit(_) => "pay_submit",
             Order::PayImport { .. } => "pay_import",
-            Order::PayList(_) => "pay_list",
+            Order::PayList { .. } => "pay_list",
             Order::PayShow { .. } => "pay_show",
-            Order::PayHold { .. } => "pay_hold",
-            Order::PayRelease { .. } => "pay_release",
-            Order::PayCancel { .. } => "pay_cancel",
+            Order::PayDecide { wish, .. } => wish.word.order_name(),
             Order::PayFlush { .. } => "pay_flush",
             Order::PayResolve { .. } => "pay_resolve",
             Order::PayDoubt => "pay_doubt",
@@ -235,7 +228,7 @@ impl Order {
             Status
                 | Check
                 | DaemonStatus
-                | PayList(_)
+                | PayList { .. }
                 | PayShow { .. }
                 | PayDoubt
                 | PayRule { dry_run: true, .. }

@@ -10,6 +10,7 @@ mod permissions;
 mod queue;
 mod status;
 mod verify;
+mod wishes;
 
 use std::path::PathBuf;
 

@@ -14,7 +14,7 @@ use crate::daemon::{RpcError, RpcWallet, Wallet};
 use crate::gate::{self, Cause};
 use crate::keeper::{KeeperError, ProcessState};
 use crate::ledger;
-use crate::payout::{self, BatchState, FlushReport, Observer, PayoutError, PayoutId, PersonsWord, State, Step};
+use crate::payout::{self, BatchState, FlushReport, Observer, PayoutError, State, Step};
 use crate::repair;
 use crate::service::{Answer, DaemonReport, Failure, Order, exit};
 use crate::store::{Store, StoreError};
@@ -76,11 +76,9 @@ impl World {
             Order::DaemonRestart { extra } => self.daemon("restart", |world| world.stop().and_then(|()| world.start_with(extra))),
             Order::PaySubmit(request) => self.submit(request),
             Order::PayImport { how, file } => self.import(*how, file),
-            Order::PayList(filter) => Ok(Answer::PayList { payouts: payout::list(&mut self.store, filter)? }),
+            Order::PayList { filter, states } => self.list(filter, states),
             Order::PayShow { id } => Ok(Answer::PayShow(Box::new(payout::show(&mut self.store, &id.parse()?)?))),
-            Order::PayHold { id } => self.decide(id, PersonsWord::Hold),
-            Order::PayRelease { id } => self.decide(id, PersonsWord::Release),
-            Order::PayCancel { id, dry_run } => self.cancel(id, *dry_run),
+            Order::PayDecide { wish, dry_run } => self.fulfil(wish, *dry_run),
             Order::PayFlush { dry_run: true, .. } => self.with_wallet(preview),
             Order::PayFlush { dry_run: false, scheduled } => self.flush(*scheduled),
             Order::PayResolve { restarted } => self.resolve_and_explain(*restarted),
@@ -155,23 +153,6 @@ impl World {
         if self.wallet.is_none() {
             self.wallet = connect(&self.coin).ok();
         }
-    }
-
-    fn decide(&mut self, id: &str, word: PersonsWord) -> Result<Answer, Failure> {
-        let id: PayoutId = id.parse()?;
-        let payout = payout::decide(&mut self.store, &id, word, "by order of a person", Timestamp::now())?;
-        Ok(Answer::PayDecided(payout))
-    }
-
-    fn cancel(&mut self, id: &str, dry_run: bool) -> Result<Answer, Failure> {
-        if !dry_run {
-            return self.decide(id, PersonsWord::Cancel);
-        }
-        let id: PayoutId = id.parse()?;
-        let payout = payout::show(&mut self.store, &id)?.payout;
-        payout::rules::next(payout.state, payout::rules::Event::Cancel)
-            .map_err(|illegal| payout::PayoutError::NotNow { id, illegal })?;
-        Ok(Answer::PayDecided(payout))
     }
 
     /// Audits, and compares the wallet with what it was last known to hold: here the record grows.
