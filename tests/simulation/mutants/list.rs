@@ -169,4 +169,23 @@ pub(crate) const MUTANTS: &[Mutant] = &[
             },
         ],
     },
+    Mutant {
+        name: "broadcast before the bytes are stored",
+        rule: "Journaled: the signed transaction is stored, synced, and only then given to the network.",
+        edits: &[Edit {
+            file: "src/payout/journaled/mod.rs",
+            from: "self.store.write(|tx| {\n            verify::adopt(tx, batch, &signed.txid, now)?;",
+            to: "drop(verify::keep_alive(self.wallet, &signed.txid, &signed.raw_hex));
+            self.store.write(|tx| {\n            verify::adopt(tx, batch, &signed.txid, now)?;",
+        }],
+    },
+    Mutant {
+        name: "journaled payments that the store forgot",
+        rule: "Journaled payments carry no mark: a spend that nobody ordered freezes until it is explained.",
+        edits: &[Edit {
+            file: "src/payout/journaled/known.rs",
+            from: "let mut stray = store.read(ledger::unordered)?;",
+            to: "let mut stray = store.read(ledger::unordered)?.split_off(0).into_iter().take(0).collect::<Vec<_>>();",
+        }],
+    },
 ];
