@@ -21,9 +21,12 @@ impl World {
         } else if !spoiled && self.strikes(Fault::Zap) {
             let unconfirmed: Vec<Txid> = self.wallet.known.keys().filter(|txid| self.depth(txid) == 0).copied().collect();
             unconfirmed.iter().for_each(|txid| _ = self.wallet.known.remove(txid));
+            // A zap switches the mempool's file off; what miners hold is mined all the same.
+            self.node.mempool.clear();
             self.signs.push((self.clock, "the daemon's log says: Zapping all transactions from wallet".to_owned()));
         } else if !spoiled && self.strikes(Fault::Salvage) {
             self.wallet.known.clear();
+            self.node.mempool.clear();
             self.rescan();
             self.signs.push((self.clock, "the wallet was salvaged or migrated since: wallet.dat.1.bak".to_owned()));
         } else if self.strikes(Fault::OtherWallet) {
