@@ -48,6 +48,8 @@ pub(crate) struct Arena {
     /// Before this a late copy of a call may still arrive.
     pub(crate) late_until: Instant,
     next_payee: u32,
+    /// Payouts that were not brought to their end.
+    pub(crate) open: BTreeSet<String>,
     known_txids: BTreeSet<String>,
 }
 
@@ -83,6 +85,7 @@ impl Arena {
             usual: UsualCalls::default(),
             late_until: Instant::now(),
             next_payee: 0,
+            open: BTreeSet::new(),
             known_txids: BTreeSet::new(),
         };
         // From here on the daemon is bursar's own, and no child of this process.

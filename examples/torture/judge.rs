@@ -42,8 +42,8 @@ pub(crate) struct Judge {
 }
 
 impl Judge {
-    /// Counts the payees of these payouts, over the whole active chain.
-    pub(crate) fn count(&mut self, world: &World, asked: &[&Asked]) -> Verdict {
+    /// Counts the payees of these payouts, over the whole active chain. Those that are `open`, as bursar itself says, may be paid or not.
+    pub(crate) fn count(&mut self, world: &World, asked: &[&Asked], open: &BTreeSet<String>) -> Verdict {
         let mut owed: BTreeMap<&str, Vec<&Asked>> = BTreeMap::new();
         for payout in asked {
             owed.entry(&payout.script).or_default().push(payout);
@@ -53,15 +53,17 @@ impl Judge {
         for (script, payouts) in &owed {
             let outputs = paid.get(*script).map(Vec::as_slice).unwrap_or_default();
             verdict.txids.extend(outputs.iter().map(|output| output.txid.clone()));
-            let (got, due): (i64, i64) =
-                (outputs.iter().map(|output| output.amount).sum(), payouts.iter().map(|payout| payout.amount).sum());
-            let ids = || payouts.iter().map(|payout| payout.id.clone());
+            let sum = |payouts: &[&&Asked]| payouts.iter().map(|payout| payout.amount).sum::<i64>();
+            let (all, reported): (Vec<&&Asked>, Vec<&&Asked>) =
+                (payouts.iter().collect(), payouts.iter().filter(|payout| !open.contains(&payout.id)).collect());
+            let got: i64 = outputs.iter().map(|output| output.amount).sum();
+            let ids = |payouts: &[&&Asked]| payouts.iter().map(|payout| payout.id.clone()).collect::<Vec<_>>();
+            if got < sum(&reported) {
+                verdict.short.extend(ids(&reported));
+            }
             // Several payouts may share an output, and never has one two.
-            match got.cmp(&due) {
-                std::cmp::Ordering::Less => verdict.short.extend(ids()),
-                std::cmp::Ordering::Greater => verdict.over.extend(ids()),
-                std::cmp::Ordering::Equal if outputs.len() > payouts.len() => verdict.over.extend(ids()),
-                std::cmp::Ordering::Equal => {}
+            if got > sum(&all) || outputs.len() > all.len() {
+                verdict.over.extend(ids(&all));
             }
         }
         verdict

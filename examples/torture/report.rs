@@ -78,11 +78,8 @@ impl Sums {
     pub(crate) fn add_world(&mut self, arena: &Arena, outcome: &Outcome) {
         self.payouts += outcome.payouts as u64;
         self.transactions += outcome.verdict.txids.len() as u64;
-        let open: Vec<&str> = outcome.open.iter().map(|open| open.id.as_str()).collect();
         let named = |id: &String| format!("{id} in {}", arena.world.dir().display());
-        // What bursar itself reports as not paid is not lost.
-        let short = outcome.verdict.short.iter().filter(|id| !open.contains(&id.as_str()));
-        self.lost.extend(short.map(named));
+        self.lost.extend(outcome.verdict.short.iter().map(named));
         self.doubled.extend(outcome.verdict.over.iter().map(named));
     }
 

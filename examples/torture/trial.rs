@@ -60,7 +60,7 @@ pub(crate) fn count(arena: &mut Arena, trial: Option<usize>) -> Verdict {
     // All that was ever asked for these payees: some come back.
     let theirs = |payout: &&Asked| scripts.contains(&payout.script.as_str());
     let asked: Vec<&Asked> = arena.asked.iter().filter(theirs).collect();
-    arena.judge.count(&arena.world, &asked)
+    arena.judge.count(&arena.world, &asked, &arena.open)
 }
 
 /// A quiet day, which tells how many calls each order makes.
@@ -223,6 +223,7 @@ fn bring_to_an_end(arena: &mut Arena, trial: usize) -> Vec<Open> {
             break;
         }
     }
+    arena.open.extend(left.iter().map(|open| open.id.clone()));
     left.into_iter().map(|open| with_reason(arena, open)).collect()
 }
 
