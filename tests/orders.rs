@@ -27,7 +27,7 @@ use bursar::service::{
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use status::a_status;
+use status::{a_flush, a_status};
 
 /// The largest amount: more digits than a float keeps.
 const MOST: Amount = Amount::from_base_units(i64::MAX);
@@ -103,33 +103,6 @@ fn a_detail() -> payout::Detail {
         transactions: vec![member],
         confirmations: Some(u64::MAX),
         waits_for: Some("w".to_owned()),
-    }
-}
-
-fn a_flush() -> payout::FlushReport {
-    let batch = payout::BatchReport {
-        id: batch_id(),
-        state: BatchState::InDoubt,
-        txid: Some(txid()),
-        payouts: usize::MAX,
-        outputs: 1,
-        total: MOST,
-        fee: Some(LEAST),
-        vsize: Some(u64::MAX),
-        planned_rate: bursar::coin::FeeRate::from_per_kvb(u64::MAX),
-        saving_percent: Some(100),
-        note: Some("n".to_owned()),
-    };
-    let rejected = payout::RejectedPayout { id: id(), reason: "dust".to_owned() };
-    payout::FlushReport {
-        batches: vec![batch],
-        rejected: vec![rejected],
-        waiting: Some("w".to_owned()),
-        waits_for: Some(payout::rules::WaitsFor::Funds),
-        patient: u64::MAX,
-        locked: true,
-        queued: u64::MAX,
-        follows: true,
     }
 }
 

@@ -1,4 +1,4 @@
-//! A status with all that it can tell.
+//! A status and a flush with all that they can tell.
 
 use super::*;
 
@@ -38,5 +38,32 @@ pub(super) fn a_status() -> StatusReport {
             failing_since: Some(TIME),
             last_error: Some("HTTP 500".to_owned()),
         }),
+    }
+}
+
+pub(super) fn a_flush() -> payout::FlushReport {
+    let batch = payout::BatchReport {
+        id: batch_id(),
+        state: BatchState::InDoubt,
+        txid: Some(txid()),
+        payouts: usize::MAX,
+        outputs: 1,
+        total: MOST,
+        fee: Some(LEAST),
+        vsize: Some(u64::MAX),
+        planned_rate: bursar::coin::FeeRate::from_per_kvb(u64::MAX),
+        saving_percent: Some(100),
+        note: Some("n".to_owned()),
+    };
+    let rejected = payout::RejectedPayout { id: id(), reason: "dust".to_owned() };
+    payout::FlushReport {
+        batches: vec![batch],
+        rejected: vec![rejected],
+        waiting: Some("w".to_owned()),
+        waits_for: Some(payout::rules::WaitsFor::Funds),
+        patient: u64::MAX,
+        locked: true,
+        queued: u64::MAX,
+        follows: true,
     }
 }
