@@ -189,7 +189,8 @@ pub(super) async fn show_batch(
 pub(super) async fn queue(State(api): Shared, Extension(caller): Extension<Caller>) -> Answered {
     caller.must_have(Role::Read)?;
     let standing = api.read(payout::standing).await?;
-    Ok(Json(api.forms().queue(&standing, &api.coin.schedule.flush)).into_response())
+    let last_flush = api.metrics.last_status().and_then(|status| status.queue.last_flush);
+    Ok(Json(api.forms().queue(&standing, last_flush.as_ref(), &api.coin.schedule.flush)).into_response())
 }
 
 /// A person's word about one payout.

@@ -9,6 +9,7 @@ use super::problem::Problem;
 use crate::coin::{Amount, Timestamp};
 use crate::gate::InForce;
 use crate::payout::{BatchDetail, BatchReport, Detail, Filter, FlushReport, HistoryLine, Member, Payout, Standing, Submitted};
+use crate::service::LastFlush;
 
 /// Version of the JSON that programs rely on.
 pub(super) const SCHEMA: u32 = 1;
@@ -157,7 +158,7 @@ impl Forms {
         }})
     }
 
-    pub(super) fn queue(self, standing: &Standing, flush_schedule: &str) -> Value {
+    pub(super) fn queue(self, standing: &Standing, last_flush: Option<&LastFlush>, flush_schedule: &str) -> Value {
         let totals = standing.totals.iter().map(|(state, (count, amount))| {
             let total = json!({"count": count, "amount": self.amount(*amount)});
             (state.name().to_owned(), total)
@@ -167,6 +168,7 @@ impl Forms {
             "totals": totals.collect::<serde_json::Map<_, _>>(),
             "oldest_queued": standing.oldest_queued.as_ref().map(|payout| self.payout(payout)),
             "waits_for": waits_for(standing, flush_schedule),
+            "last_flush": last_flush.map(|last| json!({"time": last.time.0, "waiting": last.waiting})),
             "frozen": standing.frozen.iter().map(freeze).collect::<Vec<_>>(),
             "unresolved_batches": standing.unresolved.iter().map(|batch| batch.as_str()).collect::<Vec<_>>(),
         })
