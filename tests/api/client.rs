@@ -1,4 +1,5 @@
 //! A client of the API over one connection that it keeps, as an exchange's backend has many.
+#![allow(dead_code, reason = "a bench uses a part of it")]
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream};
