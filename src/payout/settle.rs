@@ -16,7 +16,7 @@ use crate::config::{CoinSettings, Method};
 use crate::daemon::{RpcError, Wallet};
 use crate::gate::{self, Cause, Freeze};
 use crate::ledger::{self, TxState};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Tx};
 
 /// Final batches deeper than this are no longer watched for reorgs: no chain we know has had one so deep.
 const WATCHED_BELOW_FINAL_BLOCKS: u64 = 1000;
@@ -80,9 +80,13 @@ impl<'a> Settler<'a> {
         self.store.read(|tx| {
             let lowest = ledger::synced_tip(tx)?.map_or(0, |tip| tip.height.saturating_sub(reach));
             let mut found = Vec::new();
-            for state in [BatchState::Sent, BatchState::Confirmed, BatchState::Disputed, BatchState::Final] {
-                let batches = records::batches_in(tx, state)?.into_iter();
-                found.extend(batches.filter(|batch| state != BatchState::Final || batch.tip.height >= lowest));
+            for state in [BatchState::Sent, BatchState::Confirmed, BatchState::Disputed] {
+                found.extend(records::batches_in(tx, state)?);
+            }
+            for batch in records::final_since(tx, lowest)? {
+                if !stands_as_it_did(tx, &batch, self.coin.final_depth)? {
+                    found.push(batch);
+                }
             }
             Ok(found)
         })
@@ -325,4 +329,22 @@ impl<'a> Settler<'a> {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether a final batch has nothing to be settled: its transactions are compared, the ledger has seen no other with its mark, and one of
+/// them is as deep as it was. There are hundreds of these, and neither their bytes nor their outputs are read for that.
+fn stands_as_it_did(tx: &Tx<'_>, batch: &Batch, final_depth: u64) -> Result<bool, PayoutError> {
+    let members = records::compared(tx, &batch.id)?;
+    let is_member = |txid: &Txid| members.iter().any(|(member, _)| member == txid);
+    if members.iter().any(|(_, matched)| matched.is_none()) || !ledger::marked(tx, &batch.mark)?.iter().all(is_member) {
+        return Ok(false);
+    }
+    let tip = ledger::synced_tip(tx)?.map_or(0, |tip| tip.height);
+    let mut states = Vec::new();
+    for (txid, _) in members.iter().filter(|(_, matched)| *matched == Some(true)) {
+        states.push(ledger::state_of(tx, txid)?);
+    }
+    let standing = rules::standing(&states, tip);
+    let is_deep = matches!(standing, Standing::Confirmed { .. });
+    Ok(is_deep && rules::settle_events(batch.state, standing, final_depth).is_empty())
 }

@@ -81,6 +81,11 @@ pub(in crate::payout) fn batches_in(tx: &Tx<'_>, state: BatchState) -> Result<Ve
     all(tx, "state = ?1 ORDER BY seq", [state.name()])
 }
 
+/// Final batches whose tip was at this height or above.
+pub(in crate::payout) fn final_since(tx: &Tx<'_>, height: u64) -> Result<Vec<Batch>, StoreError> {
+    all(tx, "state = 'final' AND tip_height >= ?1 ORDER BY seq", [signed(height)])
+}
+
 /// The number of the next batch: above all that this store ever gave, those included that it forgot and a person adopted.
 pub(in crate::payout) fn next_seq(tx: &Tx<'_>) -> Result<u64, StoreError> {
     let sql = "SELECT coalesce(max(seq), 0) + 1 FROM (SELECT seq FROM batches UNION ALL SELECT seq FROM adopted_marks)";
@@ -253,6 +258,17 @@ pub(in crate::payout) fn set_raw(tx: &Tx<'_>, txid: &Txid, raw_hex: &str, matche
 /// The transactions of a batch.
 pub(in crate::payout) fn txids(tx: &Tx<'_>, batch: &BatchId) -> Result<Vec<Member>, StoreError> {
     members_in(tx, "SELECT txid, raw, matched FROM batch_txids WHERE batch = ?1 ORDER BY seen_s, txid", [batch.as_str()])
+}
+
+/// The same without their bytes: which pay what was asked; none: not compared yet.
+pub(in crate::payout) fn compared(tx: &Tx<'_>, batch: &BatchId) -> Result<Vec<(Txid, Option<bool>)>, StoreError> {
+    let mut statement = tx.prepare_cached("SELECT txid, matched FROM batch_txids WHERE batch = ?1")?;
+    let mut rows = statement.query([batch.as_str()])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push((to_txid(row.get(0)?)?, row.get(1)?));
+    }
+    Ok(found)
 }
 
 /// The transactions of those final journaled batches that have several, the one that confirmed included.

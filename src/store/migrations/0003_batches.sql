@@ -27,4 +27,4 @@ SELECT id, seq, state, mark, method, node, wallet, fingerprint, boot_id, tip_hei
 FROM batches;
 DROP TABLE batches;
 ALTER TABLE batches_new RENAME TO batches;
-CREATE INDEX batches_by_state ON batches (state);
+CREATE INDEX batches_by_state ON batches (state, tip_height);
