@@ -15,6 +15,9 @@ pub(super) use super::batch::records::*;
 
 const COLUMNS: &str = "seq, id, address, amount, state, reason, batch, not_sent_count, submitted_s, priority";
 
+/// The queue by its own index. Left to itself, SQLite takes an index of all payouts, and reads a million of them for a page of the first.
+const QUEUE: &str = "payouts INDEXED BY payouts_queue";
+
 pub(super) fn damaged(error: impl std::fmt::Display) -> StoreError {
     StoreError::Damaged(format!("payout tables: {error}"))
 }
@@ -45,7 +48,11 @@ fn to_payout(row: &Row<'_>) -> Result<Payout, StoreError> {
 }
 
 fn all(tx: &Tx<'_>, condition: &str, values: impl rusqlite::Params) -> Result<Vec<Payout>, StoreError> {
-    let mut statement = tx.prepare_cached(&format!("SELECT {COLUMNS} FROM payouts WHERE {condition}"))?;
+    all_of(tx, "payouts", condition, values)
+}
+
+fn all_of(tx: &Tx<'_>, table: &str, condition: &str, values: impl rusqlite::Params) -> Result<Vec<Payout>, StoreError> {
+    let mut statement = tx.prepare_cached(&format!("SELECT {COLUMNS} FROM {table} WHERE {condition}"))?;
     let mut rows = statement.query(values)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
@@ -71,25 +78,25 @@ pub(super) fn members(tx: &Tx<'_>, batch: &super::BatchId) -> Result<Vec<Payout>
 /// A page of the queue, most urgent first, then oldest first.
 pub(super) fn queued_after(tx: &Tx<'_>, after: (Priority, i64), limit: usize) -> Result<Vec<Payout>, StoreError> {
     let condition = "state = 'queued' AND (priority, seq) > (?1, ?2) ORDER BY priority, seq LIMIT ?3";
-    all(tx, condition, params![after.0 as u8, after.1, rows(limit)])
+    all_of(tx, QUEUE, condition, params![after.0 as u8, after.1, rows(limit)])
 }
 
 /// How many of this priority are queued, from this one on.
 pub(super) fn queued_from(tx: &Tx<'_>, from: (Priority, i64)) -> Result<u64, StoreError> {
-    let sql = "SELECT count(*) FROM payouts WHERE state = 'queued' AND priority = ?1 AND seq >= ?2";
+    let sql = &format!("SELECT count(*) FROM {QUEUE} WHERE state = 'queued' AND priority = ?1 AND seq >= ?2");
     let count: i64 = tx.prepare_cached(sql)?.query_row(params![from.0 as u8, from.1], |row| row.get(0))?;
     u64::try_from(count).map_err(damaged)
 }
 
 /// When the oldest queued payout of this priority was submitted.
 pub(super) fn oldest_queued(tx: &Tx<'_>, priority: Priority) -> Result<Option<Timestamp>, StoreError> {
-    let sql = "SELECT submitted_s FROM payouts WHERE state = 'queued' AND priority = ?1 ORDER BY seq LIMIT 1";
+    let sql = &format!("SELECT submitted_s FROM {QUEUE} WHERE state = 'queued' AND priority = ?1 ORDER BY seq LIMIT 1");
     Ok(tx.prepare_cached(sql)?.query_row([priority as u8], |row| row.get(0)).optional()?.map(Timestamp))
 }
 
 /// The number of the newest queued payout of this priority.
 pub(super) fn newest_queued(tx: &Tx<'_>, priority: Priority) -> Result<Option<i64>, StoreError> {
-    let sql = "SELECT seq FROM payouts WHERE state = 'queued' AND priority = ?1 ORDER BY seq DESC LIMIT 1";
+    let sql = &format!("SELECT seq FROM {QUEUE} WHERE state = 'queued' AND priority = ?1 ORDER BY seq DESC LIMIT 1");
     Ok(tx.prepare_cached(sql)?.query_row([priority as u8], |row| row.get(0)).optional()?)
 }
 
@@ -100,7 +107,7 @@ pub(super) fn each_queued_amount(
     limit: u64,
     mut is_not_enough: impl FnMut(Amount) -> bool,
 ) -> Result<(), StoreError> {
-    let sql = "SELECT amount FROM payouts WHERE state = 'queued' AND priority = ?1 ORDER BY seq LIMIT ?2";
+    let sql = &format!("SELECT amount FROM {QUEUE} WHERE state = 'queued' AND priority = ?1 ORDER BY seq LIMIT ?2");
     let mut statement = tx.prepare_cached(sql)?;
     let mut rows = statement.query(params![priority as u8, signed(limit)])?;
     while let Some(row) = rows.next()? {
@@ -112,7 +119,7 @@ pub(super) fn each_queued_amount(
 }
 
 pub(super) fn queue_is_empty(tx: &Tx<'_>) -> Result<bool, StoreError> {
-    Ok(!tx.prepare_cached("SELECT 1 FROM payouts WHERE state = 'queued' LIMIT 1")?.exists([])?)
+    Ok(!tx.prepare_cached(&format!("SELECT 1 FROM {QUEUE} WHERE state = 'queued' LIMIT 1"))?.exists([])?)
 }
 
 /// A page of a list. Whatever is asked for, it begins at its place in an index and reads on from there.
