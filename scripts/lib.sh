@@ -91,7 +91,8 @@ need_schemathesis() {
   python3 -c 'import ensurepip, venv' 2>/dev/null || need_packages python3-venv
   say "bringing schemathesis $version into $tools"
   rm -rf "$tools"
-  python3 -m venv "$tools" && "$tools/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$version" </dev/null >&2 ||
+  python3 -m venv "$tools" || die "python3 could not make an environment in $tools: see its words above"
+  "$tools/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$version" </dev/null >&2 ||
     die "pip could not install schemathesis $version: see its words above"
 }
 

@@ -30,7 +30,15 @@ pub(super) type Replies = Result<Vec<Result<Submitted, PayoutError>>, Failure>;
 /// Something for the thread to do.
 enum Letter {
     Submit(Vec<Request>, oneshot::Sender<Replies>),
-    Decide(PayoutId, PersonsWord, String, oneshot::Sender<Result<Payout, PayoutError>>),
+    Decide(Decision),
+}
+
+/// A person's word about a payout.
+struct Decision {
+    payout: PayoutId,
+    word: PersonsWord,
+    reason: String,
+    reply: oneshot::Sender<Result<Payout, PayoutError>>,
 }
 
 /// The way to that thread; it ends with the last of these.
@@ -57,9 +65,9 @@ impl Intake {
     }
 
     /// Carries out a person's word about a payout that was not sent.
-    pub(super) async fn decide(&self, id: PayoutId, word: PersonsWord, reason: String) -> Result<Payout, Failure> {
+    pub(super) async fn decide(&self, payout: PayoutId, word: PersonsWord, reason: String) -> Result<Payout, Failure> {
         let (reply, answer) = oneshot::channel();
-        self.post(Letter::Decide(id, word, reason, reply))?;
+        self.post(Letter::Decide(Decision { payout, word, reason, reply }))?;
         Ok(answer.await.map_err(|_| ended())??)
     }
 
@@ -99,8 +107,8 @@ impl Clerk {
                 group.add(letter);
             }
             self.take(group.requests, group.submitters);
-            for (id, word, reason, reply) in group.decisions {
-                let _ = reply.send(payout::decide(&mut self.store, &id, word, &reason, Timestamp::now()));
+            for Decision { payout, word, reason, reply } in group.decisions {
+                let _ = reply.send(payout::decide(&mut self.store, &payout, word, &reason, Timestamp::now()));
             }
         }
     }
@@ -159,7 +167,7 @@ struct Group {
     requests: Vec<Request>,
     /// How many of the requests are whose.
     submitters: Vec<(usize, oneshot::Sender<Replies>)>,
-    decisions: Vec<(PayoutId, PersonsWord, String, oneshot::Sender<Result<Payout, PayoutError>>)>,
+    decisions: Vec<Decision>,
 }
 
 impl Group {
@@ -169,7 +177,7 @@ impl Group {
                 self.submitters.push((requests.len(), reply));
                 self.requests.extend(requests);
             }
-            Letter::Decide(id, word, reason, reply) => self.decisions.push((id, word, reason, reply)),
+            Letter::Decide(decision) => self.decisions.push(decision),
         }
     }
 }

@@ -384,8 +384,13 @@ impl Metrics {
         self.now.lock().unwrap_or_else(PoisonError::into_inner).clone_status()
     }
 
-    /// Whole coins as a float, through decimal text: for display only.
+    /// Whole coins, for display only.
     fn coins(&self, amount: Amount) -> f64 {
-        amount.to_decimal(self.decimals).parse().unwrap_or(f64::NAN)
+        for_display(amount.base_units(), self.decimals)
     }
+}
+
+/// A whole number of smallest units as a float, through decimal text: for display only.
+fn for_display(units: impl Into<i128>, decimals: u8) -> f64 {
+    format!("{}e-{decimals}", units.into()).parse().unwrap_or(f64::NAN)
 }

@@ -63,7 +63,7 @@ impl Rows {
     ) -> Result<u64, PayoutError> {
         store.write_from(self.0, |tx| {
             allowed(tx)?;
-            Ok(add_all(tx, now)?.map_err(|problem| PayoutError::File { problems: vec![problem], count: 1 })?)
+            add_all(tx, now)?.map_err(|problem| PayoutError::File { problems: vec![problem], count: 1 })
         })
     }
 }

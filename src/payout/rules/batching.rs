@@ -185,34 +185,27 @@ pub fn plan(facts: &Facts, limits: &Limits<'_>, now: Timestamp) -> Result<Plan, 
     if let Some(batch) = facts.unresolved.first() {
         return Err(Refusal::InDoubt(batch.clone()));
     }
-    let Some(first) = facts.queue.first() else {
+    if facts.queue.is_empty() {
         return Err(match facts.patient {
             0 => Refusal::NothingQueued,
             count => Refusal::Patient { count, rate: limits.price.rate },
         });
-    };
-    let filled = fill(facts, limits, now, facts.queue.len()).map_err(|(filling, obstacle)| filling.refusal(first, obstacle))?;
+    }
+    let filled = fill(facts, limits, now, facts.queue.len())?;
     match filled.fits_ceiling {
         // One that needs many coins waits behind those that do not.
-        Some(payouts) if payouts < filled.plan.payouts => {
-            fill(facts, limits, now, payouts).map_err(|(filling, obstacle)| filling.refusal(first, obstacle))?.finish()
-        }
+        Some(payouts) if payouts < filled.plan.payouts => fill(facts, limits, now, payouts)?.finish(),
         _ => filled.finish(),
     }
 }
 
-/// The longest run of the queue, of so many at most, that fits; an obstacle where not even the first does.
-fn fill<'a>(
-    facts: &'a Facts,
-    limits: &'a Limits<'a>,
-    now: Timestamp,
-    most: usize,
-) -> Result<Filling<'a>, (Filling<'a>, Obstacle)> {
+/// The longest run of the queue, of so many at most, that fits; refused where not even the first does.
+fn fill<'a>(facts: &'a Facts, limits: &'a Limits<'a>, now: Timestamp, most: usize) -> Result<Filling<'a>, Refusal> {
     let mut filling = Filling::new(facts, limits, now);
     for candidate in facts.queue.iter().take(most) {
         match filling.add(candidate) {
             Ok(()) => {}
-            Err(obstacle) if filling.plan.payouts == 0 => return Err((filling, obstacle)),
+            Err(obstacle) if filling.plan.payouts == 0 => return Err(filling.refusal(candidate, obstacle)),
             Err(obstacle) => {
                 filling.plan.left_over = Some(obstacle.left_over());
                 break;

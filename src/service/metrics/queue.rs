@@ -2,7 +2,7 @@
 
 use prometheus::{GaugeVec, IntGaugeVec};
 
-use super::Maker;
+use super::{Maker, for_display};
 use crate::payout::Priority;
 use crate::payout::rules::WaitsFor;
 use crate::service::StatusReport;
@@ -58,10 +58,10 @@ impl QueueSeries {
         }
         self.patient.with_label_values::<&str>(&[]).set(last.patient.cast_signed());
         if let Some(rate) = last.fee_rate_per_kvb {
-            self.fee_rate.with_label_values::<&str>(&[]).set(rate.per_kvb() as f64 / 1000.0);
+            self.fee_rate.with_label_values::<&str>(&[]).set(for_display(rate.per_kvb(), 3));
         }
         if let Some(percent) = last.saving_percent {
-            self.saving.with_label_values::<&str>(&[]).set(f64::from(percent) / 100.0);
+            self.saving.with_label_values::<&str>(&[]).set(for_display(percent, 2));
         }
     }
 }
