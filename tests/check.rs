@@ -68,16 +68,23 @@ fn a_stopped_daemon_is_critical_and_the_rest_is_checked_all_the_same() {
 
 #[test]
 fn secrets_that_others_can_read_and_settings_that_others_can_write_are_told() {
-    let world = World::new(Generation::Litecoin018);
+    let changes = [("wallet.passphrase_file", "'passphrase'"), ("api.tokens_file", "'tokens'")];
+    let world = World::with(Generation::Litecoin018, &changes);
     world.done(&["daemon", "start"]);
     let set = |file: &std::path::Path, mode| fs::set_permissions(file, Permissions::from_mode(mode)).unwrap();
     let permissions = || check(&world).0["permissions"].clone();
     assert_eq!(permissions()["level"], "ok");
     let (settings, identity) = (world.settings.file.clone(), world.dir().join("identity.txt"));
+    let [passphrase, tokens] = ["passphrase", "tokens"].map(|name| {
+        let file = world.dir().join(name);
+        fs::write(&file, "").unwrap();
+        set(&file, 0o600);
+        file
+    });
     set(&settings, 0o664);
     assert_eq!(permissions()["level"], "warning");
     set(&settings, 0o644);
-    for secret in [identity, world.coin().credentials_file(RpcRole::Pay)] {
+    for secret in [identity, passphrase, tokens, world.coin().credentials_file(RpcRole::Pay)] {
         set(&secret, 0o640);
         let found = permissions();
         assert_eq!(found["level"], "critical", "{found}");

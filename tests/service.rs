@@ -22,6 +22,8 @@ const METRICS: &[&str] = &[
     "bursar_audit_last_agreed_timestamp_seconds",
     "bursar_audit_last_run_timestamp_seconds",
     "bursar_audit_suspect_transactions",
+    "bursar_batch_fee_rate_per_vb",
+    "bursar_batch_saving_ratio",
     "bursar_build_info",
     "bursar_check_last_run_timestamp_seconds",
     "bursar_check_level",
@@ -36,6 +38,10 @@ const METRICS: &[&str] = &[
     "bursar_orders_failed_total",
     "bursar_payouts",
     "bursar_payouts_frozen",
+    "bursar_queue_depth",
+    "bursar_queue_oldest_timestamp_seconds",
+    "bursar_queue_patient",
+    "bursar_queue_waits_for",
     "bursar_tip_height",
     "bursar_wallet_balance_coins",
 ];
@@ -69,6 +75,9 @@ fn metrics_are_what_prometheus_wants_and_what_we_promise() {
     fund(&world);
     submit(&world, "one");
     world.done(&["pay", "flush"]);
+    submit(&world, "two");
+    world.done(&["pay", "hold", "two"]);
+    world.done(&["pay", "release", "two"]);
     world.order(&["ledger", "explain", &"0".repeat(64), "--as", "fee", "--reason", "an order that fails"]);
     world.done(&["audit", "run"]);
     world.order(&["check"]);
@@ -87,6 +96,9 @@ fn metrics_are_what_prometheus_wants_and_what_we_promise() {
     let balance = world.rpc("getbalance", json!([])).to_string();
     let trusted = series().find(|line| line.contains("bucket=\"trusted\"")).unwrap().rsplit_once(' ').unwrap().1;
     assert_eq!(trusted.parse::<f64>().unwrap(), balance.parse::<f64>().unwrap());
+    let in_state =
+        |state: &str| series().find(|line| line.contains(&format!("state=\"{state}\""))).unwrap().rsplit_once(' ').unwrap().1;
+    assert_eq!([in_state("queued"), in_state("held"), in_state("disputed")], ["1", "0", "0"], "an alert on a state ends with it");
     assert_eq!(service.metric("bursar_audit_discrepancy_base_units"), "0");
     assert_eq!(service.metric("bursar_orders_failed_total"), "1");
     assert_eq!(service.metric("bursar_tip_height"), world.node_rpc("getblockcount", json!([])).to_string());

@@ -60,6 +60,7 @@ impl Demo {
     fn play(&self, stage: &mut Stage) -> Result<Value> {
         self.start_and_fund(stage)?;
         let paid = self.pay(stage)?;
+        self.pay_by_api(stage)?;
         let before = self.audit(stage, "agrees")?;
         let drill = self.back_up(stage)?;
         let (picked, after_damage) = self.damage(stage)?;
@@ -110,7 +111,7 @@ impl Demo {
         let file = stage.dir.join("payouts.csv");
         std::fs::write(&file, money::csv(&payees))?;
         let path = file.display().to_string();
-        let (report, code) = stage.bursar(&["pay", "import", &path])?;
+        let (report, code) = stage.bursar(&["pay", "import", &path, "--reject-bad-payees"])?;
         ensure!(code == 3 && report["rejected"] == 1, "import: exit {code}, {report}");
         self.say(&format!("4. {PAYOUTS} payouts imported; one has a bad address: it alone is rejected."));
         let good: Vec<&Payee> = payees.iter().filter(|payee| payee.good).collect();
@@ -140,6 +141,29 @@ impl Demo {
         }))
     }
 
+    /// What a shop's program would do: one payout by HTTP, urgent, asked for twice, as after an answer that was lost.
+    fn pay_by_api(&self, stage: &Stage) -> Result<()> {
+        let token = stage.must(&["token", "add", "--name", "shop", "--role", "submit"])?;
+        let bearer = format!("Bearer {}", token["token"].as_str().context("no token")?);
+        let address = stage.text("payees", &["getnewaddress", "", "bech32"])?;
+        let payout = json!({"id": "order-urgent", "address": address, "amount": "0.25", "priority": "high"}).to_string();
+        let post = || {
+            let url = format!("{}/v1/payouts", stage.api);
+            let request = ureq::post(url).header("Authorization", &bearer).header("Content-Type", "application/json");
+            request.send(&payout).map(|answer| answer.status().as_u16())
+        };
+        let answers = [post()?, post()?];
+        ensure!(answers == [201, 200], "the API answers {answers:?}");
+        stage.wait_until("the urgent payout is sent", |stage| {
+            Ok(stage.must(&["pay", "show", "order-urgent"])?["payout"]["state"] == "sent")
+        })?;
+        stage.mine("payees", 7)?;
+        let received = stage.cli("payees", &["getreceivedbyaddress", &address])?.to_string();
+        ensure!(received == "0.25000000", "the payee of the urgent payout received {received}");
+        self.say("7. A payout by the HTTP API, priority high, asked for twice: sent at once, and once.");
+        Ok(())
+    }
+
     fn audit(&self, stage: &Stage, expected: &str) -> Result<Value> {
         let (report, code) = stage.bursar(&["audit", "run"])?;
         ensure!(report["verdict"] == expected, "audit: exit {code}, {report}, expected {expected}");
@@ -153,10 +177,10 @@ impl Demo {
     fn back_up(&self, stage: &Stage) -> Result<Value> {
         stage.must(&["backup", "create"])?;
         stage.must(&["backup", "verify"])?;
-        self.say("7. Backup: encrypted with age, in two places, read back and checked.");
+        self.say("8. Backup: encrypted with age, in two places, read back and checked.");
         let drill = stage.must(&["backup", "drill"])?;
         ensure!(drill["passed"] == true, "drill: {drill}");
-        self.say("8. Drill: restored into a throwaway daemon; it holds the same keys.");
+        self.say("9. Drill: restored into a throwaway daemon; it holds the same keys.");
         Ok(drill)
     }
 
@@ -166,7 +190,7 @@ impl Demo {
         getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("{error}"))?;
         let picked = txids[usize::from_le_bytes(seed) % txids.len()].clone();
         stage.cli("bursar", &["removeprunedfunds", &picked])?;
-        self.say(&format!("9. The wallet loses one of its {} transactions, picked at random: {picked}", txids.len()));
+        self.say(&format!("10. The wallet loses one of its {} transactions, picked at random: {picked}", txids.len()));
         let report = self.audit(stage, "unexplained")?;
         let named = money::suspects(&report);
         ensure!(named.contains(&picked), "the audit named {named:?}, not {picked}");
@@ -181,7 +205,7 @@ impl Demo {
     fn repair(&self, stage: &Stage, picked: &str) -> Result<Value> {
         stage.must(&["repair", "run", "--yes"])?;
         stage.cli("bursar", &["gettransaction", picked]).context("the lost transaction is still lost")?;
-        self.say("10. Repair: pending noted, daemon stopped, wallet copied, chain searched again.");
+        self.say("11. Repair: pending noted, daemon stopped, wallet copied, chain searched again.");
         let report = self.audit(stage, "agrees")?;
         let status = stage.must(&["status"])?;
         ensure!(status["frozen"].as_array().is_some_and(Vec::is_empty), "payouts are still frozen: {status}");

@@ -17,6 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Stage {
     pub(crate) dir: PathBuf,
     pub(crate) metrics: String,
+    pub(crate) api: String,
     bursar: PathBuf,
     cli: PathBuf,
     rpc_port: u16,
@@ -26,7 +27,7 @@ pub(crate) struct Stage {
 impl Stage {
     /// Writes settings, an age key pair, and folders; starts nothing.
     pub(crate) fn set(dir: &Path, daemon: &Path, cli: &Path) -> Result<Stage> {
-        let [rpc_port, p2p_port, http_port] = free_ports()?;
+        let [rpc_port, p2p_port, http_port, api_port] = free_ports()?;
         let identity = age::x25519::Identity::generate();
         let key_file = dir.join("identity.txt");
         write_private(&key_file, age::secrecy::ExposeSecret::expose_secret(&identity.to_string()))?;
@@ -38,12 +39,14 @@ impl Stage {
             .replace("@rpc_port@", &rpc_port.to_string())
             .replace("@p2p_port@", &p2p_port.to_string())
             .replace("@http_port@", &http_port.to_string())
+            .replace("@api_port@", &api_port.to_string())
             .replace("@recipient@", &identity.to_public().to_string());
         fs::write(dir.join("bursar.toml"), settings)?;
         let bursar = std::env::current_exe()?.ancestors().nth(2).context("no target folder")?.join("bursar");
         ensure!(bursar.exists(), "{} is not built: run scripts/demo", bursar.display());
         let metrics = format!("http://127.0.0.1:{http_port}/metrics");
-        Ok(Stage { dir: dir.to_owned(), metrics, bursar, cli: cli.to_owned(), rpc_port, service: None })
+        let api = format!("http://127.0.0.1:{api_port}");
+        Ok(Stage { dir: dir.to_owned(), metrics, api, bursar, cli: cli.to_owned(), rpc_port, service: None })
     }
 
     /// `bursar run` in the background, until it answers.
@@ -159,10 +162,10 @@ fn write_private(file: &Path, text: &str) -> Result<()> {
     Ok(writeln!(created, "{text}")?)
 }
 
-/// Three ports that are free now; held together, so that they differ.
-fn free_ports() -> Result<[u16; 3]> {
-    let held = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0"));
-    let mut ports = [0; 3];
+/// Four ports that are free now; held together, so that they differ.
+fn free_ports() -> Result<[u16; 4]> {
+    let held = [(); 4].map(|()| TcpListener::bind("127.0.0.1:0"));
+    let mut ports = [0; 4];
     for (port, listener) in ports.iter_mut().zip(held) {
         *port = listener?.local_addr()?.port();
     }

@@ -7,6 +7,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use crate::audit;
 use crate::backup;
 use crate::coin::{Amount, Profile};
+use crate::config::Method;
 use crate::keeper::ProcessState;
 use crate::ledger;
 use crate::payout;
@@ -50,7 +51,8 @@ fn told(answer: &Answer, page: &Page) -> String {
         Answer::LedgerBalance { balances } => page.balances(balances),
         Answer::LedgerEntries { entries } => page.entries(entries),
         Answer::LedgerExplain(explained) => {
-            format!("{} of {} now stands in {:?}", page.coins(explained.amount), explained.txid, explained.account)
+            let account = format!("{:?}", explained.account).to_lowercase();
+            format!("{} of {} now stands under {account}", page.coins(explained.amount), explained.txid)
         }
         Answer::LedgerRekeyed(word) => {
             format!(
@@ -162,13 +164,20 @@ impl Page {
 
     fn payout(&self, detail: &payout::Detail) -> String {
         let mut text = self.payouts(std::slice::from_ref(&detail.payout));
+        if detail.payout.priority != payout::Priority::Normal {
+            text += &format!("\n  priority {}", detail.payout.priority.name());
+        }
         for line in &detail.history {
             let reason = line.reason.as_ref().map(|reason| format!("  {reason}")).unwrap_or_default();
             let batch = line.batch.as_ref().map(|batch| format!("  batch {batch}")).unwrap_or_default();
             text += &format!("\n  {}  {}{batch}{reason}", line.at, line.to);
         }
         if let Some(batch) = &detail.batch {
-            text += &format!("\nbatch {} ({}), mark {}", batch.id, batch.state.name(), batch.mark);
+            text += &format!("\nbatch {} ({})", batch.id, batch.state.name());
+            // A transaction that bursar composed carries none.
+            if batch.method == Method::Sendmany {
+                text += &format!(", mark {}", batch.mark);
+            }
         }
         for member in &detail.transactions {
             text += &format!("\ntransaction {}", member.txid);

@@ -114,6 +114,14 @@ pub enum PayoutError {
         /// Why not.
         why: String,
     },
+    /// A batch whose fee cannot be raised, or not like this.
+    #[error("batch {batch}: {why}; nothing was changed")]
+    NotBumped {
+        /// The batch.
+        batch: String,
+        /// Why not.
+        why: String,
+    },
     /// Attached daemons are restarted by a person.
     #[error(
         "batch {batch} may have been sent, and this daemon is not ours to restart: restart it, then `bursar pay resolve --restarted`"
@@ -161,6 +169,8 @@ pub struct RowProblem {
     pub line: u64,
     /// What is wrong.
     pub problem: String,
+    /// It can be read, and its address cannot be paid to: such a row can be left out.
+    pub is_bad_payee: bool,
 }
 
 impl fmt::Display for RowProblem {

@@ -105,9 +105,13 @@ struct Faults {
 
 impl Faults {
     fn add(&mut self, line: u64, problem: String) {
+        self.push(RowProblem { line, problem, is_bad_payee: false });
+    }
+
+    fn push(&mut self, problem: RowProblem) {
         self.count += 1;
         if self.told.len() < PROBLEMS_TOLD {
-            self.told.push(RowProblem { line, problem });
+            self.told.push(problem);
         }
     }
 }
@@ -205,7 +209,10 @@ impl Import<'_> {
         match row.problem {
             None => self.report.queued += 1,
             Some(problem) if self.order.reject_bad_payees => self.report.met(row.request.id, Some(Some(problem))),
-            Some(problem) => self.faults.add(row.line, format!("payout {}: {problem}", row.request.id)),
+            Some(problem) => {
+                let problem = format!("payout {}: {problem}", row.request.id);
+                self.faults.push(RowProblem { line: row.line, problem, is_bad_payee: true });
+            }
         }
         Ok(())
     }

@@ -220,18 +220,22 @@ impl From<PayoutError> for Failure {
             PayoutError::Rpc(error) => error.into(),
             PayoutError::Keeper(error) => error.into(),
             PayoutError::Unlock(error) => error.into(),
-            PayoutError::Refused(Refusal::Frozen(_)) => Failure::new("frozen", error, exit::FROZEN)
-                .next("`bursar status` lists the causes, `bursar audit run` names the transactions and thaws when all is well"),
+            PayoutError::Refused(Refusal::Frozen(_)) => {
+                Failure::new("frozen", error, exit::FROZEN).next("`bursar status` lists the causes, each with its next step")
+            }
             PayoutError::Refused(Refusal::InDoubt(_)) => {
                 Failure::new("in_doubt", error, exit::FROZEN).next("`bursar pay resolve`")
             }
             PayoutError::Refused(Refusal::StoreWentBack(_)) | PayoutError::StoreWentBack(_) => {
                 Failure::new("store_went_back", error, exit::FROZEN)
+                    .next("`bursar status` lists the transactions, and what to do about them")
             }
             _ => refused_payout(error),
         }
     }
 }
+
+const MEND_THE_FILE: &str = "mend it and import the whole file again: rows that are known by then are not queued twice";
 
 /// What a script tells apart when its payout is not taken.
 fn refused_payout(error: PayoutError) -> Failure {
@@ -244,10 +248,11 @@ fn refused_payout(error: PayoutError) -> Failure {
         PayoutError::Unknown(_) => failed("unknown_payout").next("`bursar pay list` shows those that are known"),
         PayoutError::UnknownBatch(_) => failed("unknown_batch"),
         PayoutError::NotNow { .. } => failed("not_now"),
-        PayoutError::File { .. } | PayoutError::Reading(_) => {
-            failed("bad_file").next("mend it and import the whole file again: rows that are known by then are not queued twice")
-        }
+        PayoutError::File { problems, .. } if problems.iter().any(|problem| problem.is_bad_payee) => failed("bad_file")
+            .next(&format!("{MEND_THE_FILE}; --reject-bad-payees queues all but the rows that cannot be paid to")),
+        PayoutError::File { .. } | PayoutError::Reading(_) => failed("bad_file").next(MEND_THE_FILE),
         PayoutError::RestartIt { .. } => failed("restart_needed"),
+        PayoutError::NotBumped { .. } => failed("not_bumped"),
         PayoutError::NotDecided { .. } => {
             failed("not_decided").next("`bursar pay resolve --dry-run` tells what is known and what can be done")
         }

@@ -13,6 +13,7 @@ use super::{Answer, CheckReport, Checked, Failure, Level, Order, StatusReport, W
 use crate::coin::{Amount, Timestamp};
 use crate::config::{CoinSettings, DaemonMode};
 use crate::daemon::health::{ConditionKind, free_mib};
+use crate::payout::State;
 
 /// A service whose last good sync is older than this is not healthy.
 const SYNC_STALE_S: i64 = 600;
@@ -318,7 +319,9 @@ impl Metrics {
                 }
             }
         }
-        for (state, count) in &status.payouts {
+        // A state that nothing is in any more is told, too: else an alert on it would never end.
+        for state in State::ALL {
+            let count = status.payouts.get(&state).copied().unwrap_or_default();
             series.payouts.with_label_values(&[state.name()]).set(count.cast_signed());
         }
         series.queue.show(status);

@@ -100,7 +100,7 @@ fn met_since(tx: &Tx<'_>, last: i64) -> Result<Result<u64, RowProblem>, StoreErr
         .optional()?;
     if let Some((line, id)) = other {
         let problem = format!("payout {id} was submitted by somebody else meanwhile, with other content");
-        return Ok(Err(RowProblem { line, problem }));
+        return Ok(Err(RowProblem { line, problem, is_bad_payee: false }));
     }
     let met = "SELECT count(*) FROM scratch.file_rows AS mine JOIN payouts AS theirs USING (id)
                WHERE theirs.seq <= ?1 AND mine.problem IS NULL";

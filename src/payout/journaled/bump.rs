@@ -87,7 +87,7 @@ fn change_bytes(old: &Old) -> u64 {
 }
 
 fn refused(id: &BatchId, why: impl Into<String>) -> PayoutError {
-    PayoutError::NotDecided { batch: id.to_string(), why: why.into() }
+    PayoutError::NotBumped { batch: id.to_string(), why: why.into() }
 }
 
 impl Sender<'_> {

@@ -33,7 +33,15 @@ impl World {
 
     fn secrets(&self) -> Vec<PathBuf> {
         let roles = RpcRole::ALL.iter().map(|role| self.coin.credentials_file(*role));
-        let mut secrets: Vec<PathBuf> = roles.chain(self.coin.backup.identity_file.clone()).collect();
+        let settings = &self.coin;
+        let named = [
+            &settings.backup.identity_file,
+            &settings.wallet.passphrase_file,
+            &settings.wallet.passphrase_identity_file,
+            &settings.api.tokens_file,
+            &settings.webhook.secret_file,
+        ];
+        let mut secrets: Vec<PathBuf> = roles.chain(named.into_iter().flatten().cloned()).collect();
         secrets.push(self.coin.service_dir().join("bursar.db"));
         if self.coin.daemon.mode == DaemonMode::Keep {
             secrets.push(self.coin.keeper_credentials_file());
