@@ -184,6 +184,23 @@ fn a_culprit_that_only_the_send_shows_is_found_by_halving() {
 }
 
 #[test]
+fn halves_of_a_refused_batch_keep_the_ceiling_that_it_kept_as_a_whole() {
+    // Nine share a fee of 0.00000980 each; one alone would pay 0.00004520.
+    let mut bench = Bench::new(World::with(Litecoin021, &[("payouts.max_fee_per_payout", "\"0.00002\"")]));
+    for n in 0..9_u32 {
+        bench.submit(&format!("p{n}"), &payee(n), if n == 6 { "0.00000001" } else { "0.01" });
+    }
+    let (wallet, mut coin) = (bench.world.wallet(), bench.world.coin().clone());
+    coin.profile.relay.dust_rate_per_kvb = None;
+    let report = payout::flush(&mut bench.store, &wallet, &coin, &LocalHost { coin: &coin }, &mut (), Timestamp::now()).unwrap();
+    let sent: Vec<_> = report.batches.iter().filter_map(|batch| Some((batch.fee?.base_units(), batch.payouts))).collect();
+    assert!(!sent.is_empty() && sent.iter().all(|(fee, payouts)| *fee <= 2000 * *payouts as i64), "{report:?}");
+    assert_eq!(report.waits_for, Some(WaitsFor::LowerRate), "{report:?}");
+    assert!(report.waiting.unwrap().contains("above payouts.max_fee_per_payout (0.00002000)"));
+    assert_eq!(bench.count(State::Queued) + bench.count(State::Sent), 9);
+}
+
+#[test]
 fn a_chain_of_unconfirmed_change_waits_for_a_block_before_the_daemon_loses_a_payment() {
     for generation in Generation::ALL {
         let mut bench = with_one_coin(generation);

@@ -57,7 +57,11 @@ pub(super) fn explain(
     let (Some(wallet), Some(followed)) = (records::wallet(tx)?, followed) else {
         return Err(LedgerError::Refused(format!("the ledger does not know transaction {txid}; nothing was changed")));
     };
-    let legs = correction(tx, &followed, account)?;
+    let mut legs = correction(tx, &followed, account)?;
+    if legs.is_empty() && account == Account::Internal && is_stray_move(tx, &followed)? {
+        // It stands where it belongs: the word alone is written down.
+        legs.push(Leg { account, vout: None, category: None, amount: Amount::ZERO });
+    }
     let Some(event) = followed.event.filter(|_| !legs.is_empty()) else {
         return Err(LedgerError::Refused(format!("nothing of transaction {txid} is unexplained; nothing was changed")));
     };
@@ -76,6 +80,13 @@ pub(super) fn explain(
     records::put_followed(tx, &wallet.name, &Followed { net: followed.seen_net, ..followed }, false)?;
     remember(tx, txid, account)?;
     Ok(Explained { txid: *txid, account, amount: moved, event: number })
+}
+
+/// Whether a transaction moved money within the wallet, and nobody has said yet that it was to.
+fn is_stray_move(tx: &Tx<'_>, followed: &Followed) -> Result<bool, LedgerError> {
+    let Some(event) = followed.event else { return Ok(false) };
+    let moved = records::standing(tx, &followed.txid, event)?.iter().any(|(account, _)| *account == Account::Internal);
+    Ok(moved && records::claimed(tx, &followed.txid, followed.comment.as_deref())?.is_none())
 }
 
 /// The postings that take a transaction out of `unexplained`, and to the amount that the wallet gives it now.

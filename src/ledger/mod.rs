@@ -411,13 +411,18 @@ pub fn unordered(tx: &Tx<'_>) -> Result<Vec<(Txid, Amount)>, StoreError> {
     let mut found = Vec::new();
     for account in [Account::Unexplained, Account::Internal] {
         for (txid, amount) in records::outstanding(tx, account)? {
-            let comment = records::followed_by_txid(tx, &txid)?.and_then(|followed| followed.comment);
-            if records::claimed(tx, &txid, comment.as_deref())?.is_none() {
+            if !is_claimed(tx, &txid)? {
                 found.push((txid, amount));
             }
         }
     }
     Ok(found)
+}
+
+/// Whether an order of ours, or a person's word, stands for a transaction.
+pub fn is_claimed(tx: &Tx<'_>, txid: &Txid) -> Result<bool, StoreError> {
+    let comment = records::followed_by_txid(tx, txid)?.and_then(|followed| followed.comment);
+    Ok(records::claimed(tx, txid, comment.as_deref())?.is_some())
 }
 
 /// What the entries of one transaction say: its net effect, and where the wallet says that it stands.

@@ -147,14 +147,23 @@ impl Sender<'_> {
     fn send(&mut self, plan: Plan, report: &mut FlushReport) -> Result<bool, PayoutError> {
         let (price, saving) = (plan.price, plan.saving_percent);
         let mut pending = vec![plan.outputs];
-        let mut is_whole = true;
+        let (mut is_whole, mut is_all_sent) = (true, true);
         while let Some(mut outputs) = pending.pop() {
             if !is_whole && let Some(refusal) = self.has_no_room(&outputs)? {
                 report.wait(WaitsFor::Block, refusal);
                 return Ok(false);
             }
-            match self.send_one(&outputs, price, report)? {
+            let outcome = match if is_whole { None } else { self.too_dear(&outputs, price)? } {
+                Some(refusal) => Outcome::Wait(WaitsFor::LowerRate, refusal),
+                None => self.send_one(&outputs, price, report)?,
+            };
+            match outcome {
                 Outcome::Done => {}
+                // Other parts have more company.
+                Outcome::Wait(WaitsFor::LowerRate, reason) if !is_whole => {
+                    report.wait(WaitsFor::LowerRate, reason);
+                    is_all_sent = false;
+                }
                 Outcome::Split => {
                     let second = outputs.split_off(outputs.len().div_ceil(2));
                     pending.push(second);
@@ -170,7 +179,26 @@ impl Sender<'_> {
                 entry.saving_percent = Some(saving);
             }
         }
-        Ok(true)
+        Ok(is_all_sent)
+    }
+
+    /// Why a part of a refused batch costs too much by itself. What bursar composes is held against the ceilings when it is.
+    fn too_dear(&mut self, outputs: &[PlannedOutput], price: Price) -> Result<Option<String>, PayoutError> {
+        let fee = &self.coin.payouts.fee;
+        if self.coin.payouts.method == Method::Journaled || (fee.max_per_payout.is_none() && fee.max_per_tx.is_none()) {
+            return Ok(None);
+        }
+        let mut facts = Facts::default();
+        self.count_funds(&mut facts)?;
+        let found = rules::part_above_ceiling(&facts.coins, outputs, price.rate, fee);
+        Ok(found.map(|(fee, ceiling)| {
+            let coins = |amount: Amount| amount.to_decimal(self.coin.profile.decimals);
+            let (outputs, key, fee, limit) = (outputs.len(), ceiling.key(), coins(fee), coins(ceiling.limit()));
+            format!(
+                "the daemon refused a batch for one of its payees; {outputs} of them, looked at apart, would cost about {fee}, above {key} \
+                 ({limit}): they wait for company, or for a lower rate"
+            )
+        }))
     }
 
     /// Why a part of a refused batch cannot go: the parts before it may have spent what it was planned with.

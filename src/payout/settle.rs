@@ -301,22 +301,37 @@ impl<'a> Settler<'a> {
     }
 
     /// Outputs of transactions that lost to another of their own batch at final depth: whoever spends one is as dead. (Our change, spent
-    /// before it was confirmed, when its transaction was malleated or replaced.)
+    /// before it was confirmed, when its transaction was malleated or replaced.) The chain of now is asked: a batch that a reorg undid
+    /// may still be called final here.
     fn never_made(&mut self) -> Result<BTreeSet<OutPoint>, PayoutError> {
-        let lost = self.store.read(|tx| {
-            let mut lost = records::rivals_of_final(tx)?;
-            for at in (0..lost.len()).rev() {
-                if matches!(ledger::state_of(tx, &lost[at].txid)?, Some(TxState::Confirmed { .. })) {
-                    lost.swap_remove(at);
+        let final_depth = self.coin.final_depth;
+        let decided = self.store.read(|tx| {
+            let tip = ledger::synced_tip(tx)?.map_or(0, |tip| tip.height);
+            let mut decided = Vec::new();
+            for batch in records::final_with_rivals(tx)? {
+                let mut members = records::txids(tx, &batch)?;
+                let mut winner = None;
+                for (at, member) in members.iter().enumerate() {
+                    if let Some(TxState::Confirmed { height, .. }) = ledger::state_of(tx, &member.txid)?
+                        && rules::depth(height, tip) >= final_depth
+                    {
+                        winner = Some(at);
+                    }
                 }
+                decided.extend(winner.map(|at| (members.swap_remove(at), members)));
             }
-            Ok::<_, StoreError>(lost)
+            Ok::<_, StoreError>(decided)
         })?;
         let mut outputs = BTreeSet::new();
-        for member in lost {
-            let Some(raw_hex) = &member.raw_hex else { continue };
-            let made = self.wallet.decode(raw_hex)?.outputs;
-            outputs.extend(made.into_iter().map(|output| OutPoint { txid: member.txid, vout: output.vout }));
+        for (winner, losers) in decided {
+            let Some(won) = winner.raw_hex.map(|raw_hex| look::inputs(self.wallet, &raw_hex)).transpose()? else { continue };
+            for member in losers {
+                let Some(raw_hex) = &member.raw_hex else { continue };
+                let lost = self.wallet.decode(raw_hex)?;
+                if lost.inputs.iter().any(|input| won.contains(input)) {
+                    outputs.extend(lost.outputs.iter().map(|output| OutPoint { txid: member.txid, vout: output.vout }));
+                }
+            }
         }
         Ok(outputs)
     }

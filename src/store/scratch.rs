@@ -52,14 +52,21 @@ impl Store {
         let name = file.path().to_string_lossy();
         self.connection.execute("ATTACH ?1 AS scratch", [name]).map_err(StoreError::from)?;
         let done = self.set_cache(STORE_CACHE_KIB).map_err(E::from).and_then(|()| self.write(work));
-        self.connection.execute_batch("DETACH scratch").map_err(StoreError::from)?;
-        self.set_cache(STORE_IDLE_CACHE_KIB)?;
-        if done.is_ok() {
-            // The log is as large as all that was written. Whoever reads at this moment needs it: then it is cut another time.
-            let cut = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-            cut.map_err(StoreError::from)?;
+        // Whether it was kept is decided. What fails from here on must not say that it was not.
+        if let Err(error) = self.tidy_up(done.is_ok()) {
+            tracing::warn!(%error, "after the rows were taken over");
         }
         done
+    }
+
+    fn tidy_up(&self, was_written: bool) -> Result<(), StoreError> {
+        self.connection.execute_batch("DETACH scratch")?;
+        self.set_cache(STORE_IDLE_CACHE_KIB)?;
+        if was_written {
+            // The log is as large as all that was written. Whoever reads at this moment needs it: then it is cut another time.
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        }
+        Ok(())
     }
 
     fn set_cache(&self, kib: i64) -> Result<(), StoreError> {

@@ -145,3 +145,16 @@ fn a_rate_below_the_daemons_own_floor_is_refused_for_certain_and_nothing_is_paid
     assert_eq!(bench.world.rpc("getwalletinfo", json!([]))["txcount"], before);
     assert!(bench.world.node_rpc("getrawmempool", json!([])).as_array().unwrap().is_empty());
 }
+
+#[test]
+fn an_absurd_estimate_pays_no_higher_fee_than_the_daemons_own_ceiling_would_let_it() {
+    let (mut bench, standin) = estimating(Generation::Knots, &[("payouts.method", "'journaled'")]);
+    standin.set(&[(6, "0.05000000")]);
+    for n in 0..100_u32 {
+        bench.submit(&format!("p{n}"), &payee(n), "0.1");
+    }
+    let report = bench.flush();
+    assert_eq!((report.waits_for, report.queued), (Some(WaitsFor::LowerRate), 100), "{report:?}");
+    assert!(report.waiting.unwrap().contains("payouts.max_tx_fee"));
+    assert!(bench.world.node_rpc("getrawmempool", json!([])).as_array().unwrap().is_empty());
+}

@@ -271,11 +271,17 @@ pub(in crate::payout) fn compared(tx: &Tx<'_>, batch: &BatchId) -> Result<Vec<(T
     Ok(found)
 }
 
-/// The transactions of those final journaled batches that have several, the one that confirmed included.
-pub(in crate::payout) fn rivals_of_final(tx: &Tx<'_>) -> Result<Vec<Member>, StoreError> {
-    let sql = "SELECT t.txid, t.raw, t.matched FROM batches b JOIN batch_txids t ON t.batch = b.id \
-               WHERE b.state = 'final' AND b.method = 'journaled' AND (SELECT count(*) FROM batch_txids WHERE batch = b.id) > 1";
-    members_in(tx, sql, [])
+/// The final journaled batches that have several transactions.
+pub(in crate::payout) fn final_with_rivals(tx: &Tx<'_>) -> Result<Vec<BatchId>, StoreError> {
+    let sql = "SELECT id FROM batches \
+               WHERE state = 'final' AND method = 'journaled' AND (SELECT count(*) FROM batch_txids WHERE batch = id) > 1";
+    let mut statement = tx.prepare_cached(sql)?;
+    let mut rows = statement.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(row.get::<_, String>(0)?.parse().map_err(damaged)?);
+    }
+    Ok(found)
 }
 
 fn members_in(tx: &Tx<'_>, sql: &str, values: impl rusqlite::Params) -> Result<Vec<Member>, StoreError> {

@@ -86,6 +86,11 @@ fn change_bytes(old: &Old) -> u64 {
     old.change.as_ref().map_or(rules::USUAL_CHANGE_SCRIPT_BYTES, |change| change.script_hex.len() as u64 / 2)
 }
 
+/// The coins that a replacement spends besides those of the batch.
+fn fresh<'a>(draft: &'a Draft, old: &Old) -> &'a [Coin] {
+    draft.coins.get(old.coins.len()..).unwrap_or_default()
+}
+
 fn refused(id: &BatchId, why: impl Into<String>) -> PayoutError {
     PayoutError::NotBumped { batch: id.to_string(), why: why.into() }
 }
@@ -178,7 +183,6 @@ impl Sender<'_> {
     }
 
     fn replace(&mut self, old: &Old, coins: Vec<Coin>, need: &Need, report: &mut BumpReport) -> Result<(), PayoutError> {
-        let id = &old.batch.id;
         let change_to = match (&old.change, report.spend.change) {
             (Some(change), _) => Some((change.address.clone(), change.script_hex.clone())),
             (None, Some(_)) => Some(compose::change_place(self.wallet)?),
@@ -186,20 +190,13 @@ impl Sender<'_> {
         };
         let lock_height = compose::lock_height(self.wallet)?;
         let draft = compose::priced(coins, need, change_to, lock_height, old.outputs.len())?;
-        let keys = unlock::open(self.store, self.wallet, self.coin)?;
-        let fresh = draft.coins.get(old.coins.len()..).unwrap_or_default();
-        let signed = compose::sign(self.wallet, self.coin, self.observer, id, &draft, &old.outputs, fresh);
-        keys.close(self.store);
-        let signed = signed.map_err(|error| refused(id, error.to_string()))?;
-        match compose::wanted(self.wallet, &signed) {
-            Ok(()) => {}
-            Err(Refused::Unwanted(why)) if why.contains("txn-mempool-conflict") => {
-                let note = "this daemon's mempool replaces nothing: it keeps the transaction that it has, and gives the new one to the network \
-                            when it has lost the old";
-                report.note = Some(note.to_owned());
+        let signed = match self.sign_replacement(old, &draft, report) {
+            Ok(signed) => signed,
+            Err(error) => {
+                self.let_go(&draft, old);
+                return Err(error);
             }
-            Err(error) => return Err(refused(id, error.to_string())),
-        }
+        };
         self.store_replacement(old, &draft, &signed, need.rate)?;
         let presence = verify::keep_alive(self.wallet, &signed.txid, &signed.raw_hex);
         if let (Presence::Missing(why), None) = (presence, &report.note) {
@@ -211,6 +208,35 @@ impl Sender<'_> {
         Ok(())
     }
 
+    /// Signed and checked; nothing is stored or given to the network.
+    fn sign_replacement(&mut self, old: &Old, draft: &Draft, report: &mut BumpReport) -> Result<Signing, PayoutError> {
+        let id = &old.batch.id;
+        let keys = unlock::open(self.store, self.wallet, self.coin)?;
+        let signed = compose::sign(self.wallet, self.coin, self.observer, id, draft, &old.outputs, fresh(draft, old));
+        keys.close(self.store);
+        let signed = signed.map_err(|error| refused(id, error.to_string()))?;
+        match compose::wanted(self.wallet, &signed) {
+            Ok(()) => {}
+            Err(Refused::Unwanted(why)) if why.contains("txn-mempool-conflict") => {
+                let note = "this daemon's mempool replaces nothing: it keeps the transaction that it has, and gives the new one to the network \
+                            when it has lost the old";
+                report.note = Some(note.to_owned());
+            }
+            Err(error) => return Err(refused(id, error.to_string())),
+        }
+        Ok(signed)
+    }
+
+    /// Its further coins are nobody's: no reservation stands for them, by which the daemon's locks would be lifted later.
+    fn let_go(&self, draft: &Draft, old: &Old) {
+        for coin in fresh(draft, old) {
+            // What was not locked is refused, and a restart lifts what is left.
+            if let Err(error) = self.wallet.unlock_coins(&[coin.outpoint]) {
+                tracing::info!(coin = %coin.outpoint, %error, "a coin of a replacement that came to nothing was not unlocked");
+            }
+        }
+    }
+
     /// Signed bytes, txid, claim and the further coins, in one synced commit.
     fn store_replacement(&mut self, old: &Old, draft: &Draft, signed: &Signing, rate: FeeRate) -> Result<(), PayoutError> {
         let (id, now) = (&old.batch.id, self.now);
@@ -219,7 +245,7 @@ impl Sender<'_> {
             if batch.state != BatchState::Sent {
                 return Err(StoreError::Damaged(format!("batch {id} is {} by now", batch.state.name())));
             }
-            records::reserve(tx, id, old.coins.len(), draft.coins.get(old.coins.len()..).unwrap_or_default())?;
+            records::reserve(tx, id, old.coins.len(), fresh(draft, old))?;
             verify::adopt(tx, &batch, &signed.txid, now)?;
             batches::set_raw(tx, &signed.txid, &signed.raw_hex, true)?;
             records::set_fee_rate(tx, id, rate)

@@ -29,7 +29,7 @@ pub(in crate::payout) fn follow_wallet(
 ) -> Result<(), PayoutError> {
     let mut stray = store.read(ledger::unordered)?;
     if stray.is_empty() {
-        return lift(store, now);
+        return lift(store, wallet, coin, now);
     }
     let mut adopted = Vec::new();
     for (txid, _) in &stray {
@@ -39,7 +39,7 @@ pub(in crate::payout) fn follow_wallet(
     }
     stray.retain(|(txid, _)| !adopted.contains(txid));
     if stray.is_empty() {
-        return lift(store, now);
+        return lift(store, wallet, coin, now);
     }
     // A store that went back may have gone back behind a change of the method.
     if coin.payouts.method != Method::Journaled && !store.read(records::any)? {
@@ -55,7 +55,26 @@ pub(in crate::payout) fn follow_wallet(
     })
 }
 
-fn lift(store: &mut Store, now: Timestamp) -> Result<(), PayoutError> {
+/// Lifts the freeze when each of its transactions is explained, or lost its coins for good. One that is merely gone from the books may
+/// confirm yet: somebody abandoned it, or another one holds its coins for now.
+fn lift(store: &mut Store, wallet: &dyn Wallet, coin: &CoinSettings, now: Timestamp) -> Result<(), PayoutError> {
+    let open = store.read(|tx| {
+        let mut open = Vec::new();
+        for frozen in gate::frozen(tx)?.into_iter().filter(|frozen| frozen.freeze.cause == Cause::UnknownSpend) {
+            for txid in frozen.freeze.txids {
+                if !ledger::is_claimed(tx, &txid)? {
+                    open.push(txid);
+                }
+            }
+        }
+        Ok::<_, StoreError>(open)
+    })?;
+    let lost_at = i64::try_from(coin.final_depth).map_or(i64::MIN, |depth| -depth);
+    for txid in open {
+        if !wallet.transaction(&txid)?.is_some_and(|known| known.confirmations <= lost_at) {
+            return Ok(());
+        }
+    }
     let proof = "everything that the wallet paid is known";
     store.write(|tx| gate::cleared(tx, Cause::UnknownSpend, proof, now)).map(drop).map_err(|error: StoreError| error.into())
 }

@@ -9,8 +9,8 @@ use super::due::{Occasion, age_s, is_out_of_patience};
 use super::price::{Price, above_ceiling};
 use super::size::{Coins, output_vbytes, transaction_vbytes};
 use super::{FeeCeiling, Refusal, SpendPlan};
-use crate::coin::{Amount, Timestamp};
-use crate::config::PayoutSettings;
+use crate::coin::{Amount, FeeRate, Timestamp};
+use crate::config::{FeeSettings, PayoutSettings};
 use crate::payout::batch::BatchId;
 use crate::payout::report::RejectedPayout;
 use crate::payout::request::{PayoutId, Priority};
@@ -318,15 +318,11 @@ impl<'a> Filling<'a> {
     }
 
     /// Size and fee; none beyond 64 bits. The first payout is taken to need the fewest coins that can pay it: whether it goes at all
-    /// must not hang on a guess. Inputs cost a fee too, which takes more inputs: two rounds come close enough.
+    /// must not hang on a guess.
     fn estimate(&self, total: Amount, outputs: u64, output_size: u64) -> Option<(u64, Amount)> {
         let coins = &self.facts.coins;
         let count = |needed| if self.plan.payouts == 0 { coins.fewest(needed) } else { coins.likely(needed) };
-        let size = |inputs| transaction_vbytes(inputs, coins.input_vbytes(inputs), outputs, output_size);
-        let rate = self.limits.price.rate;
-        let first = rate.fee_of(size(count(total))).ok()?;
-        let vbytes = size(count(total.checked_add(first).ok()?));
-        Some((vbytes, rate.fee_of(vbytes).ok()?))
+        estimate(coins, &count, self.limits.price.rate, (total, outputs, output_size))
     }
 
     fn with_fewest(&self, total: Amount, outputs: u64, output_size: u64) -> u64 {
@@ -395,6 +391,35 @@ impl<'a> Filling<'a> {
         }
         Ok(self.plan)
     }
+}
+
+/// Size and fee of these outputs (their sum, count and size) by so many inputs as `count` says; none beyond 64 bits. Inputs cost a fee
+/// too, which takes more inputs: two rounds come close enough.
+fn estimate(
+    coins: &Coins,
+    count: &dyn Fn(Amount) -> u64,
+    rate: FeeRate,
+    (total, outputs, output_size): (Amount, u64, u64),
+) -> Option<(u64, Amount)> {
+    let size = |inputs| transaction_vbytes(inputs, coins.input_vbytes(inputs), outputs, output_size);
+    let first = rate.fee_of(size(count(total))).ok()?;
+    let vbytes = size(count(total.checked_add(first).ok()?));
+    Some((vbytes, rate.fee_of(vbytes).ok()?))
+}
+
+/// Which ceiling a part of a refused batch is above, with its fee: what was below it in company need not be so alone.
+pub fn part_above_ceiling(
+    coins: &Coins,
+    outputs: &[PlannedOutput],
+    rate: FeeRate,
+    settings: &FeeSettings,
+) -> Option<(Amount, FeeCeiling)> {
+    let total = Amount::sum(outputs.iter().map(|output| output.amount)).ok()?;
+    let size = outputs.iter().map(|output| output_vbytes(&output.script_hex)).sum();
+    let payouts = outputs.iter().map(|output| output.payouts.len() as u64).sum();
+    let count = |needed| if payouts == 1 { coins.fewest(needed) } else { coins.likely(needed) };
+    let (_, fee) = estimate(coins, &count, rate, (total, outputs.len() as u64, size))?;
+    above_ceiling(settings, fee, payouts).map(|ceiling| (fee, ceiling))
 }
 
 /// How much less one is than the other, in percent, rounded down.
