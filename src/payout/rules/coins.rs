@@ -151,9 +151,10 @@ pub fn least_change(relay: FeeRate) -> Amount {
 
 /// Chooses coins: confirmed ones if they suffice, else with our own unconfirmed change. The same facts give the same choice.
 ///
-/// Where some coins add up to what is needed and at most the cost of a change output more, there is no change and they pay that much
-/// more fee. Otherwise as few coins as can be, the largest first, of which the last is as small as it may be; while fees are low,
-/// and there are many coins, the smallest are spent along.
+/// As few coins as can be, the largest first, of which the last is of the cheapest kind and as small as it may be; while fees are low,
+/// and there are many coins, the smallest are spent along. Where other coins add up so nearly to what is needed that all of them as
+/// they are cost no more than those with their change, they are spent, there is no change, and the rest is fee. Costs are what is paid
+/// now, less what the same coins would cost some day, and what the change will.
 pub fn choose(coins: &[Coin], need: &Need) -> Result<Spend, NoSpend> {
     let search = Search::new(coins, need)?;
     let confirmed = search.by_value(|coin| coin.ancestors == 0);
@@ -216,6 +217,8 @@ const PARTS: i128 = 4000;
 struct Worth<'a> {
     coin: &'a Coin,
     parts: i128,
+    /// What spending it now costs more than spending it some day.
+    surcharge: i128,
 }
 
 struct Search<'a> {
@@ -226,30 +229,38 @@ struct Search<'a> {
     /// What a change output costs now, and its spending some day.
     change_now: i128,
     change_later: i128,
+    /// With so much more than the target there is change.
+    least_over: i128,
+}
+
+/// What so much weight costs, in parts.
+fn of_weight(rate: FeeRate, weight: u64) -> i128 {
+    i128::from(rate.per_kvb()) * i128::from(weight)
 }
 
 impl<'a> Search<'a> {
     fn new(coins: &'a [Coin], need: &'a Need) -> Result<Search<'a>, NoSpend> {
-        let of_weight = |rate: FeeRate, weight: u64| i128::from(rate.per_kvb()) * i128::from(weight);
         // As if there were a thousand inputs, one of them with a witness: never too small.
         let fixed = need.shape.vbytes() * 4 + 2 + 8;
         let target = i128::from(need.total.base_units()) * PARTS + of_weight(need.rate, fixed + 3) + PARTS;
         let change = output_weight(USUAL_CHANGE_SCRIPT_BYTES);
         let later = coins.iter().map(|coin| coin.size.weight).min().unwrap_or_default();
+        let change_now = of_weight(need.rate, change);
         Ok(Search {
             coins,
             need,
             target,
-            change_now: of_weight(need.rate, change),
-            change_later: of_weight(need.lasting_rate, later),
+            change_now,
+            least_over: change_now + i128::from(need.least_change.base_units()) * PARTS,
+            change_later: of_weight(need.lasting_rate.min(need.rate), later),
         })
     }
 
     fn worth(&self, coin: &'a Coin) -> Worth<'a> {
         // Beside inputs with a witness, the others take one more.
         let weight = coin.size.weight + u64::from(!coin.size.witness);
-        let cost = i128::from(self.need.rate.per_kvb()) * i128::from(weight);
-        Worth { coin, parts: i128::from(coin.amount.base_units()) * PARTS - cost }
+        let (now, later) = (of_weight(self.need.rate, weight), of_weight(self.need.lasting_rate.min(self.need.rate), weight));
+        Worth { coin, parts: i128::from(coin.amount.base_units()) * PARTS - now, surcharge: now - later }
     }
 
     /// The coins that are worth more than it costs to spend them, the most valuable first.
@@ -261,14 +272,11 @@ impl<'a> Search<'a> {
     }
 
     fn best_of(&self, coins: &[Worth<'a>]) -> Result<Spend, NoSpend> {
-        let exact = self.without_change(coins).map(|chosen| self.priced(&chosen, None));
-        let usual = self.with_change(coins).map(|chosen| self.priced(&chosen, Some(USUAL_CHANGE_SCRIPT_BYTES)));
+        let usual = self.with_change(coins);
+        let dearest = usual.as_ref().map_or(i128::MAX, |chosen| self.cost_of(chosen));
+        let exact = self.without_change(coins, dearest).map(|chosen| self.priced(&chosen));
+        let usual = usual.map(|chosen| self.priced(&chosen));
         match (exact, usual) {
-            (Some(Ok(exact)), Some(Ok(usual))) => {
-                let later = usual.change.map_or(0, |_| self.change_later / PARTS);
-                let better = i128::from(exact.fee.base_units()) <= i128::from(usual.fee.base_units()) + later;
-                Ok(if better { exact } else { self.spent_along(usual, coins) })
-            }
             (Some(Ok(exact)), _) => Ok(exact),
             (_, Some(Ok(usual))) => Ok(self.spent_along(usual, coins)),
             (_, Some(Err(error))) | (Some(Err(error)), None) => Err(error),
@@ -276,8 +284,16 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn priced(&self, chosen: &[Worth<'a>], change_script_bytes: Option<u64>) -> Result<Spend, NoSpend> {
-        price_spend(chosen.iter().map(|worth| worth.coin.clone()).collect(), self.need, change_script_bytes)
+    /// What these coins cost beyond the bare transaction, now and some day: with their change, where it is large enough to be made.
+    fn cost_of(&self, chosen: &[Worth<'a>]) -> i128 {
+        let over = chosen.iter().map(|worth| worth.parts).sum::<i128>() - self.target;
+        let rest = if over < self.least_over { over } else { self.change_now + self.change_later };
+        chosen.iter().map(|worth| worth.surcharge).sum::<i128>() + rest
+    }
+
+    /// With change where it is large enough: the search rounds up, and may be a few bytes off.
+    fn priced(&self, chosen: &[Worth<'a>]) -> Result<Spend, NoSpend> {
+        price_spend(chosen.iter().map(|worth| worth.coin.clone()).collect(), self.need, Some(USUAL_CHANGE_SCRIPT_BYTES))
     }
 
     fn too_little(&self, coins: &[Worth<'a>]) -> Result<NoSpend, NoSpend> {
@@ -287,10 +303,10 @@ impl<'a> Search<'a> {
         Ok(NoSpend::Funds { needed: Amount::from_base_units(needed), available: Amount::from_base_units(available) })
     }
 
-    /// The largest coins until they suffice with change, the last as small as it may be; all of them, without change, where they suffice
-    /// only so.
+    /// The largest coins until they suffice with change, the last of the cheapest kind and as small as it may be; all of them, without
+    /// change, where they suffice only so.
     fn with_change(&self, coins: &[Worth<'a>]) -> Option<Vec<Worth<'a>>> {
-        let target = self.target + self.change_now + i128::from(self.need.least_change.base_units()) * PARTS;
+        let target = self.target + self.least_over;
         let mut chosen: Vec<Worth<'a>> = Vec::new();
         let (mut sum, mut ancestors) = (0, 0);
         for worth in coins {
@@ -313,8 +329,8 @@ impl<'a> Search<'a> {
             let taken = chosen.iter().any(|taken| taken.coin.outpoint == worth.coin.outpoint);
             worth.parts >= missing && left + worth.coin.ancestors <= MAX_ANCESTORS && !taken
         };
-        let smallest = coins.iter().rev().find(fits).copied().unwrap_or(last);
-        chosen.push(smallest);
+        let cheapest = coins.iter().rev().filter(fits).min_by_key(|worth| worth.surcharge).copied().unwrap_or(last);
+        chosen.push(cheapest);
         Some(chosen)
     }
 
@@ -331,17 +347,17 @@ impl<'a> Search<'a> {
         price_spend(with_more, self.need, Some(USUAL_CHANGE_SCRIPT_BYTES)).unwrap_or(spend)
     }
 
-    /// Branch and bound: the coins that are worth just what is needed, or as little more as there is, below what change would cost.
-    fn without_change(&self, coins: &[Worth<'a>]) -> Option<Vec<Worth<'a>>> {
+    /// Branch and bound: the cheapest coins that are worth what is needed, and too little more for change; none where all of them cost
+    /// more than `dearest`.
+    fn without_change(&self, coins: &[Worth<'a>], dearest: i128) -> Option<Vec<Worth<'a>>> {
         let mut rest: Vec<i128> = coins.iter().map(|worth| worth.parts).collect();
         for at in (1..rest.len()).rev() {
             rest[at - 1] += rest[at];
         }
-        let mut branch =
-            Branch { coins, rest: &rest, low: self.target, high: self.target + self.change_now, steps: SEARCH_STEPS, best: None };
+        let high = self.target + self.least_over;
+        let mut branch = Branch { coins, rest: &rest, low: self.target, high, dearest, steps: SEARCH_STEPS, best: None };
         branch.search();
-        let (_, best) = branch.best?;
-        Some(best.iter().filter_map(|at| coins.get(*at).copied()).collect())
+        Some(branch.best?.iter().filter_map(|at| coins.get(*at).copied()).collect())
     }
 }
 
@@ -352,26 +368,29 @@ struct Branch<'a, 'b> {
     rest: &'b [i128],
     low: i128,
     high: i128,
+    /// What the coins may cost, and once some are found what those do.
+    dearest: i128,
     steps: u32,
-    best: Option<(i128, Vec<usize>)>,
+    best: Option<Vec<usize>>,
 }
 
 impl Branch<'_, '_> {
     fn search(&mut self) {
         let mut taken: Vec<usize> = Vec::new();
-        let (mut sum, mut ancestors, mut at) = (0_i128, 0_u64, 0_usize);
+        let (mut sum, mut surcharge, mut ancestors, mut at) = (0_i128, 0_i128, 0_u64, 0_usize);
         while self.steps > 0 {
             self.steps -= 1;
-            let best = self.best.as_ref().map_or(self.high, |(best, _)| *best);
-            let reachable = self.rest.get(at).is_some_and(|rest| sum + rest >= self.low);
-            if sum >= self.low && sum <= best {
-                self.best = Some((sum, taken.clone()));
+            let cost = surcharge + (sum - self.low).max(0);
+            let (enough, worse) = (sum >= self.low, sum >= self.high || cost > self.dearest);
+            if enough && !worse && (self.best.is_none() || cost < self.dearest) {
+                (self.dearest, self.best) = (cost, Some(taken.clone()));
             }
-            if sum < self.low && sum <= best && reachable {
+            if !enough && !worse && self.rest.get(at).is_some_and(|rest| sum + rest >= self.low) {
                 let worth = self.coins[at];
                 if ancestors + worth.coin.ancestors <= MAX_ANCESTORS {
                     taken.push(at);
-                    (sum, ancestors) = (sum + worth.parts, ancestors + worth.coin.ancestors);
+                    (sum, surcharge) = (sum + worth.parts, surcharge + worth.surcharge);
+                    ancestors += worth.coin.ancestors;
                 }
                 at += 1;
                 continue;
@@ -379,9 +398,13 @@ impl Branch<'_, '_> {
             // Back to the last coin that was taken, which is left this time; equals of it would give the same sums.
             let Some(last) = taken.pop() else { return };
             let left = self.coins[last];
-            (sum, ancestors) = (sum - left.parts, ancestors - left.coin.ancestors);
+            (sum, surcharge) = (sum - left.parts, surcharge - left.surcharge);
+            ancestors -= left.coin.ancestors;
+            let same = |next: &Worth<'_>| {
+                (next.parts, next.surcharge, next.coin.ancestors) == (left.parts, left.surcharge, left.coin.ancestors)
+            };
             at = last + 1;
-            while self.coins.get(at).is_some_and(|next| next.parts == left.parts && next.coin.ancestors == left.coin.ancestors) {
+            while self.coins.get(at).is_some_and(same) {
                 at += 1;
             }
         }
