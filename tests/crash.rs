@@ -114,6 +114,14 @@ fn run_child(world: &World, order: &str, at_step: usize, patience: Option<Durati
     assert!(killed || status.success(), "{order} at step {at_step}: {status}");
 }
 
+/// A flush that is killed at this step; at some time or other, where there are only so many steps.
+fn flush_in_child(world: &World, step: usize, steps: usize) {
+    match step {
+        step if step == steps => run_child(world, "flush", usize::MAX, Some(Duration::from_millis(random_below(300)))),
+        step => run_child(world, "flush", step, None),
+    }
+}
+
 /// One world of each generation, with the payouts that were asked of it.
 struct Arena {
     bench: Option<Bench>,
@@ -145,8 +153,8 @@ impl Arena {
 
     /// Others open the store and the keeper's record meanwhile.
     fn without_store(&mut self, work: impl FnOnce(&World)) {
-        let Bench { store, keeper, world, .. } = self.bench.take().unwrap();
-        drop((store, keeper));
+        let (world, keeper) = self.bench.take().unwrap().part();
+        drop(keeper);
         work(&world);
         let keeper = world.keeper();
         self.bench = Some(Bench::open(world, keeper));
@@ -203,10 +211,7 @@ fn bursar_killed_between_any_two_steps_loses_no_payout_and_pays_none_twice() {
         arena.submit(FEW);
         // 9 and 3 share a factor: one further each round, so that every generation meets every step.
         let step = (trial + trial / 9) % (FLUSH_STEPS + 1);
-        arena.without_store(|world| match step {
-            FLUSH_STEPS => run_child(world, "flush", usize::MAX, Some(Duration::from_millis(random_below(300)))),
-            step => run_child(world, "flush", step, None),
-        });
+        arena.without_store(|world| flush_in_child(world, step, FLUSH_STEPS));
         let unresolved = arena.bench().in_doubt();
         if unresolved {
             arena.without_store(|world| run_child(world, "resolve", trial % (RESOLVE_STEPS + 1), None));
@@ -226,10 +231,7 @@ fn a_journaled_batch_is_never_in_doubt_wherever_bursar_is_killed() {
         let arena = &mut arenas[at];
         arena.submit(FEW);
         let step = trial % (JOURNALED_STEPS + 1);
-        arena.without_store(|world| match step {
-            JOURNALED_STEPS => run_child(world, "flush", usize::MAX, Some(Duration::from_millis(random_below(300)))),
-            step => run_child(world, "flush", step, None),
-        });
+        arena.without_store(|world| flush_in_child(world, step, JOURNALED_STEPS));
         let bench = arena.bench();
         let stored = bench.count(State::Sent);
         // Killed before its bytes were stored it is sent in another batch, and after that it is sent: no look, no restart.

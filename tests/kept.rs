@@ -48,9 +48,8 @@ fn ask(world: &World, args: &[&str]) -> Value {
 
 #[test]
 fn a_daemon_that_did_not_start_after_a_fence_is_started_again_and_one_that_a_person_stopped_is_not() {
-    let bench = Bench::new(World::behind_proxy(Generation::Litecoin018));
-    let Bench { store, keeper, world, .. } = bench;
-    drop((store, keeper));
+    let (world, keeper) = Bench::new(World::behind_proxy(Generation::Litecoin018)).part();
+    drop(keeper);
     let _service = Service::start(&world);
     let (address, proxy) = (payee(1), world.proxy.as_ref().unwrap());
     let submitted = world.bursar(&["pay", "submit", "--id", "a", "--address", &address, "--amount", "0.5"]);
@@ -115,8 +114,7 @@ fn a_wallet_that_the_daemon_salvaged_by_itself_pays_nobody_before_somebody_looke
     bench.submit("a", &payee(1), "0.5");
     bench.flush_chain_to_disk();
     bench.keeper.stop().unwrap();
-    let Bench { store, world, .. } = bench;
-    drop(store);
+    let (world, _keeper) = bench.part();
     let whole = fs::read(wallet_dir(world.coin()).join("wallet.dat")).unwrap();
     start_on_a_damaged_wallet(&world, &whole);
     assert_eq!(world.bursar(&["pay", "flush"]).status.code(), Some(i32::from(exit::FROZEN)));

@@ -275,8 +275,7 @@ fn what_a_crash_leaves_open_is_closed_at_the_next_start_and_nobody_is_paid_twice
         for (number, at_step) in [(1, "IntentStored"), (2, "Calling"), (3, "Answered")] {
             bench.submit_unasked(&format!("p{number}"), &payee(number), "0.5");
             bench.flush_chain_to_disk();
-            let Bench { store, keeper, world, .. } = bench;
-            drop(store);
+            let (world, keeper) = bench.part();
             let status = Command::new(env::current_exe().unwrap())
                 .args(["--exact", "child", "--nocapture"])
                 .env("BURSAR_LOCKED_AT_STEP", at_step)
@@ -299,8 +298,7 @@ fn what_a_crash_leaves_open_is_closed_at_the_next_start_and_nobody_is_paid_twice
 #[test]
 fn the_passphrase_is_in_its_file_and_nowhere_else() {
     for generation in Generation::ALL {
-        let Bench { store, keeper, world, .. } = encrypted(World::with(generation, &[SETTING]));
-        drop(store);
+        let (world, keeper) = encrypted(World::with(generation, &[SETTING])).part();
         world.node_rpc("logging", json!([["rpc", "http", "libevent"]]));
         let mut said = String::new();
         let mut run = |verb: &[&str], exit: i32| {

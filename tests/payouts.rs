@@ -8,12 +8,12 @@ mod support;
 use std::fs;
 use std::time::Duration;
 
-use bench::{At, Bench, payee, script_of};
+use bench::{At, Bench, payee, request, script_of};
 use bursar::coin::Timestamp;
 use bursar::config::DaemonMode;
 use bursar::daemon::{Limits, RpcWallet, Wallet};
 use bursar::gate::{self, Cause};
-use bursar::payout::{self, BatchState, LocalHost, PayoutError, PersonsWord, Request, Resolution, State, Step};
+use bursar::payout::{self, BatchState, LocalHost, PayoutError, PersonsWord, Resolution, State, Step};
 use serde_json::json;
 use support::{Fault, Generation, World};
 
@@ -75,19 +75,13 @@ fn a_payout_that_somebody_holds_while_its_batch_is_planned_is_not_sent() {
 #[test]
 fn many_submissions_in_one_commit_are_each_answered_alone() {
     let mut bench = Bench::new(World::new(Litecoin021));
-    let request = |id: &str, address: String, amount: &str| Request {
-        id: id.to_owned(),
-        address,
-        amount: amount.to_owned(),
-        priority: payout::Priority::Normal,
-    };
     let group = [
-        request("a", payee(1), "1"),
-        request("b", payee(2), "0"),
-        request("c", "nobody".to_owned(), "1"),
-        request("a", payee(1), "1.00"),
-        request("a", payee(1), "2"),
-        request("d", payee(3), "0.5"),
+        request("a", &payee(1), "1"),
+        request("b", &payee(2), "0"),
+        request("c", "nobody", "1"),
+        request("a", &payee(1), "1.00"),
+        request("a", &payee(1), "2"),
+        request("d", &payee(3), "0.5"),
     ];
     let wallet = bench.world.wallet();
     let mut take = |wallet: Option<&dyn Wallet>| {

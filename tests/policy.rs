@@ -9,7 +9,7 @@ mod support;
 
 use std::time::Duration;
 
-use bench::{Bench, payee, script_of};
+use bench::{Bench, payee, request, script_of};
 use bursar::coin::{FeeRate, Timestamp};
 use bursar::payout::rules::WaitsFor;
 use bursar::payout::{self, BatchState, FlushReport, LocalHost, Priority, Request, State};
@@ -19,7 +19,7 @@ use support::{Generation, Service, World};
 use Generation::{Knots, Litecoin018, Litecoin021};
 
 fn submit_as(bench: &mut Bench, id: &str, address: &str, amount: &str, priority: Priority) {
-    let request = Request { id: id.to_owned(), address: address.to_owned(), amount: amount.to_owned(), priority };
+    let request = Request { priority, ..request(id, address, amount) };
     let (wallet, coin) = (bench.world.wallet(), bench.world.coin());
     assert!(payout::submit(&mut bench.store, Some(&wallet), coin, &request, Timestamp::now()).unwrap().new);
 }

@@ -290,8 +290,8 @@ fn payouts_that_were_proven_unsent_three_times_are_shown() {
 fn the_verb_explains_asks_and_refuses() {
     let mut bench = bench(Litecoin018);
     let batch = disputed(&mut bench, Fault::DropCall).id.to_string();
-    let Bench { store, world, keeper, .. } = bench;
-    drop((store, keeper));
+    let (world, keeper) = bench.part();
+    drop(keeper);
     let said = |args: &[&str]| {
         let output = world.bursar(args);
         (output.status.code().unwrap(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())

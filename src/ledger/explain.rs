@@ -25,17 +25,30 @@ pub(super) fn word(
         let account = account.unwrap_or(Account::Payout);
         legs.push(Leg { account, vout: None, category: None, amount: Amount::ZERO });
     }
+    append(tx, &wallet.name, followed, event, &legs, (who, reason), now)
+}
+
+/// Corrects an event, under a person's name; the transaction then counts with what the wallet gives it.
+fn append(
+    tx: &Tx<'_>,
+    wallet: &str,
+    followed: &Followed,
+    event: u64,
+    legs: &[Leg],
+    (who, reason): (&str, &str),
+    now: Timestamp,
+) -> Result<u64, LedgerError> {
     let header = records::Event {
-        wallet: &wallet.name,
+        wallet,
         time: now,
         kind: Kind::Explained,
-        txid: Some(*txid),
+        txid: Some(followed.txid),
         block: None,
         reverses: Some(event),
         note: Some(format!("{}: {}", who.trim(), reason.trim())),
     };
-    let number = records::append(tx, &header, &legs)?;
-    records::put_followed(tx, &wallet.name, &Followed { net: followed.seen_net, ..followed.clone() }, false)?;
+    let number = records::append(tx, &header, legs)?;
+    records::put_followed(tx, wallet, &Followed { net: followed.seen_net, ..followed.clone() }, false)?;
     Ok(number)
 }
 
@@ -67,17 +80,7 @@ pub(super) fn explain(
     };
     let moved = legs.iter().filter(|leg| leg.account == account).map(|leg| leg.amount);
     let moved = Amount::sum(moved)?;
-    let header = records::Event {
-        wallet: &wallet.name,
-        time: now,
-        kind: Kind::Explained,
-        txid: Some(*txid),
-        block: None,
-        reverses: Some(event),
-        note: Some(format!("{}: {}", who.trim(), reason.trim())),
-    };
-    let number = records::append(tx, &header, &legs)?;
-    records::put_followed(tx, &wallet.name, &Followed { net: followed.seen_net, ..followed }, false)?;
+    let number = append(tx, &wallet.name, &followed, event, &legs, (who, reason), now)?;
     remember(tx, txid, account)?;
     Ok(Explained { txid: *txid, account, amount: moved, event: number })
 }

@@ -358,11 +358,23 @@ impl Sender<'_> {
         if verdict == Verdict::Doubt {
             return self.doubt(batch, &error.to_string(), report);
         }
-        let (alone, now, reason) = (outputs.len() == 1, self.now, error.to_string());
+        self.give_back(batch, verdict, error.to_string(), outputs, report)
+    }
+
+    /// Certainly not sent: the payouts are queued again, or the culprit among them is looked for.
+    pub(super) fn give_back(
+        &mut self,
+        batch: &Batch,
+        verdict: Verdict,
+        reason: String,
+        outputs: &[PlannedOutput],
+        report: &mut FlushReport,
+    ) -> Result<Outcome, PayoutError> {
+        let (alone, now) = (outputs.len() == 1, self.now);
         let event = if alone && verdict.blames_the_payee() { Event::PayeeRefused } else { Event::Refused };
         self.store.write(|tx| life::advance_batch(tx, batch, event, Some(&reason), now))?;
         self.observer.step(Step::RefusalStored(batch.id.clone()));
-        tracing::warn!(batch = %batch.id, reason, "the daemon refused the batch for certain; nothing was sent");
+        tracing::warn!(batch = %batch.id, reason, "the batch was given up; nothing was sent");
         if let Some(entry) = report.batches.last_mut() {
             (entry.state, entry.note) = (BatchState::Ended, Some(reason.clone()));
         }

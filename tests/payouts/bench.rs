@@ -99,6 +99,14 @@ impl Bench {
         Bench { store, keeper, world, attached: None }
     }
 
+    /// Closes the store, so that others can open it.
+    pub fn part(self) -> (World, Keeper) {
+        let Bench { store, keeper, world, .. } = self;
+        drop(store);
+        drop(open_store(&world.coin().service_dir()));
+        (world, keeper)
+    }
+
     /// A killed daemon loses blocks that are not on disk; this puts them there.
     pub fn flush_chain_to_disk(&self) {
         self.world.node_rpc("gettxoutsetinfo", json!([]));
@@ -110,24 +118,12 @@ impl Bench {
 
     pub fn try_submit(&mut self, id: &str, address: &str, amount: &str) -> Result<Submitted, PayoutError> {
         let wallet = self.world.wallet();
-        let request = Request {
-            id: id.to_owned(),
-            address: address.to_owned(),
-            amount: amount.to_owned(),
-            priority: payout::Priority::Normal,
-        };
-        payout::submit(&mut self.store, Some(&wallet), self.world.coin(), &request, Timestamp::now())
+        payout::submit(&mut self.store, Some(&wallet), self.world.coin(), &request(id, address, amount), Timestamp::now())
     }
 
     /// As while the daemon is away: it cannot be asked about the address.
     pub fn submit_unasked(&mut self, id: &str, address: &str, amount: &str) {
-        let request = Request {
-            id: id.to_owned(),
-            address: address.to_owned(),
-            amount: amount.to_owned(),
-            priority: payout::Priority::Normal,
-        };
-        payout::submit(&mut self.store, None, self.world.coin(), &request, Timestamp::now()).unwrap();
+        payout::submit(&mut self.store, None, self.world.coin(), &request(id, address, amount), Timestamp::now()).unwrap();
     }
 
     pub fn flush(&mut self) -> FlushReport {
@@ -218,6 +214,12 @@ impl Bench {
     pub fn paid_on_chain(&self) -> HashMap<String, Vec<i64>> {
         paid_on_chain(&self.world)
     }
+}
+
+/// Of the usual priority.
+pub fn request(id: &str, address: &str, amount: &str) -> Request {
+    let priority = payout::Priority::Normal;
+    Request { id: id.to_owned(), address: address.to_owned(), amount: amount.to_owned(), priority }
 }
 
 /// A process that another test has forked a moment ago holds our lock until it runs its program.

@@ -22,6 +22,14 @@ pub(crate) struct Outcome {
     pub(crate) history: Vec<String>,
 }
 
+impl Outcome {
+    /// What is wrong, in words.
+    pub(crate) fn words(&self) -> String {
+        let found: Vec<String> = self.violations.iter().map(|found| format!("{:?}: {}", found.wrong, found.words)).collect();
+        found.join("\n")
+    }
+}
+
 /// Runs one seed to its end.
 pub(crate) fn run(seed: u64) -> Outcome {
     let mut history = History::new(seed);
@@ -67,10 +75,8 @@ impl Tally {
         outcome.ends.iter().for_each(|(end, count)| *self.ends.entry(end).or_default() += count);
         outcome.violations.iter().for_each(|violation| *self.wrong.entry(violation.wrong).or_default() += 1);
         if !outcome.violations.is_empty() && self.failures.len() < TOLD {
-            let words: Vec<String> =
-                outcome.violations.iter().map(|found| format!("{:?}: {}", found.wrong, found.words)).collect();
             let replay = format!("BURSAR_SEED={seed} cargo test --test simulation replays it");
-            self.failures.push(format!("seed {seed}\n{}\n{}\n{replay}", outcome.history.join("\n"), words.join("\n")));
+            self.failures.push(format!("seed {seed}\n{}\n{}\n{replay}", outcome.history.join("\n"), outcome.words()));
         }
     }
 

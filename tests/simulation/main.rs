@@ -24,7 +24,7 @@ mod world;
 use std::path::Path;
 use std::{env, fs};
 
-use campaign::{Outcome, run, run_many};
+use campaign::{run, run_many};
 use serde_json::Value;
 
 /// Seeds of a run that nobody says more about.
@@ -41,18 +41,13 @@ fn report(report: &Value) {
     }
 }
 
-fn words(outcome: &Outcome) -> String {
-    let found: Vec<String> = outcome.violations.iter().map(|found| format!("{:?}: {}", found.wrong, found.words)).collect();
-    found.join("\n")
-}
-
 /// `BURSAR_SEED` replays one; `BURSAR_SEEDS` runs so many, and `BURSAR_REPORT` names a file for the count in JSON.
 #[test]
 fn whatever_happens_every_payout_is_paid_once_or_says_why_not() {
     if let Some(seed) = number("BURSAR_SEED") {
         let outcome = run(seed);
         eprintln!("{}", outcome.history.join("\n"));
-        assert!(outcome.violations.is_empty(), "seed {seed}\n{}", words(&outcome));
+        assert!(outcome.violations.is_empty(), "seed {seed}\n{}", outcome.words());
         return;
     }
     let until_wrong = env::var_os("BURSAR_UNTIL_WRONG").is_some();

@@ -20,8 +20,8 @@ use super::batch::{Batch, BatchState};
 use super::error::PayoutError;
 use super::flow::{Outcome, Sender};
 use super::observe::Step;
-use super::report::{FlushReport, RejectedPayout};
-use super::rules::{self, Coin, Event, NoSpend, PlannedOutput, Price, Refusal, Verdict, WaitsFor};
+use super::report::FlushReport;
+use super::rules::{self, Coin, Event, NoSpend, PlannedOutput, Price, Refusal};
 use super::verify::{self, Presence};
 use super::{life, records as batches};
 use crate::coin::{Amount, Timestamp};
@@ -96,7 +96,8 @@ impl Sender<'_> {
         let signed = signed.and_then(|signed| compose::wanted(self.wallet, &signed).map(|()| signed));
         match signed {
             Ok(signed) => self.store_and_broadcast(&batch, &draft, &signed, report),
-            Err(refused) => self.give_back(&batch, &refused, outputs, report),
+            // Nothing was given to the network.
+            Err(refused) => self.give_back(&batch, refused.verdict(), refused.to_string(), outputs, report),
         }
     }
 
@@ -125,33 +126,6 @@ impl Sender<'_> {
             }
         }
         Ok(Outcome::Done)
-    }
-
-    /// Nothing was given to the network: the payouts are queued again, or the culprit among them is looked for.
-    fn give_back(
-        &mut self,
-        batch: &Batch,
-        refused: &compose::Refused,
-        outputs: &[PlannedOutput],
-        report: &mut FlushReport,
-    ) -> Result<Outcome, PayoutError> {
-        let (alone, now, reason) = (outputs.len() == 1, self.now, refused.to_string());
-        let verdict = refused.verdict();
-        let event = if alone && verdict.blames_the_payee() { Event::PayeeRefused } else { Event::Refused };
-        self.store.write(|tx| life::advance_batch(tx, batch, event, Some(&reason), now))?;
-        self.observer.step(Step::RefusalStored(batch.id.clone()));
-        tracing::warn!(batch = %batch.id, reason, "the batch was given up before anything was given to the network");
-        if let Some(entry) = report.batches.last_mut() {
-            (entry.state, entry.note) = (BatchState::Ended, Some(reason.clone()));
-        }
-        if event == Event::PayeeRefused {
-            let ids = outputs.iter().flat_map(|output| output.payouts.iter().cloned());
-            report.rejected.extend(ids.map(|id| RejectedPayout { id, reason: reason.clone() }));
-            return Ok(Outcome::Done);
-        }
-        report.locked = verdict == Verdict::Locked;
-        let waits_for = if verdict == Verdict::Locked { WaitsFor::Passphrase } else { WaitsFor::Daemon };
-        if verdict.calls_for_a_split() && !alone { Ok(Outcome::Split) } else { Ok(Outcome::Wait(waits_for, reason)) }
     }
 
     /// The spend that a flush would make for these outputs. Asks for no change address, of which each uses up a key.

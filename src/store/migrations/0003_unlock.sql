@@ -3,8 +3,9 @@ CREATE TABLE unlock (
     one        INTEGER PRIMARY KEY CHECK (one = 1),
     opened_s   INTEGER NOT NULL,                     -- when the call was about to be made
     answered_s INTEGER NOT NULL,                     -- when it was answered; opened_s until then
-    is_open    INTEGER NOT NULL CHECK (is_open IN (0, 1)) -- whether it is ours to close them
+    is_open    INTEGER NOT NULL CHECK (is_open IN (0, 1))  -- whether it is ours to close them
 ) STRICT;
+
 -- The passphrase that the wallet did not take, by its file: it is not tried again until that changes or a person orders.
 CREATE TABLE wrong_passphrase (
     one     INTEGER PRIMARY KEY CHECK (one = 1),
