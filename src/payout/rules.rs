@@ -10,11 +10,11 @@ mod policy_tests;
 mod price;
 mod proof;
 mod refusal;
-mod refusals;
 mod settling;
 mod size;
 #[cfg(test)]
 mod tests;
+mod verdict;
 mod weight;
 
 use std::fmt;
@@ -31,9 +31,9 @@ pub use evidence::*;
 pub use price::*;
 pub use proof::*;
 pub use refusal::*;
-pub use refusals::*;
 pub use settling::*;
 pub use size::*;
+pub use verdict::*;
 pub use weight::*;
 
 /// After this many proofs that it was not sent, something is wrong that another try will not mend.

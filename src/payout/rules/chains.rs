@@ -2,7 +2,7 @@
 
 /// Ancestors, and descendants, of one transaction beyond which mempools take no more, itself included. Wallets of the 0.18 and 0.21
 /// generations answer the 26th with a txid that never reaches the mempool.
-const CHAIN_LIMIT: u64 = 25;
+pub(super) const CHAIN_LIMIT: u64 = 25;
 /// Links that are left free: for the halves of a batch that is refused, and for what a person sends.
 const CHAIN_MARGIN: u64 = 5;
 /// Unconfirmed transactions of one wallet: beyond 500, Knots 29 fails in the middle of a send.

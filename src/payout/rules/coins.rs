@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::WaitsFor;
+use super::chains::CHAIN_LIMIT;
 use super::weight::{InputSize, Shape, USUAL_CHANGE_SCRIPT_BYTES, output_weight};
 use crate::coin::{Amount, AmountError, FeeRate, OutPoint};
-use crate::daemon::DecodedTx;
 
-/// Unconfirmed transactions that a new one may stand on: daemons relay 25 in one chain, itself included.
-pub const MAX_ANCESTORS: u64 = 24;
+/// Unconfirmed transactions that a new one may stand on.
+pub const MAX_ANCESTORS: u64 = CHAIN_LIMIT - 1;
 /// Steps of the search for coins that need no change. It ends in milliseconds and finds what there is among dozens of coins.
 const SEARCH_STEPS: u32 = 100_000;
 /// With more coins than this, some are spent along while fees are low.
@@ -102,7 +102,7 @@ impl Spend {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum NoSpend {
     /// There is too little.
-    #[error("{needed:?} base units are needed with the fee, and the coins that can be spent now hold {available:?}")]
+    #[error("{needed:?} are needed with the fee, and the coins that can be spent now hold {available:?}")]
     Funds {
         /// What is needed.
         needed: Amount,
@@ -118,9 +118,7 @@ pub enum NoSpend {
         most: u64,
     },
     /// It would cost too much.
-    #[error(
-        "its fee would be {fee:?} base units, above the ceiling of {most:?} (payouts.max_tx_fee, payouts.max_fee_per_payout)"
-    )]
+    #[error("its fee would be {fee:?}, above the ceiling of {most:?} (payouts.max_tx_fee, payouts.max_fee_per_payout)")]
     Fee {
         /// The fee.
         fee: Amount,
@@ -411,28 +409,8 @@ impl Branch<'_, '_> {
     }
 }
 
-/// Whether a transaction spends exactly these coins and makes exactly these outputs, to the unit. The error says what differs.
-pub fn compare_exactly(coins: &[OutPoint], outputs: &[(String, Amount)], found: &DecodedTx) -> Result<(), String> {
-    let (asked, spent): (BTreeSet<&OutPoint>, BTreeSet<&OutPoint>) = (coins.iter().collect(), found.inputs.iter().collect());
-    if asked != spent || found.inputs.len() != coins.len() {
-        return Err(format!("it spends {} coins, and not exactly the {} that were chosen", found.inputs.len(), coins.len()));
-    }
-    let mut asked: Vec<(&str, Amount)> = outputs.iter().map(|(script, amount)| (script.as_str(), *amount)).collect();
-    let mut made: Vec<(&str, Amount)> = found.outputs.iter().map(|output| (output.script_hex.as_str(), output.amount)).collect();
-    asked.sort_unstable();
-    made.sort_unstable();
-    if asked == made { Ok(()) } else { Err("its outputs are not exactly those that were asked for and the change".to_owned()) }
-}
-
 /// Where the change stands among so many other outputs: not always last, and always in the same place for the same coins.
 pub fn change_position(first: Option<&Coin>, outputs: usize) -> usize {
     let text = first.map_or_else(String::new, |coin| coin.outpoint.to_string());
     text.bytes().map(usize::from).sum::<usize>() % (outputs + 1)
-}
-
-/// The highest fee of a batch of so many payouts; none: no ceiling.
-pub fn fee_ceiling(per_tx: Option<Amount>, per_payout: Option<Amount>, payouts: usize) -> Option<Amount> {
-    let units = |most: Amount| most.base_units().saturating_mul(i64::try_from(payouts).unwrap_or(i64::MAX));
-    let of_payouts = per_payout.map(|most| Amount::from_base_units(units(most)));
-    per_tx.into_iter().chain(of_payouts).min()
 }

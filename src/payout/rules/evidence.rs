@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::coin::{Amount, Txid};
+use crate::coin::{Amount, OutPoint, Txid};
 use crate::daemon::DecodedTx;
 
 /// A transaction of the wallet that carries the batch's mark.
@@ -170,4 +170,17 @@ pub fn compare_outputs(asked: &[(String, Amount)], sent: &DecodedTx) -> Result<(
         0 => Err(format!("it has {others} outputs that nobody asked for; change would be one")),
         missing => Err(format!("{missing} of {} outputs that were asked for are not in it", asked.len())),
     }
+}
+
+/// Whether a transaction spends exactly these coins and makes exactly these outputs, to the unit. The error says what differs.
+pub fn compare_exactly(coins: &[OutPoint], outputs: &[(String, Amount)], found: &DecodedTx) -> Result<(), String> {
+    let (asked, spent): (BTreeSet<&OutPoint>, BTreeSet<&OutPoint>) = (coins.iter().collect(), found.inputs.iter().collect());
+    if asked != spent || found.inputs.len() != coins.len() {
+        return Err(format!("it spends {} coins, and not exactly the {} that were chosen", found.inputs.len(), coins.len()));
+    }
+    let mut asked: Vec<(&str, Amount)> = outputs.iter().map(|(script, amount)| (script.as_str(), *amount)).collect();
+    let mut made: Vec<(&str, Amount)> = found.outputs.iter().map(|output| (output.script_hex.as_str(), output.amount)).collect();
+    asked.sort_unstable();
+    made.sort_unstable();
+    if asked == made { Ok(()) } else { Err("its outputs are not exactly those that were asked for and the change".to_owned()) }
 }

@@ -122,6 +122,13 @@ impl FeeCeiling {
     }
 }
 
+/// The highest fee of a batch of so many payouts; none: no ceiling.
+pub fn fee_ceiling(per_tx: Option<Amount>, per_payout: Option<Amount>, payouts: usize) -> Option<Amount> {
+    let units = |most: Amount| most.base_units().saturating_mul(i64::try_from(payouts).unwrap_or(i64::MAX));
+    let of_payouts = per_payout.map(|most| Amount::from_base_units(units(most)));
+    per_tx.into_iter().chain(of_payouts).min()
+}
+
 /// What a person should be told about the fee that was really paid; none when it is about what was planned.
 pub fn judge_paid(settings: &FeeSettings, planned: FeeRate, fee: Amount, vbytes: u64, payouts: u64) -> Option<String> {
     if let Some(ceiling) = above_ceiling(settings, fee, payouts) {

@@ -1,5 +1,7 @@
-//! How large a transaction is, in virtual bytes, before it exists; and which outputs are too small to be relayed.
+//! How large a transaction will be for which the daemon chooses the coins: an estimate, in virtual bytes; and which outputs are too
+//! small to be relayed.
 
+use super::weight::{WEIGHT_OF_A_BYTE, count_bytes, input_size, output_weight};
 use crate::coin::Amount;
 
 /// Version and lock time; a segwit transaction's marker and flag weigh half a virtual byte.
@@ -8,17 +10,10 @@ const FRAME_VBYTES: u64 = 9;
 const CHANGE_VBYTES: u64 = 34;
 /// An input of an unknown kind counts as one that spends a public key hash.
 const UNKNOWN_INPUT_VBYTES: u64 = 148;
+/// An input that two of three keys sign, with a witness.
+const TWO_OF_THREE_VBYTES: u64 = 105;
 /// What a later input costs that spends an output, as relay policy counts it: with a witness, and without.
 const SPENDING_VBYTES: (u64, u64) = (67, 148);
-
-/// Bytes of a count as transactions write it.
-fn count_vbytes(count: u64) -> u64 {
-    match count {
-        0..=0xfc => 1,
-        0xfd..=0xffff => 3,
-        _ => 5,
-    }
-}
 
 fn script_vbytes(script_hex: &str) -> u64 {
     script_hex.len() as u64 / 2
@@ -26,28 +21,22 @@ fn script_vbytes(script_hex: &str) -> u64 {
 
 /// The exact size of an output with this locking script.
 pub fn output_vbytes(script_hex: &str) -> u64 {
-    let script = script_vbytes(script_hex);
-    8 + count_vbytes(script) + script
+    output_weight(script_vbytes(script_hex)) / WEIGHT_OF_A_BYTE
 }
 
 /// The size of an input that spends a coin with this locking script, signed as wallets sign (one compressed key).
 pub fn input_vbytes(script_hex: Option<&str>) -> u64 {
     let Some(script) = script_hex else { return UNKNOWN_INPUT_VBYTES };
-    match (script.len() / 2, script) {
-        (22, script) if script.starts_with("0014") => 68,
-        (34, script) if script.starts_with("5120") => 58,
-        // Two of three keys.
-        (34, script) if script.starts_with("0020") => 105,
-        // A key hash inside of it, as wallets make them.
-        (23, script) if script.starts_with("a914") => 91,
-        (35, script) if script.starts_with("21") => 114,
-        _ => UNKNOWN_INPUT_VBYTES,
+    match input_size(script, true) {
+        Some(size) => size.weight.div_ceil(WEIGHT_OF_A_BYTE),
+        None if script_vbytes(script) == 34 && script.starts_with("0020") => TWO_OF_THREE_VBYTES,
+        None => UNKNOWN_INPUT_VBYTES,
     }
 }
 
 /// The size of a transaction with such inputs and outputs, one change output added.
 pub fn transaction_vbytes(inputs: u64, input_vbytes: u64, outputs: u64, output_vbytes: u64) -> u64 {
-    let counts = count_vbytes(inputs) + count_vbytes(outputs.saturating_add(1));
+    let counts = count_bytes(inputs) + count_bytes(outputs.saturating_add(1));
     (FRAME_VBYTES + counts + CHANGE_VBYTES).saturating_add(input_vbytes).saturating_add(output_vbytes)
 }
 

@@ -1,9 +1,9 @@
-//! How large a transaction will be once it is signed: from the locking scripts of its coins, exactly.
+//! How large a transaction of our own composing will be once it is signed: from the locking scripts of its coins, exactly.
 //!
 //! Weights count a byte of witness once and every other byte four times (BIP 141); a virtual byte is four of them.
 
 /// Weight of a virtual byte.
-const WEIGHT_OF_A_BYTE: u64 = 4;
+pub(super) const WEIGHT_OF_A_BYTE: u64 = 4;
 /// Outpoint and sequence number.
 const OUTPOINT_BYTES: u64 = 36 + 4;
 /// A signature in DER with its kind. Wallets since 0.17 make 71 by trying again; older ones also 72: a transaction that is a byte
@@ -68,7 +68,7 @@ pub fn input_size(script_hex: &str, has_segwit: bool) -> Option<InputSize> {
 }
 
 /// How many bytes it takes to write a count.
-const fn count_bytes(count: u64) -> u64 {
+pub(super) const fn count_bytes(count: u64) -> u64 {
     match count {
         0..=252 => 1,
         253..=65_535 => 3,

@@ -107,7 +107,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "-4 as a refusal",
         rule: "The list of certain refusals is closed: -1 and -4 fall on both sides of the wallet's commit.",
         edits: &[Edit {
-            file: "src/payout/rules/refusals.rs",
+            file: "src/payout/rules/verdict.rs",
             from: "const CERTAIN: &[(i64, Text, Verdict)] = &[",
             to: "const CERTAIN: &[(i64, Text, Verdict)] = &[(-4, Text::Begins(\"\"), Verdict::Funds),",
         }],

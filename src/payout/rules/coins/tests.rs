@@ -6,7 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::coin::Txid;
-use crate::payout::rules::{TIME_BYTES, input_size};
+use crate::daemon::DecodedTx;
+use crate::payout::rules::{TIME_BYTES, compare_exactly, input_size};
 
 /// Scripts of all kinds that are spent.
 const KINDS: [&str; 4] = [
