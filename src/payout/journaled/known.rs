@@ -71,7 +71,7 @@ fn lift(store: &mut Store, wallet: &dyn Wallet, coin: &CoinSettings, now: Timest
     })?;
     let lost_at = i64::try_from(coin.final_depth).map_or(i64::MIN, |depth| -depth);
     for txid in open {
-        if !wallet.transaction(&txid)?.is_some_and(|known| known.confirmations <= lost_at) {
+        if wallet.transaction(&txid)?.is_none_or(|known| known.confirmations > lost_at) {
             return Ok(());
         }
     }
