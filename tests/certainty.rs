@@ -120,6 +120,32 @@ fn a_payment_from_the_change_of_a_batch_that_a_deep_reorg_undid_is_not_called_un
 }
 
 #[test]
+fn a_payment_by_a_deposit_that_can_never_be_in_a_block_again_is_held_for_a_person() {
+    let mut bench = Bench::new(World::with(Knots, &[JOURNALED]));
+    let deposit = bench.world.new_address();
+    let deposited = bench.world.pay_in(&deposit, "200");
+    bench.world.mine(1);
+    bench.submit("p0", &payee(0), "150");
+    flush_one(&mut bench);
+    let tip = bench.world.node_rpc("getbestblockhash", json!([]));
+    bench.world.node_rpc("invalidateblock", json!([tip]));
+    // The stranger takes his coin for another payment, and that one comes into the chain.
+    bench.world.outside_rpc("bumpfee", json!([deposited]));
+    bench.settle();
+    assert_eq!(bench.state("p0"), State::Sent);
+    let depth = bench.world.coin().final_depth;
+    bench.world.node_rpc("generatetoaddress", json!([depth - 1, payee(99)]));
+    bench.world.settle();
+    bench.settle();
+    assert_eq!(bench.state("p0"), State::Sent, "another reorg may bring it back");
+    bench.world.node_rpc("generatetoaddress", json!([1, payee(99)]));
+    bench.world.settle();
+    bench.settle();
+    assert_eq!(bench.state("p0"), State::Held);
+    assert!(!bench.paid_on_chain().contains_key(&script_of(0)));
+}
+
+#[test]
 fn a_replacement_that_comes_to_nothing_locks_no_coin() {
     let mut bench = Bench::new(World::behind(Knots, &[JOURNALED], FaultProxy::start));
     bench.submit("p0", &payee(0), "9.9996");

@@ -124,7 +124,7 @@ impl<'a> Settler<'a> {
     }
 
     fn end_unpaid(&mut self, batch: &Batch) -> Result<(), PayoutError> {
-        let proof = "transactions that do not pay it spent its coins, at final depth; it is certainly unpaid";
+        let proof = "its coins were spent at final depth by transactions that do not pay it, or will never be made; it is certainly unpaid";
         let (decision, now) = (self.decision, self.now);
         let reason = decision.map_or_else(|| proof.to_owned(), |(decision, _)| format!("{}; {proof}", decision.words()));
         self.store.write(|tx| {
@@ -257,8 +257,8 @@ impl<'a> Settler<'a> {
         self.report.missing.push((*txid, why.to_owned()));
     }
 
-    /// Whether an input of each of the batch's transactions is spent, at final depth, by a transaction that does not pay it; where it has
-    /// none, every coin that it could have spent.
+    /// Whether an input of each of the batch's transactions is spent, at final depth, by a transaction that does not pay it, or will never
+    /// be made; where it has none, every coin that it could have spent.
     pub(super) fn proven_dead(&mut self, batch: &Batch) -> Result<bool, PayoutError> {
         let members = self.members(batch)?;
         let mut inputs: Vec<BTreeSet<OutPoint>> = Vec::new();
@@ -270,10 +270,25 @@ impl<'a> Settler<'a> {
             return Ok(sweep::proof(self.store, self.wallet, self.coin, batch)?.is_some());
         }
         let spent = self.spent_by_others(batch, &members)?;
-        if !inputs.iter().all(|inputs| !inputs.is_disjoint(&spent)) {
-            return Ok(false);
+        for inputs in inputs.iter().filter(|inputs| inputs.is_disjoint(&spent)) {
+            if !self.is_of_lost_coins(inputs)? {
+                return Ok(false);
+            }
         }
         Ok(sweep::knows_its_own(self.store, batch)? || sweep::proof(self.store, self.wallet, self.coin, batch)?.is_some())
+    }
+
+    /// Whether one of the coins was made by a transaction that lost to another at final depth, by the wallet's word: a deposit that a reorg
+    /// took away and that its sender spent otherwise.
+    fn is_of_lost_coins(&self, coins: &BTreeSet<OutPoint>) -> Result<bool, RpcError> {
+        let lost_at = i64::try_from(self.coin.final_depth).map_or(i64::MIN, |depth| -depth);
+        let makers: BTreeSet<Txid> = coins.iter().map(|coin| coin.txid).collect();
+        for txid in makers {
+            if self.wallet.transaction(&txid)?.is_some_and(|known| known.confirmations <= lost_at) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Outpoints that were spent at final depth, since the batch, by transactions that are not the batch's and do not pay it.
