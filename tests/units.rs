@@ -56,6 +56,19 @@ impl Tree {
     }
 }
 
+#[test]
+fn every_credential_that_the_settings_speak_of_is_passed_by_the_unit() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let settings = fs::read_to_string(root.join("config/bursar.toml")).unwrap();
+    let unit = fs::read_to_string(root.join("systemd/bursar@.service")).unwrap();
+    let names: Vec<&str> = settings.split("\"credential:").skip(1).filter_map(|text| text.split('"').next()).collect();
+    assert!(names.len() >= 4, "{names:?}");
+    for name in names {
+        let line = format!("LoadCredentialEncrypted={name}:bursar-%i.{name}\n");
+        assert!(unit.contains(&line), "{name}");
+    }
+}
+
 fn empty() -> Tree {
     Tree(tempfile::tempdir().unwrap())
 }

@@ -123,7 +123,9 @@ fn wallet(wallet: &WalletFacts) -> Option<Condition> {
     match wallet {
         WalletFacts::Loaded { locked: Some(true), .. } => {
             let words = "the wallet is locked: nothing can be paid until it is unlocked".to_owned();
-            Some(condition(ConditionKind::WalletLocked, Severity::Remark, words, ""))
+            let next =
+                "set wallet.passphrase_file, and bursar opens it for each send; or open it by hand, then `bursar pay flush`";
+            Some(condition(ConditionKind::WalletLocked, Severity::Remark, words, next))
         }
         WalletFacts::NotLoaded { has_file: Some(false) } => {
             let words = "the wallet has no file".to_owned();
