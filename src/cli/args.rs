@@ -222,7 +222,7 @@ pub(super) enum PayVerb {
         #[command(flatten)]
         wish: WishArgs,
     },
-    /// Send what is queued, now.
+    /// Send what is queued, now; payouts of priority low still wait for a cheaper moment.
     Flush {
         /// Print the plan, and send nothing.
         #[arg(long)]
