@@ -46,6 +46,11 @@ fn a_payout_is_submitted_shown_listed_held_and_paid() {
     assert_eq!((status, &held["payout"]["state"]), (200, &json!("held")), "{held}");
     assert_eq!(held["payout"]["reason"], "the customer asked (by API token desk)");
 
+    assert_eq!(api.get("/v1/payouts/batch").1["error"]["code"], "unknown_payout");
+    api.post("/v1/payouts", &request("batch", "0.25"));
+    assert_eq!(api.get("/v1/payouts/batch").1["payout"]["id"], "batch", "its path is that of a call, too");
+    assert_eq!(api.post("/v1/payouts/batch/cancel", &json!({"reason": "so"})).0, 200);
+
     let (status, queue) = api.get("/v1/queue");
     assert_eq!(status, 200);
     assert_eq!(queue["totals"]["queued"], json!({"count": 1, "amount": "1.25000000"}));

@@ -6,7 +6,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -330,6 +330,36 @@ fn a_taken_http_port_is_told_before_a_daemon_is_started() {
     assert_eq!(world.daemon_pid(), None);
     assert!(!world.coin().chain_dir().exists(), "no daemon was ever started");
     assert!(!world.coin().control_socket().exists(), "no socket is left behind");
+}
+
+/// Any user of the host can connect to loopback, and payouts need file descriptors, too.
+#[test]
+fn strangers_on_the_http_port_take_no_more_than_their_share_of_descriptors() {
+    let world = world_with_http(Generation::Litecoin021, &[]);
+    let service = Service::start(&world);
+    let address = world.coin().http_listen.unwrap();
+    let held: Vec<TcpStream> = (0..900)
+        .map(|_| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            // Those that have to make room for others break off.
+            let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\nHost:");
+            stream
+        })
+        .collect();
+    assert_eq!(service.get("/healthz").0, 200);
+    let open = fs::read_dir(format!("/proc/{}/fd", service.pid())).unwrap().count();
+    assert!(open < 600, "{open} descriptors are open");
+    drop(held);
+}
+
+#[test]
+fn a_file_without_an_end_leaves_the_disk_free_as_much_as_payouts_need() {
+    let world = World::with(Generation::Litecoin021, &[("health.min_free_mib", "10000000")]);
+    let _service = Service::start(&world);
+    let (refusal, code) = world.order(&["pay", "import", "--format", "csv", "/dev/zero"]);
+    let message = refusal["error"]["message"].as_str().unwrap();
+    assert_eq!((code, &refusal["error"]["code"]), (1, &json!("import_file")), "{refusal}");
+    assert!(message.contains("health.min_free_mib") && message.contains("nothing was queued"), "{message}");
 }
 
 #[test]

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use super::imports::{self, Imports};
 use super::metrics::Metrics;
 use super::run::{Job, place};
-use super::{Failure, Order, exit};
+use super::{Failure, Order, exit, server};
 use crate::config::CoinSettings;
 
 /// Largest order that the control socket takes: one with as many ids as a command line has room for.
@@ -48,7 +48,7 @@ pub(super) async fn listen(coin: &CoinSettings, jobs: Sender<Job>, metrics: Metr
     if let Some(address) = coin.http_listen {
         let listener = bind_http(address).await?;
         let pages = Router::new().route("/metrics", get(show_metrics)).route("/healthz", get(health)).with_state(metrics.clone());
-        tasks.push(serve(async move { axum::serve(listener, pages).await }));
+        tasks.push(tokio::spawn(server::serve(listener, pages)));
     }
     let socket = coin.control_socket();
     let control = bind_control(&socket)?;
@@ -57,14 +57,10 @@ pub(super) async fn listen(coin: &CoinSettings, jobs: Sender<Job>, metrics: Metr
     let orders =
         Router::new().route("/v1/orders", post(order)).layer(DefaultBodyLimit::max(MAX_ORDER_BYTES)).with_state((jobs, metrics));
     let orders = orders.merge(imports);
-    tasks.push(serve(async move { axum::serve(control, orders).await }));
+    tasks.push(tokio::spawn(async move {
+        let _ = axum::serve(control, orders).await;
+    }));
     Ok(Listeners { tasks, socket })
-}
-
-fn serve(server: impl Future<Output = std::io::Result<()>> + Send + 'static) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        let _ = server.await;
-    })
 }
 
 async fn bind_http(address: SocketAddr) -> Result<TcpListener, Failure> {

@@ -20,11 +20,15 @@ use super::metrics::Metrics;
 use super::run::{Job, place};
 use super::{Answer, Failure, Order, exit};
 use crate::config::CoinSettings;
+use crate::daemon::health::free_mib;
 use crate::daemon::make_private_dir;
 use crate::payout::ImportOrder;
 
 /// The header that says, as JSON, how the file is to be imported.
 pub const IMPORT_HEADER: &str = "bursar-import";
+
+/// Bytes written between two looks at the free space.
+const LOOK_BYTES: u64 = 4 << 20;
 
 /// Pieces that wait between the socket and the disk.
 const PIECES: usize = 16;
@@ -35,6 +39,8 @@ pub(super) struct Imports {
     pub(super) jobs: Sender<Job>,
     pub(super) metrics: Metrics,
     dir: PathBuf,
+    /// Kept free: a file without an end must not take the disk from the daemon, which dies of that.
+    min_free_mib: u64,
 }
 
 impl Imports {
@@ -47,7 +53,7 @@ impl Imports {
             _ => {}
         }
         make_private_dir(&dir).map_err(failed)?;
-        Ok(Imports { jobs, metrics, dir })
+        Ok(Imports { jobs, metrics, dir, min_free_mib: coin.health.min_free_mib })
     }
 }
 
@@ -78,7 +84,7 @@ async fn take(imports: Imports, headers: &HeaderMap, body: Body) -> Result<Answe
     let unsaid = || Failure::new("usage", format!("{IMPORT_HEADER} does not say how to import the file"), exit::USAGE);
     let how = how.ok_or_else(unsaid)?;
     // It goes with this value: when the answer is known, or when nobody waits for one any more.
-    let file = spool(&imports.dir, body).await.map_err(|error| {
+    let file = spool(&imports.dir, imports.min_free_mib, body).await.map_err(|error| {
         Failure::new("import_file", format!("the file did not arrive as a whole ({error}); nothing was queued"), exit::FAILED)
             .next("see to the free space of the disk that holds state_dir, then import the file again")
     })?;
@@ -86,10 +92,10 @@ async fn take(imports: Imports, headers: &HeaderMap, body: Body) -> Result<Answe
 }
 
 /// Writes a request's body to a file of its own (0600).
-async fn spool(dir: &Path, mut body: Body) -> std::io::Result<NamedTempFile> {
+async fn spool(dir: &Path, min_free_mib: u64, mut body: Body) -> std::io::Result<NamedTempFile> {
     let file = tempfile::Builder::new().prefix("import-").tempfile_in(dir)?;
     let (pieces, waiting) = channel(PIECES);
-    let writer = tokio::task::spawn_blocking(move || write(file, waiting));
+    let writer = tokio::task::spawn_blocking(move || write(file, min_free_mib, waiting));
     while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
         let Ok(piece) = frame.map_err(std::io::Error::other)?.into_data() else { continue };
         if pieces.send(piece).await.is_err() {
@@ -101,8 +107,17 @@ async fn spool(dir: &Path, mut body: Body) -> std::io::Result<NamedTempFile> {
     writer.await.map_err(std::io::Error::other)?
 }
 
-fn write(mut file: NamedTempFile, mut pieces: Receiver<Bytes>) -> std::io::Result<NamedTempFile> {
+fn write(mut file: NamedTempFile, min_free_mib: u64, mut pieces: Receiver<Bytes>) -> std::io::Result<NamedTempFile> {
+    let mut unlooked = LOOK_BYTES;
     while let Some(piece) = pieces.blocking_recv() {
+        unlooked += piece.len() as u64;
+        if unlooked >= LOOK_BYTES {
+            unlooked = 0;
+            if free_mib(file.path()).is_some_and(|free| free < min_free_mib) {
+                let problem = format!("less than {min_free_mib} MiB would be left free, as health.min_free_mib asks");
+                return Err(std::io::Error::new(std::io::ErrorKind::StorageFull, problem));
+            }
+        }
         file.write_all(&piece)?;
     }
     file.flush()?;

@@ -15,6 +15,7 @@ mod order;
 mod pulse;
 mod run;
 mod schedule;
+mod server;
 /// The tokens of the HTTP API.
 pub mod tokens;
 mod trigger;

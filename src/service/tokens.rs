@@ -4,8 +4,7 @@
 //! no token; a slow hash would add nothing to so many bits. One line for each: name, role, hash in hex, time of making in seconds since 1970.
 
 use std::fs::{self, File};
-use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -27,6 +26,8 @@ const PREFIX: &str = "bursar_";
 const TOKEN_BYTES: usize = 32;
 /// Characters of a name at most: it stands in logs and in the history of payouts.
 const MAX_NAME_CHARS: usize = 64;
+/// Bytes of the file at most: some thousands of tokens.
+const MOST_FILE_BYTES: u64 = 1 << 20;
 /// The first line of the file.
 const HEADER: &str =
     "# Tokens of bursar's HTTP API, made by `bursar token`: name, role, SHA-256, made at (seconds since 1970).\n";
@@ -160,14 +161,14 @@ fn hash(text: &str) -> [u8; 32] {
 
 /// Reads the file. One that others can read or change is refused: they could give themselves a token.
 pub(super) fn read(file: &Path) -> Result<Vec<Token>, Failure> {
-    let text = match fs::read_to_string(file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
-        Err(error) => return Err(unusable(file, error)),
-    };
-    let mode = fs::metadata(file).map_err(|error| unusable(file, error))?.mode();
-    if config::others_can_read(file, mode) {
-        return Err(unusable(file, format!("its mode is {:o}: others may read or change it", mode & 0o777)));
+    if fs::metadata(file).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        return Ok(vec![]);
+    }
+    let opened = config::open_secret(file).map_err(|problem| unusable(file, problem))?;
+    let mut text = String::new();
+    let read = opened.take(MOST_FILE_BYTES + 1).read_to_string(&mut text).map_err(|error| unusable(file, error))?;
+    if read as u64 > MOST_FILE_BYTES {
+        return Err(unusable(file, format!("it is longer than {} KiB: tokens are not all that it holds", MOST_FILE_BYTES >> 10)));
     }
     let lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
     let parsed = lines.map(|(at, line)| {
@@ -193,7 +194,7 @@ pub(super) fn find<'a>(tokens: &'a [Token], text: &str) -> Option<&'a Token> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
     fn coin(dir: &Path) -> CoinSettings {
         let file = dir.join("bursar.toml");
@@ -245,6 +246,20 @@ mod tests {
         assert_eq!(list(&coin).unwrap_err().code, "tokens_file");
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(&file, "shop submit\n").unwrap();
+        assert_eq!(list(&coin).unwrap_err().code, "tokens_file");
+        fs::write(&file, "#".repeat(2 << 20)).unwrap();
+        assert_eq!(list(&coin).unwrap_err().code, "tokens_file");
+    }
+
+    #[test]
+    fn what_never_ends_in_the_place_of_the_file_is_refused_and_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let coin = coin(dir.path());
+        let file = dir.path().join("tokens");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &file, 0o600.into()).unwrap();
+        assert_eq!(list(&coin).unwrap_err().code, "tokens_file");
+        fs::remove_file(&file).unwrap();
+        symlink("/dev/zero", &file).unwrap();
         assert_eq!(list(&coin).unwrap_err().code, "tokens_file");
     }
 }

@@ -166,7 +166,16 @@ pub(super) async fn show(
     path: Result<Path<String>, PathRejection>,
 ) -> Answered {
     caller.must_have(Role::Read)?;
-    let id = id_on_path(path)?;
+    detail(&api, id_on_path(path)?).await
+}
+
+/// `GET /v1/payouts/batch`: the payout of that id, whose path is also that of a call.
+pub(super) async fn show_batch_as_id(State(api): Shared, Extension(caller): Extension<Caller>) -> Answered {
+    caller.must_have(Role::Read)?;
+    detail(&api, "batch".parse().map_err(Failure::from)?).await
+}
+
+async fn detail(api: &Api, id: PayoutId) -> Answered {
     let detail = api.read(move |store| payout::show(store, &id)).await?;
     Ok(Json(api.forms().detail(&detail)).into_response())
 }

@@ -13,7 +13,6 @@ mod calls;
 mod forms;
 mod problem;
 mod routes;
-mod server;
 
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
@@ -27,7 +26,7 @@ use self::caller::Keys;
 use super::intake::Intake;
 use super::metrics::Metrics;
 use super::run::Job;
-use super::{Failure, World, exit};
+use super::{Failure, World, exit, server};
 use crate::config::CoinSettings;
 use crate::store::Store;
 

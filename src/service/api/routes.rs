@@ -11,8 +11,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
 use super::problem::Problem;
-use super::server::Trust;
 use super::{Api, DESCRIPTION, calls};
+use crate::service::server::Trust;
 
 /// Where the API describes itself. It tells nothing about this host, so that it needs no token.
 const DESCRIPTION_PATH: &str = "/v1/openapi.json";
@@ -21,7 +21,7 @@ pub(super) fn routes(api: Arc<Api>) -> Router {
     let calls = Router::new()
         .route(DESCRIPTION_PATH, get(describe))
         .route("/v1/payouts", get(calls::list).post(calls::submit))
-        .route("/v1/payouts/batch", post(calls::submit_batch))
+        .route("/v1/payouts/batch", get(calls::show_batch_as_id).post(calls::submit_batch))
         .route("/v1/payouts/{id}", get(calls::show))
         .route("/v1/payouts/{id}/hold", post(calls::hold))
         .route("/v1/payouts/{id}/release", post(calls::release))

@@ -1,7 +1,7 @@
-//! The listener: deadlines for slow heads, and a ceiling on connections that strangers cannot use to keep callers out.
+//! What stands before all that listens on loopback: deadlines for slow heads, and a ceiling on connections that strangers cannot use to keep callers out.
 //!
-//! Any user of the host can connect to loopback. A connection that has not shown a valid token yet makes room for a new one when there are too many, the
-//! oldest first; one that has is left alone.
+//! Any user of the host can connect to loopback, and each connection takes one of the file descriptors that payouts need. A connection that has not
+//! shown a valid token yet makes room for a new one when there are too many, the oldest first; one that has is left alone.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ pub(super) async fn serve(listener: TcpListener, routes: Router) {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
-                warn!(%error, "a connection to the API was not accepted");
+                warn!(%error, "a connection was not accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
