@@ -13,7 +13,7 @@ use bursar::coin::Amount;
 use bursar::daemon::Wallet;
 use bursar::gate::{self, Cause};
 use bursar::ledger::Account;
-use bursar::payout::rules::Refusal;
+use bursar::payout::rules::{Refusal, WaitsFor};
 use bursar::payout::{BatchReport, BatchState, BumpReport, PayoutError, State};
 use bursar::service::{Answer, Order};
 use serde_json::{Value, json};
@@ -178,9 +178,12 @@ fn a_wallet_with_reserved_coins_does_not_use_sendmany() {
     submit_some(&mut bench, 0..1);
     flush_one(&mut bench);
     bench.world.edit_settings("method = \"journaled\"", "method = \"sendmany\"");
+    let idle = bench.try_flush().unwrap();
+    assert_eq!((idle.waiting, idle.waits_for), (None, None), "nothing is queued that could wait");
     submit_some(&mut bench, 1..2);
-    let refused = bench.try_flush().unwrap_err();
-    assert!(matches!(&refused, PayoutError::Refused(Refusal::CoinsReserved(_))), "{refused}");
+    let report = bench.try_flush().unwrap();
+    assert_eq!((report.batches.len(), report.waits_for, report.queued), (0, Some(WaitsFor::Block), 1), "{report:?}");
+    assert!(report.waiting.unwrap().contains("is not final, and `sendmany` could spend its coins"));
     confirm(&mut bench);
     assert_eq!(flush_one(&mut bench).state, BatchState::Sent);
 }

@@ -68,25 +68,10 @@ pub fn flush_by_policy(
 }
 
 fn flush_all(sender: &mut Sender<'_>) -> Result<FlushReport, PayoutError> {
-    journaled::before_flush(sender.store, sender.coin.payouts.method, sender.now)?;
     let mut report = FlushReport::default();
-    while report.batches.len() < BATCHES_PER_FLUSH {
-        let plan = match sender.plan(&mut report, Bad::Reject) {
-            Ok(plan) => plan,
-            Err(error) => {
-                report.follows = false;
-                report.end(error)?;
-                break;
-            }
-        };
-        sender.observer.step(Step::Planned);
-        report.patient = plan.patient;
-        // Of a rest that the wallet cannot pay, the next plan says which payout waits for how much.
-        let is_all = plan.left_over.is_none();
-        report.follows = sender.send(plan, &mut report)? && !is_all;
-        if !report.follows {
-            break;
-        }
+    match journaled::before_flush(sender.store, sender.coin.payouts.method, sender.now) {
+        Ok(()) => sender.send_all(&mut report)?,
+        Err(error) => report.end(error)?,
     }
     report.queued = queued(sender.store)?;
     Ok(report)
@@ -143,6 +128,29 @@ impl<'a> Sender<'a> {
 }
 
 impl Sender<'_> {
+    /// Plans and sends one batch after the other.
+    fn send_all(&mut self, report: &mut FlushReport) -> Result<(), PayoutError> {
+        while report.batches.len() < BATCHES_PER_FLUSH {
+            let plan = match self.plan(report, Bad::Reject) {
+                Ok(plan) => plan,
+                Err(error) => {
+                    report.follows = false;
+                    report.end(error)?;
+                    break;
+                }
+            };
+            self.observer.step(Step::Planned);
+            report.patient = plan.patient;
+            // Of a rest that the wallet cannot pay, the next plan says which payout waits for how much.
+            let is_all = plan.left_over.is_none();
+            report.follows = self.send(plan, report)? && !is_all;
+            if !report.follows {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Sends a plan, in halves where a payee of it is refused. False: what is left has to wait.
     fn send(&mut self, plan: Plan, report: &mut FlushReport) -> Result<bool, PayoutError> {
         let (price, saving) = (plan.price, plan.saving_percent);

@@ -50,7 +50,10 @@ pub(super) struct Change {
 /// `sendmany`, which reservations do not bind.
 pub(super) fn before_flush(store: &mut Store, method: Method, now: Timestamp) -> Result<(), PayoutError> {
     store.write(|tx| give_back_unsigned(tx, now))?;
-    let reserving = if method == Method::Sendmany { store.read(records::reserving)? } else { None };
+    if method == Method::Journaled || store.read(batches::queue_is_empty)? {
+        return Ok(());
+    }
+    let reserving = store.read(records::reserving)?;
     reserving.map_or(Ok(()), |batch| Err(Refusal::CoinsReserved(batch).into()))
 }
 
