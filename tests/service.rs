@@ -338,7 +338,7 @@ fn strangers_on_the_http_port_take_no_more_than_their_share_of_descriptors() {
     let world = world_with_http(Generation::Litecoin021, &[]);
     let service = Service::start(&world);
     let address = world.coin().http_listen.unwrap();
-    let held: Vec<TcpStream> = (0..900)
+    let held: Vec<TcpStream> = (0..300)
         .map(|_| {
             let mut stream = TcpStream::connect(address).unwrap();
             // Those that have to make room for others break off.
@@ -348,7 +348,7 @@ fn strangers_on_the_http_port_take_no_more_than_their_share_of_descriptors() {
         .collect();
     assert_eq!(service.get("/healthz").0, 200);
     let open = fs::read_dir(format!("/proc/{}/fd", service.pid())).unwrap().count();
-    assert!(open < 600, "{open} descriptors are open");
+    assert!(open < 150, "{open} descriptors are open");
     drop(held);
 }
 

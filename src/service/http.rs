@@ -23,6 +23,10 @@ use crate::config::CoinSettings;
 /// Largest order that the control socket takes: one with as many ids as a command line has room for.
 const MAX_ORDER_BYTES: usize = 8 << 20;
 
+/// Connections to the pages at once: some Prometheus servers, and whoever looks at `/healthz`. With those of the API they stay below the 1024 file
+/// descriptors that a program has unless somebody asks for more.
+const MAX_CONNECTIONS: usize = 64;
+
 /// Prometheus' text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4";
 
@@ -48,7 +52,7 @@ pub(super) async fn listen(coin: &CoinSettings, jobs: Sender<Job>, metrics: Metr
     if let Some(address) = coin.http_listen {
         let listener = bind_http(address).await?;
         let pages = Router::new().route("/metrics", get(show_metrics)).route("/healthz", get(health)).with_state(metrics.clone());
-        tasks.push(tokio::spawn(server::serve(listener, pages)));
+        tasks.push(tokio::spawn(server::serve(listener, pages, MAX_CONNECTIONS)));
     }
     let socket = coin.control_socket();
     let control = bind_control(&socket)?;

@@ -20,8 +20,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tracing::warn;
 
-/// Connections at once: some exchanges' worth of workers.
-const MAX_CONNECTIONS: usize = 512;
 /// How long a head may take, and how long a connection may rest between two requests.
 const HEAD_PATIENCE: Duration = Duration::from_secs(30);
 /// The longest head. A token, an id of 128 characters in percent encoding and what proxies add come to a few thousand bytes.
@@ -45,8 +43,8 @@ impl Trust {
     }
 }
 
-/// Serves until it is aborted.
-pub(super) async fn serve(listener: TcpListener, routes: Router) {
+/// Serves until it is aborted, at most so many connections at once.
+pub(super) async fn serve(listener: TcpListener, routes: Router, most: usize) {
     let mut open: Vec<(Trust, AbortHandle)> = Vec::new();
     loop {
         let stream = match listener.accept().await {
@@ -57,10 +55,10 @@ pub(super) async fn serve(listener: TcpListener, routes: Router) {
                 continue;
             }
         };
-        if open.len() >= MAX_CONNECTIONS {
+        if open.len() >= most {
             open.retain(|(_, task)| !task.is_finished());
         }
-        if open.len() >= MAX_CONNECTIONS {
+        if open.len() >= most {
             // Without a stranger to go, the new one does.
             let Some(at) = open.iter().position(|(trust, _)| !trust.is_there()) else { continue };
             open.remove(at).1.abort();

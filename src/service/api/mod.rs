@@ -33,6 +33,9 @@ use crate::store::Store;
 /// Its description, OpenAPI 3.1.
 pub const DESCRIPTION: &str = include_str!("../../../config/openapi.json");
 
+/// Connections at once: some exchanges' worth of workers.
+const MAX_CONNECTIONS: usize = 512;
+
 /// What all calls share.
 struct Api {
     coin: CoinSettings,
@@ -64,7 +67,7 @@ pub(super) async fn start(
         metrics: metrics.clone(),
         flushing: Arc::default(),
     };
-    Ok(Some(tokio::spawn(server::serve(listener, routes::routes(Arc::new(api))))))
+    Ok(Some(tokio::spawn(server::serve(listener, routes::routes(Arc::new(api)), MAX_CONNECTIONS))))
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
