@@ -117,6 +117,13 @@ pub struct WalletTx {
     pub raw_hex: String,
 }
 
+impl WalletTx {
+    /// Whether one of its entries has this comment, compared whole.
+    pub fn has_comment(&self, comment: &str) -> bool {
+        self.entries.iter().any(|entry| entry.comment.as_deref() == Some(comment))
+    }
+}
+
 /// One output of a decoded transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TxOutput {
@@ -302,6 +309,19 @@ pub trait Wallet {
 
     /// One transaction; none when the wallet does not know it (code -5).
     fn transaction(&self, txid: &Txid) -> Result<Option<WalletTx>, RpcError>;
+
+    /// Those of these transactions that the wallet has with these comments. An implementation may say so by what it has read of them before, while it
+    /// can tell that the daemon has run on since: comments are lost by repairs, and these need a start.
+    fn carrying(&self, commented: &[(Txid, String)]) -> Result<Vec<Txid>, RpcError> {
+        let mut carrying = Vec::new();
+        for (txid, comment) in commented {
+            let known = self.transaction(txid)?;
+            if known.is_some_and(|known| known.has_comment(comment)) {
+                carrying.push(*txid);
+            }
+        }
+        Ok(carrying)
+    }
 
     /// Decodes a transaction.
     fn decode(&self, raw_hex: &str) -> Result<DecodedTx, RpcError>;

@@ -289,14 +289,7 @@ impl Sender<'_> {
 
     fn witnesses(&mut self) -> Result<Vec<Txid>, PayoutError> {
         let newest = self.store.read(|tx| records::newest_marked(tx, WITNESSES))?;
-        let mut carrying = Vec::new();
-        for (txid, mark) in newest {
-            let known = self.wallet.transaction(&txid)?;
-            if known.is_some_and(|known| known.entries.iter().any(|entry| entry.comment.as_ref() == Some(&mark))) {
-                carrying.push(txid);
-            }
-        }
-        Ok(carrying)
+        Ok(self.wallet.carrying(&newest)?)
     }
 
     pub(super) fn begun(&self, batch: &Batch, outputs: &[PlannedOutput]) -> Result<BatchReport, PayoutError> {

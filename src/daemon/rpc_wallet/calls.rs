@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Instant;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Number, Value, json};
@@ -135,9 +136,16 @@ impl Wallet for RpcWallet {
     }
 
     fn transaction(&self, txid: &Txid) -> Result<Option<WalletTx>, RpcError> {
+        let asked = Instant::now();
         let answer = self.ask::<TransactionReply>("gettransaction", &[json!(txid), json!(true)]);
         let reply = RpcWallet::found(answer, "invalid or non-wallet transaction id")?;
-        reply.map(|reply| reply.into_transaction(self.decimals)).transpose()
+        let known = reply.map(|reply| reply.into_transaction(self.decimals)).transpose()?;
+        self.memory.note(txid, known.as_ref(), asked);
+        Ok(known)
+    }
+
+    fn carrying(&self, commented: &[(Txid, String)]) -> Result<Vec<Txid>, RpcError> {
+        self.remembered_carrying(commented)
     }
 
     fn decode(&self, raw_hex: &str) -> Result<DecodedTx, RpcError> {
