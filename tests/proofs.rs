@@ -9,6 +9,7 @@ mod support;
 use bench::{Bench, payee, script_of};
 use bursar::audit;
 use bursar::coin::Timestamp;
+use bursar::daemon::Wallet;
 use bursar::gate::{self, Cause, Freeze};
 use bursar::ledger::{self, Account, LedgerError};
 use bursar::payout::{Resolution, State};
@@ -81,4 +82,25 @@ fn what_was_paid_in_part_is_not_certainly_unpaid() {
     bench.settle();
     assert_eq!(bench.paid_on_chain()[&script_of(1)], vec![50_000_000]);
     assert_eq!((bench.state("a"), bench.state("b")), (State::Disputed, State::Disputed));
+}
+
+#[test]
+fn a_comment_that_was_read_before_counts_until_the_daemon_is_started_again() {
+    let mut bench = Bench::new(World::new(Litecoin018));
+    bench.submit("a", &payee(1), "0.5");
+    bench.flush();
+    bench.world.mine(1);
+    bench.flush_chain_to_disk();
+    let wallet = bench.world.wallet();
+    let entries = wallet.list_since(None).unwrap().entries;
+    let marked = entries.into_iter().find_map(|entry| Some((entry.txid, entry.comment?))).unwrap();
+    let carrying = |comment: &str| wallet.carrying(&[(marked.0, comment.to_owned())]).unwrap();
+    for _ in 0..2 {
+        assert_eq!(carrying(&marked.1), [marked.0]);
+        assert_eq!(carrying("bursar:another"), []);
+    }
+    bench.keeper.stop().unwrap();
+    bench.keeper.start(&["-zapwallettxes=2"]).unwrap();
+    assert_eq!(carrying(&marked.1), []);
+    assert!(wallet.transaction(&marked.0).unwrap().is_some(), "it knows the payment all the same");
 }
