@@ -8,6 +8,8 @@ mod client;
 mod crash;
 #[path = "api/guard.rs"]
 mod guard;
+#[path = "api/import.rs"]
+mod import;
 mod support;
 
 use std::path::Path;

@@ -68,6 +68,12 @@ impl Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Failure {
         match error {
+            _ if error.is_busy() => {
+                let message =
+                    "the store is being written by a longer piece of work, such as an import; nothing of this step was kept";
+                Failure::new("store_busy", message, exit::LATER)
+                    .next("try again in a second; a payout with the same id is never queued twice")
+            }
             StoreError::Held(_) => Failure::new("store_held", error, exit::HELD)
                 .next("a running service takes orders on its control socket; wait for the other command, or stop it"),
             StoreError::TooNew { .. } => Failure::new("store_too_new", error, exit::CONFIG),

@@ -19,6 +19,9 @@ use crate::store::Store;
 const WAITING_LETTERS: usize = 1024;
 /// Requests of one commit at most, beyond which one letter is too much: it bounds how long the first of them waits for the last.
 const GROUP_REQUESTS: usize = 1000;
+/// How long a commit waits for another connection's, such as the end of an import of very many rows, before callers are asked to try again: they wait for an
+/// answer, and many give up after half a minute.
+const STORE_PATIENCE: Duration = Duration::from_secs(10);
 /// How long the daemon may take for the addresses of one group. Unasked ones are asked about before sending.
 const DAEMON_PATIENCE: Duration = Duration::from_secs(3);
 /// How long a daemon that gave no answer is not asked again: submissions must not wait for it time after time.
@@ -47,11 +50,12 @@ pub(super) struct Intake(SyncSender<Letter>);
 
 impl Intake {
     /// Starts the thread on a store of its own.
-    pub(super) fn start(coin: &CoinSettings, store: Store) -> Intake {
+    pub(super) fn start(coin: &CoinSettings, store: Store) -> Result<Intake, Failure> {
+        store.wait_at_most(STORE_PATIENCE)?;
         let (sender, letters) = sync_channel(WAITING_LETTERS);
         let clerk = Clerk { coin: coin.clone(), store, letters, wallet: None, away_since: None };
         thread::spawn(move || clerk.work());
-        Intake(sender)
+        Ok(Intake(sender))
     }
 
     /// Has payouts queued, each answered alone. When this returns, what it says is on disk.
@@ -130,7 +134,7 @@ impl Clerk {
             }
             Err(error) => {
                 warn!(%error, requests = requests.len(), "submissions were not taken");
-                let failure = if error.is_busy() { busy() } else { Failure::from(error) };
+                let failure = Failure::from(error);
                 submitters.into_iter().for_each(|(_, reply)| drop(reply.send(Err(failure.clone()))));
             }
         }
@@ -154,11 +158,6 @@ impl Clerk {
             self.away_since = Some(Instant::now());
         }
     }
-}
-
-fn busy() -> Failure {
-    let message = "the store is being written by a longer piece of work; nothing was queued";
-    Failure::new("store_busy", message, exit::LATER).next("try again in a second, with the same ids")
 }
 
 /// What is written together.

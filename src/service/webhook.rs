@@ -110,8 +110,14 @@ impl Teller {
         if let Err(problem) = self.deliver(&events) {
             return self.failed(&problem);
         }
-        if let Err(error) = webhook::acknowledge(&mut self.store, last, Timestamp::now()) {
-            return self.failed(&error.to_string());
+        match webhook::acknowledge(&mut self.store, last, Timestamp::now()) {
+            Ok(()) => {}
+            // Not the receiver's failure. It is told once more.
+            Err(error) if error.is_busy() => {
+                info!("what the webhook's receiver took is not noted: the store is being written by a longer piece of work");
+                return LOOK_INTERVAL;
+            }
+            Err(error) => return self.failed(&error.to_string()),
         }
         if self.failures > 0 {
             info!(failures = self.failures, "the webhook's receiver takes events again");

@@ -46,8 +46,12 @@ const MIGRATIONS: &[&str] = &[
     ),
 ];
 
-/// How long another connection, of this process or a reader of another one, may hold us up.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection waits while another one writes. The longest write takes over a payout file: a million rows are half a minute on a busy host
+/// with a slow disk. Whoever has somebody waiting sets less ([`Store::wait_at_most`]).
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Bytes of the log that stay on disk after a write that needed more, once the log begins anew.
+const LOG_BYTES_KEPT: u32 = 16 << 20;
 
 /// Prepared statements that a connection keeps: all that one flush or one group of submissions runs again and again.
 const STATEMENTS_KEPT: usize = 64;
@@ -134,6 +138,11 @@ impl Store {
         Ok(Store { connection, id: self.id.clone(), watch: None, lock: self.lock.clone() })
     }
 
+    /// How long its writes wait for another connection's, from now on.
+    pub fn wait_at_most(&self, patience: Duration) -> Result<(), StoreError> {
+        Ok(self.connection.busy_timeout(patience)?)
+    }
+
     /// The store's own id: 32 hex digits.
     pub fn id(&self) -> &str {
         &self.id
@@ -182,9 +191,10 @@ impl Store {
 /// A connection whose commits are synced.
 fn connect(file: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open(file)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.busy_timeout(PATIENCE)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     Ok(connection)
 }
@@ -259,6 +269,21 @@ mod tests {
         assert!(matches!(Store::open(dir.path()), Err(StoreError::Held(_))), "the other one is still open");
         drop(beside);
         Store::open(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn a_write_waits_for_another_ones_no_longer_than_it_may_and_then_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(dir.path()).unwrap();
+        let mut beside = store.beside().unwrap();
+        beside.wait_at_most(Duration::ZERO).unwrap();
+        let busy = store.write(|_| {
+            let rename = |tx: &Tx<'_>| Ok::<_, StoreError>(tx.execute("UPDATE store SET id = 'changed'", [])?);
+            Ok::<_, StoreError>(beside.write(rename).unwrap_err().is_busy())
+        });
+        assert!(busy.unwrap());
+        let kept: Result<String, StoreError> = beside.read(|tx| Ok(tx.query_row("SELECT id FROM store", [], |row| row.get(0))?));
+        assert_eq!(kept.unwrap(), store.id());
     }
 
     #[test]

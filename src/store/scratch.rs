@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tempfile::NamedTempFile;
+use tracing::warn;
 
-use super::{Store, StoreError, Tx};
+use super::{PATIENCE, Store, StoreError, Tx};
 
 /// KiB of its pages that stay in memory.
 const CACHE_KIB: i64 = 4 << 10;
@@ -55,17 +57,21 @@ impl Store {
         let done = self.set_cache(STORE_CACHE_KIB).map_err(E::from).and_then(|()| self.write(work));
         // Whether it was kept is decided. What fails from here on must not say that it was not.
         if let Err(error) = self.tidy_up(done.is_ok()) {
-            tracing::warn!(%error, "after the rows were taken over");
+            warn!(%error, "the store was not tidied up after much was written at once; that costs memory or space, and nothing else");
         }
         done
     }
 
-    fn tidy_up(&self, was_written: bool) -> Result<(), StoreError> {
+    fn tidy_up(&self, has_grown: bool) -> Result<(), StoreError> {
         self.connection.execute_batch("DETACH scratch")?;
         self.set_cache(STORE_IDLE_CACHE_KIB)?;
-        if was_written {
-            // The log is as large as all that was written. Whoever reads at this moment needs it: then it is cut another time.
-            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        if has_grown {
+            // The log is as large as all that was written. The commit has copied it already, while others could write, and there is little left to do. It
+            // holds off writers, so it must not wait for readers: where there are some, the log is cut when it begins anew.
+            self.wait_at_most(Duration::ZERO)?;
+            let cut = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+            self.wait_at_most(PATIENCE)?;
+            cut?;
         }
         Ok(())
     }
@@ -110,5 +116,20 @@ mod tests {
         drop(store);
         drop(Store::open(dir.path()).unwrap());
         assert_eq!(files(), before);
+    }
+
+    #[test]
+    fn a_reader_of_the_store_does_not_keep_it_from_being_written_from_nor_makes_that_fail() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(dir.path()).unwrap();
+        let mut reader = store.beside().unwrap();
+        for _ in 0..2 {
+            let scratch = store.scratch("CREATE TABLE a (b TEXT)").unwrap();
+            let read = reader.read(|tx| {
+                tx.query_row("SELECT id FROM store", [], |row| row.get::<_, String>(0))?;
+                store.write_from(scratch, |tx| Ok::<_, StoreError>(tx.execute("UPDATE store SET id = id", [])?))
+            });
+            assert_eq!(read.unwrap(), 1);
+        }
     }
 }

@@ -70,12 +70,15 @@ impl Rows {
 
 fn add_all(tx: &Tx<'_>, now: Timestamp) -> Result<Result<u64, RowProblem>, StoreError> {
     let last: i64 = tx.query_row("SELECT coalesce(max(seq), 0) FROM payouts", [], |row| row.get(0))?;
+    let triggers = suspend_triggers(tx)?;
     tx.prepare(
         "INSERT INTO payouts (id, address, amount, state, reason, submitted_s, priority)
          SELECT id, address, amount, iif(problem IS NULL, ?1, ?2), problem, ?3, priority FROM scratch.file_rows WHERE true ORDER BY line
          ON CONFLICT (id) DO NOTHING",
     )?
     .execute(params![State::Queued.name(), State::Rejected.name(), now.0])?;
+    count_together(tx, last)?;
+    triggers.iter().try_for_each(|trigger| tx.execute_batch(trigger))?;
     tx.prepare(
         "INSERT INTO payout_history (payout, at_s, to_state, reason)
          SELECT seq, submitted_s, state, reason FROM payouts WHERE seq > ?1 ORDER BY seq",
@@ -87,6 +90,36 @@ fn add_all(tx: &Tx<'_>, now: Timestamp) -> Result<Result<u64, RowProblem>, Store
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
     if all == added { Ok(Ok(0)) } else { met_since(tx, last) }
+}
+
+/// Takes away what the schema does with each new payout by itself: a fifth of the time that other writers wait for us. Returns how to make it anew, in this
+/// same transaction.
+fn suspend_triggers(tx: &Tx<'_>) -> Result<Vec<String>, StoreError> {
+    let mut statement = tx.prepare(
+        "SELECT name, sql FROM main.sqlite_schema WHERE type = 'trigger' AND name IN ('payouts_are_counted', 'payouts_notice_clock_steps')",
+    )?;
+    let found = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
+    let found = found.collect::<Result<Vec<(String, String)>, _>>()?;
+    found.iter().try_for_each(|(name, _)| tx.execute_batch(&format!("DROP TRIGGER main.{name}")))?;
+    Ok(found.into_iter().map(|(_, sql)| sql).collect())
+}
+
+/// Does the same for all payouts after this number at once. They have one time.
+fn count_together(tx: &Tx<'_>, last: i64) -> Result<(), StoreError> {
+    tx.prepare(
+        "INSERT INTO payout_totals
+         SELECT state, count(*), sum(amount >> 32), sum(amount & 0xffffffff) FROM payouts WHERE seq > ?1 GROUP BY state
+         ON CONFLICT DO UPDATE SET count = count + excluded.count, high_amount = high_amount + excluded.high_amount,
+                                   low_amount = low_amount + excluded.low_amount",
+    )?
+    .execute([last])?;
+    tx.prepare(
+        "INSERT INTO clock_steps
+         SELECT new.seq FROM payouts AS new JOIN payouts AS old ON old.seq = ?1
+         WHERE new.seq = (SELECT min(seq) FROM payouts WHERE seq > ?1) AND new.submitted_s < old.submitted_s",
+    )?
+    .execute([last])?;
+    Ok(())
 }
 
 /// The rows whose ids somebody else has used since.

@@ -308,3 +308,22 @@ proptest! {
         prop_assert_eq!(refused, all(&mut store).is_empty());
     }
 }
+
+#[test]
+fn what_the_schema_does_for_each_payout_is_done_for_those_of_a_file_together() {
+    let (_dir, mut store) = store();
+    let totals = |store: &mut Store| store.read(crate::payout::records::totals).unwrap();
+    let one = Request { id: "one".to_owned(), address: address(1), amount: "3".to_owned(), priority: Priority::Normal };
+    submit(&mut store, None, &coin(), &one, Timestamp(9)).unwrap();
+    let file = format!("id,address,amount\na,{},1\nb,nobody,2\nc,{},4\n", address(1), address(2));
+    let order = ImportOrder { reject_bad_payees: true, ..STRICT };
+    run_as(&mut store, file.as_bytes(), order).unwrap();
+    let two = Request { id: "two".to_owned(), ..one };
+    submit(&mut store, None, &coin(), &two, Timestamp(9)).unwrap();
+    let coins = |count: i64| crate::coin::Amount::from_base_units(count * 100_000_000);
+    let counted = totals(&mut store);
+    assert_eq!((counted[&State::Queued], counted[&State::Rejected]), ((4, coins(11)), (1, coins(2))));
+    let late = Filter { submitted_before: Some(Timestamp(6)), limit: 10, ..Filter::default() };
+    let found: Vec<String> = list(&mut store, &late).unwrap().iter().map(|payout| payout.id.to_string()).collect();
+    assert_eq!(found, ["a", "b", "c"], "the clock went back before them");
+}

@@ -61,7 +61,7 @@ pub(super) async fn start(
     let api = Api {
         coin: coin.clone(),
         keys: Keys::new(tokens, coin.api.requests_per_s),
-        intake: Intake::start(coin, world.store_beside()?),
+        intake: Intake::start(coin, world.store_beside()?)?,
         store: Arc::new(Mutex::new(world.store_beside()?)),
         jobs: jobs.clone(),
         metrics: metrics.clone(),
