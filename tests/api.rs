@@ -12,6 +12,8 @@ mod guard;
 mod import;
 mod support;
 
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
 
@@ -135,6 +137,39 @@ fn a_batch_is_answered_one_by_one_in_order_and_pages_follow_each_other() {
     let too_many = vec![request("a", "1"); 1001];
     assert_eq!(api.post("/v1/payouts/batch", &json!(too_many)).0, 422);
     assert_eq!(api.post("/v1/payouts/batch", &json!([])).0, 422);
+}
+
+/// A slip in a list's order would go unnoticed, and readers differ in which of two equal keys they take.
+#[test]
+fn a_payout_is_read_from_an_object_whose_keys_are_there_once_and_from_nothing_else() {
+    let world = api_world(Generation::Litecoin021, &[]);
+    let token = token(&world, "shop", "submit");
+    let _service = Service::start(&world);
+    let payee = payee(1);
+    let list = format!(r#"["a","{payee}","1","normal"]"#);
+    let twice = format!(r#"{{"id":"a","address":"{payee}","amount":"1","amount":"2"}}"#);
+    let nested = format!(r#"[{{"id":"a","address":"{payee}","amount":"1","amount":"1"}},{list}]"#);
+    let mut api = Client::new(&world, &token);
+    for (path, body, says) in [
+        ("/v1/payouts", &list, "expected an object"),
+        ("/v1/payouts", &twice, "duplicate field `amount`"),
+        ("/v1/payouts/batch", &nested, "duplicate field `amount`"),
+        ("/v1/payouts/batch", &nested, "expected an object"),
+    ] {
+        let reply = api.call("POST", path, body).unwrap();
+        let words = String::from_utf8_lossy(&reply.body);
+        assert!(words.contains("bad_request") && words.contains(says), "{body}: {words}");
+    }
+    for order in [&list, &twice] {
+        let order = format!(r#"{{"pay_submit":{order}}}"#);
+        let mut stream = UnixStream::connect(world.coin().control_socket()).unwrap();
+        let head = "POST /v1/orders HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n";
+        write!(stream, "{head}Content-Length: {}\r\n\r\n{order}", order.len()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 422 "), "{order}: {answer}");
+    }
+    assert_eq!(api.get("/v1/queue").1["totals"], json!({}));
 }
 
 #[test]
