@@ -1,6 +1,8 @@
-//! Every bad input of a table gets its own clear error and leaves no trace: by `bursar pay submit`, in a CSV file, in a file of JSON lines.
+//! Every bad input of a table gets its own clear error and leaves no trace: by `bursar pay submit`, in a CSV file, in a file of JSON lines, by the HTTP API.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+#[path = "../api/client.rs"]
+mod client;
 #[path = "../support/mod.rs"]
 mod support;
 mod table;
@@ -10,6 +12,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use bursar::coin::Profile;
+use client::{Client, api_world, token};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 use support::{BURN_ADDRESS, Generation, Service, World};
@@ -121,6 +124,84 @@ fn bad_payouts_are_refused_with_their_own_words_and_leave_no_trace() {
         rows.len()
     );
     assert_eq!(world.done(&["pay", "list"])["payouts"].as_array().unwrap().len(), 1);
+}
+
+/// The status that a row's refusal has in the API, its code there, and its words.
+fn in_the_api<'a>(row: &'a Row) -> (u16, &'a str, &'a str) {
+    match row.code {
+        "id_taken" => (409, row.code, row.says),
+        "usage" => (422, "bad_request", "expected one of `high`, `normal`, `low`"),
+        _ => (422, row.code, row.says),
+    }
+}
+
+fn body(row: &Row) -> Value {
+    json!({"id": row.id, "address": row.address, "amount": row.amount, "priority": row.priority})
+}
+
+/// Holds an error of the API against what it should be; its words.
+#[track_caller]
+fn told(what: &str, status: u64, error: &Value, wanted: (u16, &str, &str)) -> String {
+    let message = error["message"].as_str().unwrap_or_default().to_owned();
+    assert_eq!((status, &error["code"]), (u64::from(wanted.0), &json!(wanted.1)), "{what}: {error}");
+    assert!(wanted.2.split('|').any(|says| message.contains(says)), "{what}: '{}' is not in: {message}", wanted.2);
+    assert!(!message.contains(PRIVATE_KEY), "{what}: a secret is repeated");
+    assert!(!message.contains(|c: char| c.is_control()), "{what}: control characters are passed on: {message:?}");
+    message
+}
+
+#[test]
+fn the_api_refuses_each_of_them_alone_with_its_own_words_and_nothing_is_left() {
+    let rows = table::rows();
+    let world = api_world(Generation::Litecoin021, &[("payouts.max_amount", "\"250\"")]);
+    let token = token(&world, "shop", "submit");
+    let _service = Service::start(&world);
+    taken(&world);
+    let before = trace(&world);
+    let (mut api, mut said) = (Client::new(&world, &token), BTreeSet::new());
+    for row in &rows {
+        let (status, answer) = api.post("/v1/payouts", &body(row));
+        said.insert(told(row.what, status.into(), &answer["error"], in_the_api(row)));
+        assert_eq!(trace(&world), before, "{}: it left a trace", row.what);
+    }
+    assert!(said.len() + 3 >= rows.len(), "{} errors for {} rows", said.len(), rows.len());
+    let good = |id: &str| json!({"id": id, "address": BURN_ADDRESS, "amount": "1"});
+    let all: Vec<Value> = [good("first")].into_iter().chain(rows.iter().map(body)).chain([good("last")]).collect();
+    let (status, answer) = api.post("/v1/payouts/batch", &json!(all));
+    let results = answer["results"].as_array().unwrap();
+    assert_eq!((status, results.len(), &results[0]["status"]), (200, all.len(), &json!(201)), "{answer}");
+    assert_eq!(results[all.len() - 1]["status"], 201);
+    for (row, result) in rows.iter().zip(&results[1..]) {
+        told(row.what, result["status"].as_u64().unwrap(), &result["error"], in_the_api(row));
+    }
+    assert_eq!(trace(&world)[0], before[0] + 2, "those beside them were taken, and nothing else");
+}
+
+#[test]
+fn the_api_refuses_bodies_that_are_not_written_as_they_should_be() {
+    let world = api_world(Generation::Litecoin021, &[]);
+    let token = token(&world, "shop", "submit");
+    let _service = Service::start(&world);
+    taken(&world);
+    let (before, mut api) = (trace(&world), Client::new(&world, &token));
+    // Line ends mean nothing there, and only text keeps an amount as it was written.
+    for (what, _, bytes, says) in FILES.iter().filter(|(what, is_json, ..)| *is_json && !what.contains("next line")) {
+        let text = std::str::from_utf8(bytes).unwrap().replace("GOOD", BURN_ADDRESS);
+        let reply = api.call("POST", "/v1/payouts", &text).unwrap();
+        let answer: Value = serde_json::from_slice(&reply.body).unwrap();
+        let syntax = ["expected value", "invalid number", "trailing", "hex escape"].iter().any(|it| says.contains(it));
+        let wanted = match (*what, syntax) {
+            ("CSV that is named JSON", _) => (400, "bad_json", "expected value"),
+            ("an array", _) => (422, "bad_request", "expected an object"),
+            // What is not text ends the reading of a word.
+            ("a priority that is a number", _) => (400, "bad_json", "expected value"),
+            (_, true) => (400, "bad_json", *says),
+            (_, false) if says.contains("field") => (422, "bad_request", *says),
+            _ => (422, "bad_request", "expected a string|invalid type|unknown variant"),
+        };
+        told(what, reply.status().into(), &answer["error"], wanted);
+        assert_eq!(trace(&world), before, "{what}: it left a trace");
+    }
 }
 
 #[test]
