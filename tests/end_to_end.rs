@@ -95,7 +95,7 @@ fn pay(world: &World) -> String {
     let rows: String = payees.iter().map(|(id, payee)| format!("{id},{},{}\n", payee.address, payee.amount)).collect();
     let file = world.dir().join("payouts.csv");
     fs::write(&file, format!("id,address,amount\n{rows}")).unwrap();
-    let import = ["pay", "import", file.to_str().unwrap()];
+    let import = ["pay", "import", file.to_str().unwrap(), "--reject-bad-payees"];
     let (report, code) = world.order(&import);
     assert_eq!((code, &report["queued"], &report["rejected"]), (3, &json!(PAYOUTS - 1), &json!(1)), "{report}");
     assert_eq!(report["rejected_rows"][0]["id"], BAD);

@@ -36,7 +36,7 @@ const ADDRESSES: &[(&str, &str, &str)] = &[
     ("a word", "alice", "is not an address"),
     ("a wrong character", "mfWxJ45yp2SFn7UciZyNpvDKrzbhyfKrY9", "checksum or spelling"),
     ("one character short", "mfWxJ45yp2SFn7UciZyNpvDKrzbhyfKrY", "checksum or spelling"),
-    ("a space behind", "mfWxJ45yp2SFn7UciZyNpvDKrzbhyfKrY8 ", "checksum or spelling"),
+    ("a space behind", "mfWxJ45yp2SFn7UciZyNpvDKrzbhyfKrY8 ", "it has a space"),
     ("another coin, base58", "DD4KSSuBJqcjuTcvUg1CgUKeurPUFeEZkE", "another coin or network"),
     ("another coin, bech32", "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "another coin or network"),
     ("the main chain, base58", "LT2KVaAy1ppRuxRgrS5RNU3vBsy7RibPeA", "another coin or network"),

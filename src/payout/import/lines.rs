@@ -19,7 +19,7 @@ pub(super) struct Rows<'a> {
     reader: &'a mut dyn BufRead,
     format: Format,
     columns: Option<Columns>,
-    /// Without a header no row has a meaning.
+    /// Nothing more is read: without a header no row has a meaning, and what has too long a line is no payout file.
     ended: bool,
     number: u64,
     bytes: Vec<u8>,
@@ -56,7 +56,7 @@ impl<'a> Rows<'a> {
                 },
                 Err(problem) => Err(problem),
             };
-            self.ended = self.format == Format::Csv && self.columns.is_none();
+            self.ended |= self.format == Format::Csv && self.columns.is_none();
             return Ok(Some(Line { number: self.number, row }));
         }
         Ok(None)
@@ -69,20 +69,19 @@ impl<'a> Rows<'a> {
             return Ok(false);
         }
         self.number += 1;
-        let mut ended = self.bytes.last() == Some(&b'\n') || self.bytes.len() as u64 <= LINE_BYTES;
-        let mut rest = Vec::new();
-        while !ended {
-            rest.clear();
-            let read = (&mut *self.reader).take(LINE_BYTES).read_until(b'\n', &mut rest)?;
-            ended = read == 0 || rest.last() == Some(&b'\n');
-        }
+        // It refuses the file, and may have no end.
+        self.ended = is_too_long(&self.bytes);
         Ok(true)
     }
 }
 
+fn is_too_long(bytes: &[u8]) -> bool {
+    bytes.len() as u64 > LINE_BYTES && bytes.last() != Some(&b'\n')
+}
+
 /// A line as text, without its end.
 fn text(bytes: &[u8], number: u64) -> Result<&str, String> {
-    if bytes.len() as u64 > LINE_BYTES && bytes.last() != Some(&b'\n') {
+    if is_too_long(bytes) {
         return Err(format!("the line is longer than {LINE_BYTES} bytes"));
     }
     if number == 1 && (bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff")) {
