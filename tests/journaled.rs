@@ -397,6 +397,30 @@ fn a_dry_run_shows_coins_change_and_fee_and_uses_up_nothing() {
 }
 
 #[test]
+fn confidential_watched_and_immature_coins_are_never_chosen() {
+    let mut bench = journaled(Litecoin021);
+    // Confidential coins come with this height on the test chain, and are listed without an output's number and without a script.
+    bench.world.mine(432);
+    let confidential = bench.world.rpc("getnewaddress", json!(["", "mweb"])).as_str().unwrap().to_owned();
+    bench.world.pay_in(&confidential, "50");
+    bench.world.rpc("importaddress", json!([payee(77), "", false]));
+    bench.world.pay_in(&payee(77), "60");
+    let own = bench.world.new_address();
+    bench.world.mine(bench.world.coin().final_depth);
+    bench.world.node_rpc("generatetoaddress", json!([1, own]));
+    let listed = bench.world.wallet().unspent().unwrap();
+    assert!(listed.iter().any(|coin| coin.script_hex.is_none()), "{listed:?}");
+    bench.submit("p0", &payee(0), "99.9");
+    let batch = flush_one(&mut bench);
+    let vin = decoded(&bench, &batch.txid.unwrap().to_string())["vin"].as_array().unwrap().len();
+    assert_eq!(vin, 10, "the ten plain coins");
+    bench.submit("p1", &payee(1), "1");
+    assert!(bench.flush().waiting.is_some(), "no other coin may pay it");
+    confirm(&mut bench);
+    assert_eq!(bench.paid_on_chain()[&script_of(0)], [9_990_000_000]);
+}
+
+#[test]
 fn the_same_draft_gives_the_same_bytes_also_after_a_restart() {
     for generation in Generation::ALL {
         let mut bench = journaled(generation);

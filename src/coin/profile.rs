@@ -115,7 +115,7 @@ pub struct Relay {
     /// Payments below this rate are left lying by those who make blocks, in base units per 1000 virtual bytes: the floor of estimates
     /// unless the settings say another.
     pub min_fee_per_kvb: Option<u64>,
-    /// The only rate that the coin's daemons pay, in base units per 1000 virtual bytes.
+    /// The only rate that the coin's daemons pay, in base units per 1000 bytes of the whole transaction: a witness counts in full.
     pub fixed_fee_per_kvb: Option<u64>,
 }
 

@@ -181,9 +181,11 @@ impl Wallet for RpcWallet {
 
     fn unspent(&self) -> Result<Vec<Unspent>, RpcError> {
         let coins: Vec<UnspentReply> = self.ask("listunspent", &[json!(0)])?;
-        let unspent = |coin: UnspentReply| {
+        let unspent = |(number, coin): (u32, UnspentReply)| {
             Ok(Unspent {
-                outpoint: OutPoint { txid: coin.txid, vout: coin.vout },
+                // A coin that has no output of the chain gets the number of one that no transaction has, each another: it counts as
+                // money that is held, nothing composes with it, and nothing is ever seen to have spent it.
+                outpoint: OutPoint { txid: coin.txid, vout: coin.vout.unwrap_or(i32::MAX.unsigned_abs() - number) },
                 amount: amount("listunspent", &coin.amount, self.decimals)?,
                 confirmations: coin.confirmations,
                 spendable: coin.spendable.unwrap_or(true),
@@ -192,7 +194,7 @@ impl Wallet for RpcWallet {
                 script_hex: coin.script_hex,
             })
         };
-        coins.into_iter().map(unspent).collect()
+        (0..).zip(coins).map(unspent).collect()
     }
 
     fn coins(&self) -> Result<Vec<Unspent>, RpcError> {

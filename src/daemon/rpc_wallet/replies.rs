@@ -213,7 +213,8 @@ pub(super) struct DescriptorReply {
 #[derive(Deserialize)]
 pub(super) struct UnspentReply {
     pub(super) txid: Txid,
-    pub(super) vout: u32,
+    /// A confidential coin (MWEB) is listed without one, and without a script: seen on Litecoin 0.21.2.
+    pub(super) vout: Option<u32>,
     pub(super) amount: Number,
     pub(super) address: Option<String>,
     #[serde(default)]

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::compose::{self, Draft, Refused, Signing};
-use super::{Change, records, usable_coins};
+use super::{Change, records, usable_coins, witness_of};
 use crate::coin::{Amount, FeeRate, Timestamp, Txid};
 use crate::config::{CoinSettings, Method};
 use crate::daemon::Wallet;
@@ -98,7 +98,7 @@ fn refused(id: &BatchId, why: impl Into<String>) -> PayoutError {
 impl Sender<'_> {
     /// The batch as it stands, if it can be replaced.
     fn replaceable(&mut self, id: &BatchId) -> Result<Old, PayoutError> {
-        let has_segwit = self.coin.params.bech32.is_some();
+        let witness = witness_of(self.coin);
         let (old, spender) = self.store.read(|tx| {
             let frozen: Vec<String> = crate::gate::frozen(tx)?.into_iter().map(|frozen| frozen.freeze.detail).collect();
             if !frozen.is_empty() {
@@ -118,7 +118,7 @@ impl Sender<'_> {
             let old = Old {
                 outputs: batches::outputs(tx, id)?,
                 payouts: batches::members(tx, id)?.len(),
-                coins: records::sized_coins(tx, id, has_segwit)?,
+                coins: records::sized_coins(tx, id, witness)?,
                 change: records::change(tx, id)?,
                 fee: Amount::ZERO,
                 members,

@@ -142,7 +142,7 @@ pub(super) fn need(
     let sizes = outputs.iter().map(|output| output.script_hex.len() as u64 / 2);
     Ok(Need {
         total: Amount::sum(outputs.iter().map(|output| output.amount)).map_err(|error| damaged(&error))?,
-        shape: sizes.fold(Shape::new(own_bytes), Shape::with_output),
+        shape: sizes.fold(Shape::new(own_bytes, super::witness_of(coin)), Shape::with_output),
         rate,
         least_fee: Amount::ZERO,
         lasting_rate: fee.min_rate.max(relay),

@@ -21,11 +21,11 @@ use super::error::PayoutError;
 use super::flow::{Outcome, Sender};
 use super::observe::Step;
 use super::report::FlushReport;
-use super::rules::{self, Coin, Event, NoSpend, PlannedOutput, Price, Refusal};
+use super::rules::{self, Coin, Event, NoSpend, PlannedOutput, Price, Refusal, Witness};
 use super::verify::{self, Presence};
 use super::{life, records as batches};
 use crate::coin::{Amount, Timestamp};
-use crate::config::Method;
+use crate::config::{CoinSettings, Method};
 use crate::store::{Store, StoreError, Tx};
 
 pub use bump::{BumpReport, bump};
@@ -137,14 +137,23 @@ impl Sender<'_> {
     }
 }
 
+/// What a byte of witness counts for this coin. Where the coin's consensus fixes the fee, it asks for every byte alike.
+fn witness_of(coin: &CoinSettings) -> Witness {
+    match (&coin.params.bech32, coin.profile.relay.fixed_fee_per_kvb) {
+        (None, _) => Witness::Absent,
+        (Some(_), None) => Witness::Discounted,
+        (Some(_), Some(_)) => Witness::Whole,
+    }
+}
+
 /// The coins that may be spent now: ours, safe, of a kind whose size is known, and neither reserved nor locked.
 fn usable_coins(sender: &mut Sender<'_>) -> Result<Vec<Coin>, PayoutError> {
     let reserved = sender.store.read(records::reserved)?;
-    let has_segwit = sender.coin.params.bech32.is_some();
+    let witness = witness_of(sender.coin);
     let mut found = Vec::new();
     for coin in sender.wallet.unspent()? {
         let Some(script_hex) = coin.script_hex.filter(|_| coin.spendable && coin.safe) else { continue };
-        let Some(size) = rules::input_size(&script_hex, has_segwit) else { continue };
+        let Some(size) = rules::input_size(&script_hex, witness) else { continue };
         if reserved.contains(&coin.outpoint) {
             continue;
         }

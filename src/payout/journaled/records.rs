@@ -6,7 +6,7 @@ use super::{Change, Draft};
 use crate::coin::{Amount, FeeRate, HashError, OutPoint};
 use crate::payout::batch::{BatchId, BatchState};
 use crate::payout::records::{damaged, optional, signed, unsigned};
-use crate::payout::rules::{Coin, input_size};
+use crate::payout::rules::{Coin, Witness, input_size};
 use crate::store::{StoreError, Tx};
 
 /// Writes a draft and reserves its coins. Fails when one of them is reserved already.
@@ -88,14 +88,14 @@ pub(in crate::payout) fn coins_of(tx: &Tx<'_>, batch: &BatchId) -> Result<Vec<Ou
 }
 
 /// The same with amounts, scripts and sizes.
-pub(super) fn sized_coins(tx: &Tx<'_>, batch: &BatchId, has_segwit: bool) -> Result<Vec<Coin>, StoreError> {
+pub(super) fn sized_coins(tx: &Tx<'_>, batch: &BatchId, witness: Witness) -> Result<Vec<Coin>, StoreError> {
     let sql = "SELECT txid, vout, amount, script FROM reservations WHERE batch = ?1 ORDER BY position";
     let mut statement = tx.prepare_cached(sql)?;
     let mut rows = statement.query([batch.as_str()])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let script_hex: String = row.get(3)?;
-        let size = input_size(&script_hex, has_segwit);
+        let size = input_size(&script_hex, witness);
         let size = size.ok_or_else(|| damaged(format!("a coin of batch {batch} is of a kind that is not spent")))?;
         let amount = Amount::from_base_units(row.get(2)?);
         found.push(Coin { outpoint: outpoint(row)?, amount, script_hex, size, ancestors: 0 });

@@ -239,10 +239,11 @@ fn of_weight(rate: FeeRate, weight: u64) -> i128 {
 impl<'a> Search<'a> {
     fn new(coins: &'a [Coin], need: &'a Need) -> Result<Search<'a>, NoSpend> {
         // As if there were a thousand inputs, one of them with a witness: never too small.
-        let fixed = need.shape.vbytes() * 4 + 2 + 8;
+        let fixed = need.shape.vbytes() * 4 + need.shape.witness_weights().0 + 8;
         let target = i128::from(need.total.base_units()) * PARTS + of_weight(need.rate, fixed + 3) + PARTS;
         let change = output_weight(USUAL_CHANGE_SCRIPT_BYTES);
-        let later = coins.iter().map(|coin| coin.size.weight).min().unwrap_or_default();
+        // Of the confirmed ones: the others change nothing where these suffice.
+        let later = coins.iter().filter(|coin| coin.ancestors == 0).map(|coin| coin.size.weight).min().unwrap_or_default();
         let change_now = of_weight(need.rate, change);
         Ok(Search {
             coins,
@@ -256,7 +257,7 @@ impl<'a> Search<'a> {
 
     fn worth(&self, coin: &'a Coin) -> Worth<'a> {
         // Beside inputs with a witness, the others take one more.
-        let weight = coin.size.weight + u64::from(!coin.size.witness);
+        let weight = coin.size.weight + if coin.size.witness { 0 } else { self.need.shape.witness_weights().1 };
         let (now, later) = (of_weight(self.need.rate, weight), of_weight(self.need.lasting_rate.min(self.need.rate), weight));
         Worth { coin, parts: i128::from(coin.amount.base_units()) * PARTS - now, surcharge: now - later }
     }

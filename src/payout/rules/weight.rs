@@ -1,6 +1,7 @@
 //! How large a transaction of our own composing will be once it is signed: from the locking scripts of its coins, exactly.
 //!
-//! Weights count a byte of witness once and every other byte four times (BIP 141); a virtual byte is four of them.
+//! Weights count a byte of witness once and every other byte four times (BIP 141); a virtual byte is four of them. Where a coin's fees are
+//! asked for whole bytes, bytes of witness count four times, too.
 
 /// Weight of a virtual byte.
 pub(super) const WEIGHT_OF_A_BYTE: u64 = 4;
@@ -14,13 +15,34 @@ const KEY_BYTES: u64 = 33;
 /// What signature and key take with their two lengths.
 const SIGNATURE_AND_KEY_BYTES: u64 = 1 + SIGNATURE_BYTES + 1 + KEY_BYTES;
 /// Marker and flag of a transaction with a witness.
-const WITNESS_MARK_WEIGHT: u64 = 2;
+const WITNESS_MARK_BYTES: u64 = 2;
 /// Version, lock height.
 const HEADER_BYTES: u64 = 4 + 4;
 /// The time that transactions of older proof-of-stake daemons carry.
 pub const TIME_BYTES: u64 = 4;
 /// A locking script that pays to a key's hash: the longest that wallets use for change, besides taproot.
 pub const USUAL_CHANGE_SCRIPT_BYTES: u64 = 25;
+
+/// What a byte of witness counts where fees are reckoned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Witness {
+    /// The coin has no segwit.
+    Absent,
+    /// A quarter (BIP 141).
+    Discounted,
+    /// As much as any other: Peercoin's consensus asks its fee for the bytes of the whole transaction (`GetMinFee` in
+    /// consensus/tx_verify.cpp).
+    Whole,
+}
+
+impl Witness {
+    const fn byte_weight(self) -> u64 {
+        match self {
+            Witness::Absent | Witness::Discounted => 1,
+            Witness::Whole => WEIGHT_OF_A_BYTE,
+        }
+    }
+}
 
 /// What a signed input takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,16 +59,16 @@ impl InputSize {
         InputSize { weight: WEIGHT_OF_A_BYTE * (OUTPOINT_BYTES + 1 + unlocking_bytes), witness: false }
     }
 
-    const fn with_witness(unlocking_bytes: u64, witness_bytes: u64) -> InputSize {
+    const fn with_witness(unlocking_bytes: u64, witness_bytes: u64, witness: Witness) -> InputSize {
         let plain = InputSize::plain(unlocking_bytes);
-        InputSize { weight: plain.weight + 1 + witness_bytes, witness: true }
+        InputSize { weight: plain.weight + (1 + witness_bytes) * witness.byte_weight(), witness: true }
     }
 }
 
 /// What it takes to spend a coin with this locking script in hex; none where that cannot be told from the script.
 ///
 /// A hash of a script is taken as nested segwit, which is what wallets make, where the coin has segwit at all.
-pub fn input_size(script_hex: &str, has_segwit: bool) -> Option<InputSize> {
+pub fn input_size(script_hex: &str, witness: Witness) -> Option<InputSize> {
     let between = |start: &str, end: &str, bytes: usize| {
         script_hex.len() == start.len() + 2 * bytes + end.len() && script_hex.starts_with(start) && script_hex.ends_with(end)
     };
@@ -54,14 +76,14 @@ pub fn input_size(script_hex: &str, has_segwit: bool) -> Option<InputSize> {
         Some(InputSize::plain(SIGNATURE_AND_KEY_BYTES))
     } else if between("21", "ac", 33) || between("41", "ac", 65) {
         Some(InputSize::plain(1 + SIGNATURE_BYTES))
-    } else if !has_segwit {
+    } else if witness == Witness::Absent {
         None
     } else if between("0014", "", 20) {
-        Some(InputSize::with_witness(0, SIGNATURE_AND_KEY_BYTES))
+        Some(InputSize::with_witness(0, SIGNATURE_AND_KEY_BYTES, witness))
     } else if between("a914", "87", 20) {
-        Some(InputSize::with_witness(23, SIGNATURE_AND_KEY_BYTES))
+        Some(InputSize::with_witness(23, SIGNATURE_AND_KEY_BYTES, witness))
     } else if between("5120", "", 32) {
-        Some(InputSize::with_witness(0, 1 + 64))
+        Some(InputSize::with_witness(0, 1 + 64, witness))
     } else {
         None
     }
@@ -82,8 +104,9 @@ pub const fn output_weight(script_bytes: u64) -> u64 {
 }
 
 /// What a transaction is made of, as far as its size goes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
+    witness: Witness,
     inputs: u64,
     with_witness: u64,
     outputs: u64,
@@ -92,8 +115,9 @@ pub struct Shape {
 
 impl Shape {
     /// An empty transaction, with so many bytes that are this coin's own.
-    pub fn new(further_bytes: u64) -> Shape {
-        Shape { weight: WEIGHT_OF_A_BYTE * (HEADER_BYTES + further_bytes), ..Shape::default() }
+    pub fn new(further_bytes: u64, witness: Witness) -> Shape {
+        let weight = WEIGHT_OF_A_BYTE * (HEADER_BYTES + further_bytes);
+        Shape { witness, inputs: 0, with_witness: 0, outputs: 0, weight }
     }
 
     /// With one more input.
@@ -107,11 +131,17 @@ impl Shape {
         Shape { outputs: self.outputs + 1, weight: self.weight + output_weight(script_bytes), ..self }
     }
 
-    /// Virtual bytes once signed.
+    /// What marks a witness, and what an input without one takes beside those with one.
+    pub(super) const fn witness_weights(self) -> (u64, u64) {
+        (WITNESS_MARK_BYTES * self.witness.byte_weight(), self.witness.byte_weight())
+    }
+
+    /// Virtual bytes once signed; all bytes where the fee is asked for those.
     pub fn vbytes(self) -> u64 {
         let counts = WEIGHT_OF_A_BYTE * (count_bytes(self.inputs) + count_bytes(self.outputs));
         // Beside inputs with a witness, each of the others has an empty one, whose length is written.
-        let witness = if self.with_witness > 0 { WITNESS_MARK_WEIGHT + self.inputs - self.with_witness } else { 0 };
+        let (mark, empty) = self.witness_weights();
+        let witness = if self.with_witness > 0 { mark + empty * (self.inputs - self.with_witness) } else { 0 };
         (self.weight + counts + witness).div_ceil(WEIGHT_OF_A_BYTE)
     }
 }
@@ -125,9 +155,23 @@ mod tests {
     const P2SH: &str = "a914000000000000000000000000000000000000000087";
 
     fn vbytes(inputs: &[&str], outputs: &[u64]) -> u64 {
-        let inputs = inputs.iter().map(|script| input_size(script, true).unwrap());
-        let shape = inputs.fold(Shape::new(0), Shape::with_input);
+        counted(inputs, outputs, Witness::Discounted)
+    }
+
+    fn counted(inputs: &[&str], outputs: &[u64], witness: Witness) -> u64 {
+        let inputs = inputs.iter().map(|script| input_size(script, witness).unwrap());
+        let shape = inputs.fold(Shape::new(0, witness), Shape::with_input);
         outputs.iter().fold(shape, |shape, bytes| shape.with_output(*bytes)).vbytes()
+    }
+
+    #[test]
+    fn where_fees_are_asked_for_whole_bytes_a_witness_is_counted_in_full() {
+        // Version, marks, counts, outpoint and sequence, no script, one output, the witness of one key, lock height.
+        let bytes = 4 + 2 + 1 + (36 + 4 + 1) + 1 + (8 + 1 + 22) + (1 + 1 + 72 + 1 + 33) + 4;
+        assert_eq!(counted(&[P2WPKH], &[22], Witness::Whole), bytes);
+        // An input without a witness tells so by one byte more.
+        assert_eq!(counted(&[P2WPKH, P2PKH], &[22], Witness::Whole), bytes + 36 + 4 + 1 + 1 + 72 + 1 + 33 + 1);
+        assert_eq!(counted(&[P2PKH], &[25], Witness::Whole), counted(&[P2PKH], &[25], Witness::Absent));
     }
 
     #[test]
@@ -144,9 +188,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_told_is_not_guessed() {
-        assert_eq!(input_size(&format!("0020{}", "00".repeat(32)), true), None);
-        assert_eq!(input_size("", true), None);
-        assert_eq!(input_size(P2SH, false), None, "without segwit it is somebody's multisig");
-        assert!(input_size(P2PKH, false).is_some());
+        assert_eq!(input_size(&format!("0020{}", "00".repeat(32)), Witness::Discounted), None);
+        assert_eq!(input_size("", Witness::Discounted), None);
+        // Witness programs of versions that no wallet signs: of MWEB's pegs among them.
+        for version in ["52", "58", "59", "60"] {
+            assert_eq!(input_size(&format!("{version}20{}", "00".repeat(32)), Witness::Discounted), None, "{version}");
+        }
+        assert_eq!(input_size(P2SH, Witness::Absent), None, "without segwit it is somebody's multisig");
+        assert!(input_size(P2PKH, Witness::Absent).is_some());
     }
 }
