@@ -1,7 +1,7 @@
 //! How large a transaction will be for which the daemon chooses the coins: an estimate, in virtual bytes; and which outputs are too
 //! small to be relayed.
 
-use super::weight::{WEIGHT_OF_A_BYTE, count_bytes, input_size, output_weight};
+use super::weight::{WEIGHT_OF_A_BYTE, Witness, count_bytes, input_size, output_weight};
 use crate::coin::Amount;
 
 /// Version and lock time; a segwit transaction's marker and flag weigh half a virtual byte.
@@ -27,7 +27,7 @@ pub fn output_vbytes(script_hex: &str) -> u64 {
 /// The size of an input that spends a coin with this locking script, signed as wallets sign (one compressed key).
 pub fn input_vbytes(script_hex: Option<&str>) -> u64 {
     let Some(script) = script_hex else { return UNKNOWN_INPUT_VBYTES };
-    match input_size(script, true) {
+    match input_size(script, Witness::Discounted) {
         Some(size) => size.weight.div_ceil(WEIGHT_OF_A_BYTE),
         None if script_vbytes(script) == 34 && script.starts_with("0020") => TWO_OF_THREE_VBYTES,
         None => UNKNOWN_INPUT_VBYTES,
