@@ -179,11 +179,15 @@ pub(super) fn is_final(state: &TxState, seen: &Seen, tip: &Tip, final_depth: u64
 
 /// What becomes of a followed transaction that the wallet does not know any more.
 ///
-/// What is posted stays posted: a wallet that forgets is no proof. A memo ends when nothing is left that it could wait for.
+/// What is posted stays posted: a wallet that forgets is no proof. But a payment whose block is gone is confirmed no more: its depth
+/// would grow on the branch that took its place. A memo ends when nothing is left that it could wait for.
 pub(super) fn forgotten(old: &Followed, ground_held: bool, in_mempool: bool) -> TxState {
+    let lost_its_block = matches!(old.state, TxState::Confirmed { .. }) && old.own && old.event.is_some() && !ground_held;
     match old.state {
         TxState::Mempool | TxState::Limbo if in_mempool => TxState::Mempool,
         TxState::Mempool | TxState::Limbo => TxState::Limbo,
+        _ if lost_its_block && in_mempool => TxState::Mempool,
+        _ if lost_its_block => TxState::Limbo,
         kept if old.event.is_some() => kept,
         TxState::Immature { .. } if ground_held => old.state,
         _ => TxState::Dead,
@@ -302,6 +306,14 @@ mod tests {
         let block = BlockHash::from_bytes([2; 32]);
         let confirmed = TxState::Confirmed { height: 1, block };
         assert_eq!(forgotten(&Followed { state: confirmed, ..posted(false) }, false, false), confirmed);
+        let payment = Followed { state: confirmed, ..posted(true) };
+        assert_eq!(forgotten(&payment, true, false), confirmed);
+        assert_eq!(
+            forgotten(&payment, false, false),
+            TxState::Limbo,
+            "its block is gone: a branch that grows does not make it final"
+        );
+        assert_eq!(forgotten(&payment, false, true), TxState::Mempool);
         let immature = TxState::Immature { height: 1, block };
         let memo = Followed { event: None, state: immature, ..posted(false) };
         assert_eq!(forgotten(&memo, true, false), immature);

@@ -6,17 +6,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bursar::coin::Timestamp;
+use bursar::coin::{FeeRate, Timestamp};
 use bursar::config::{CoinSettings, DaemonMode};
 use bursar::daemon::Wallet;
 use bursar::ledger;
-use bursar::payout::{self, Observer, PayoutError, Request, Step};
+use bursar::payout::{self, Batch, Decision, Observer, PayoutError, Request, Ruling, Step};
 use bursar::store::{Commit, Store, StoreError};
 
 use super::chance::Chance;
 use super::faults::Fault;
 use super::host::ModelHost;
 use super::rpc::{Crash, ModelWallet, Shared, crash};
+
+/// A fee rate that is above all that the settings ask for.
+const FIRST_RATE_PER_KVB: u64 = 20_000;
 
 /// Where stores are kept: in memory, where there is such a folder.
 pub(crate) fn scratch() -> tempfile::TempDir {
@@ -186,6 +189,24 @@ impl Bursar {
         self.act("settle", |bursar| {
             let (wallet, now, coin) = (ModelWallet(bursar.world.clone()), bursar.now(), bursar.coin.clone());
             payout::settle(bursar.store(), &wallet, &coin, now)
+        })
+    }
+
+    /// A higher fee, by a replacement.
+    pub(crate) fn bump(&mut self, batch: &Batch, times: u64) -> Act<payout::BumpReport> {
+        let rate = batch.fee_rate.map_or(FIRST_RATE_PER_KVB, FeeRate::per_kvb).saturating_mul(times);
+        self.act(&format!("bump {} to {rate}", batch.id), |bursar| {
+            let (wallet, now, coin) = (ModelWallet(bursar.world.clone()), bursar.now(), bursar.coin.clone());
+            payout::bump(bursar.store(), &wallet, &coin, &batch.id, Some(FeeRate::from_per_kvb(rate)), false, now)
+        })
+    }
+
+    /// A person's word about a disputed batch.
+    pub(crate) fn rule(&mut self, batch: &Batch, ruling: Ruling) -> Act<payout::Decided> {
+        let decision = Decision { batch: batch.id.clone(), ruling, who: "ada".to_owned(), reason: "looked".to_owned() };
+        self.act(&format!("{:?} of {}", decision.ruling, batch.id), |bursar| {
+            let (wallet, now, coin) = (ModelWallet(bursar.world.clone()), bursar.now(), bursar.coin.clone());
+            payout::rule(bursar.store(), &wallet, &coin, &decision, false, now)
         })
     }
 

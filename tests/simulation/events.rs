@@ -3,7 +3,7 @@
 use bursar::coin::{OutPoint, Txid};
 
 use super::chain::Tx;
-use super::coin::is_own;
+use super::coin::{FINAL_DEPTH, is_own};
 use super::faults::Fault;
 use super::world::{Known, Late, Maker, World};
 
@@ -68,7 +68,7 @@ impl World {
         let depth = depth.min(self.chain.tip_height().saturating_sub(6));
         let gone = self.chain.disconnect(depth as usize);
         let fork = self.chain.tip_height();
-        let mut wanted = Vec::new();
+        let mut wanted = if depth < FINAL_DEPTH { self.losers_to(&gone) } else { vec![] };
         for txid in &gone {
             if self.chance.permille(800) {
                 self.chain.elsewhere.insert(*txid);
@@ -93,6 +93,17 @@ impl World {
             let back: Vec<Txid> = gone.into_iter().filter(|txid| self.chain.elsewhere.contains(txid)).collect();
             back.iter().for_each(|txid| _ = self.submit(txid));
         }
+    }
+
+    /// Some of the payments of ours that these double-spent: in another branch they may have won.
+    fn losers_to(&mut self, gone: &[Txid]) -> Vec<Txid> {
+        let rivals: Vec<Tx> = gone.iter().map(|txid| self.chain.txs[txid].clone()).collect();
+        let lost = |txid: &Txid| {
+            let inputs = &self.chain.txs[txid].inputs;
+            !gone.contains(txid) && inputs.iter().any(|(coin, _)| rivals.iter().any(|rival| rival.spends(coin)))
+        };
+        let losers: Vec<Txid> = self.unconfirmed().into_iter().filter(lost).collect();
+        losers.into_iter().filter(|_| self.chance.permille(600)).collect()
     }
 
     pub(crate) fn deposit(&mut self, value: i64) {

@@ -28,7 +28,7 @@ faults! {
     SlowAnswer 8 "an answer was slow",
     DaemonKilled 2 "the daemon was killed",
     SendLost 140 "the reply of a send was lost",
-    SendLate 180 "a send ran late",
+    SendLate 220 "a send ran late",
     SendNever 90 "a send never ran and nobody said so",
     SendRefused 80 "a send was refused for certain",
     SendFailsBefore 70 "a send failed with -4 before the commit",
@@ -40,8 +40,8 @@ faults! {
     WalletLocked 20 "the wallet was locked",
     BlockAmid 10 "a block came between two calls",
     ReorgAmid 3 "a reorg came between two calls",
-    Reorg 60 "a reorg",
-    DeepReorg 60 "a reorg deeper than final",
+    Reorg 120 "a reorg",
+    DeepReorg 300 "a reorg deeper than final",
     Eviction 60 "an eviction",
     DoubleSpend 150 "a double spend",
     FeeBump 60 "a fee bump by a stranger hand",
@@ -50,17 +50,21 @@ faults! {
     BlocksLost 300 "blocks were lost with a kill",
     MempoolLost 400 "a mempool was lost with a restart",
     Reboot 80 "a reboot of the host",
-    Zap 120 "a zap",
-    Salvage 100 "a salvage",
-    OldWallet 150 "an old copy of the wallet",
+    Zap 180 "a zap",
+    Salvage 150 "a salvage",
+    OldWallet 200 "an old copy of the wallet",
     OtherWallet 450 "another wallet answered",
-    PaidByHand 350 "a person paid a batch in doubt by hand",
+    PaidByHand 600 "a person paid a batch in doubt by hand",
     PaidElse 250 "a person paid the same for another reason",
-    StoreRestored 300 "an older copy of the store",
+    StoreRestored 600 "an older copy of the store",
     Poor 100 "funds too low",
     OtherMethod 400 "the method was changed",
     FalseWord 200 "a person said restarted who had not",
 }
+
+/// A history has one of two disasters at most: the store goes back, or the wallet.
+const OF_STORES: &[Fault] = &[Fault::StoreRestored];
+const OF_WALLETS: &[Fault] = &[Fault::Zap, Fault::Salvage, Fault::OldWallet, Fault::Reboot];
 
 /// Which faults a history has, and which it had.
 #[derive(Clone, Debug)]
@@ -77,8 +81,9 @@ impl Faults {
         let mut chance = Chance::new(seed ^ 0xFA17);
         let intensity = *[40, 100, 200, 400].get(chance.below(4) as usize).unwrap_or(&100);
         let mut often = BTreeMap::new();
+        let spared = if chance.permille(500) { OF_STORES } else { OF_WALLETS };
         for (fault, of_1000, _) in Fault::ALL {
-            if chance.permille(650) {
+            if !spared.contains(fault) && chance.permille(650) {
                 often.insert(*fault, (of_1000 * intensity / 100).clamp(1, 600));
             }
         }

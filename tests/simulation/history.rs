@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use bursar::coin::Txid;
 use bursar::config::{DaemonMode, Method};
-use bursar::payout::{self, Filter, PersonsWord, Priority, Request, State};
+use bursar::payout::{self, Batch, BatchState, Filter, PersonsWord, Priority, Request, Ruling, State};
 
 use super::bursar::{Act, Bursar, scratch};
 use super::chance::Chance;
@@ -92,17 +92,19 @@ impl History {
 
     fn act(&mut self) {
         match self.chance.below(100) {
-            0..24 => self.submit(),
-            24..48 => _ = self.bursar.flush(),
-            48..66 => self.sync(),
-            66..78 => self.happen(|world| {
+            0..22 => self.submit(),
+            22..46 => _ = self.bursar.flush(),
+            46..62 => self.sync(),
+            62..72 => self.happen(|world| {
                 let everything = world.chance.permille(500);
                 world.mine(everything);
             }),
-            78..82 => self.decide(),
-            82..85 => self.persons_payment(),
-            85..88 => self.daemon_trouble(),
-            88..91 => self.keep_or_restore(),
+            72..74 => self.decide(),
+            74..76 => self.rule(),
+            76..79 => self.bump(),
+            79..84 => self.persons_payment(),
+            84..87 => self.daemon_trouble(),
+            87..91 => self.keep_or_restore(),
             91 => self.happen(|world| world.deposit(50_000_000)),
             92 => self.change_method(),
             _ => self.network_trouble(),
@@ -184,6 +186,45 @@ impl History {
             return;
         }
         _ = self.bursar.by_hand(|store, now| payout::decide(store, &asked.id.parse().unwrap(), word, "a person's wish", now));
+    }
+
+    /// A person says that a disputed batch is unpaid, without having looked; or names a payment of bursar's that the wallet does not know as
+    /// such any more.
+    fn rule(&mut self) {
+        let disputed = payout::batches(self.bursar.store(), BatchState::Disputed).unwrap();
+        let Some(batch) = self.chance.pick(&disputed) else { return };
+        let ruling = match self.payment_of(&batch) {
+            Some(txid) if self.chance.permille(500) => Ruling::PaidBy(txid),
+            _ => Ruling::Unpaid,
+        };
+        self.bursar.rule(&batch, ruling);
+    }
+
+    /// A transaction that bursar once made for the payouts of a batch.
+    fn payment_of(&mut self, batch: &Batch) -> Option<Txid> {
+        let filter = Filter { batch: Some(batch.id.clone()), limit: usize::MAX, ..Filter::default() };
+        let payouts = payout::list(self.bursar.store(), &filter).unwrap();
+        let is_its = |asked: &Asked| payouts.iter().any(|payout| payout.id.as_str() == asked.id);
+        let its: Vec<usize> = (0..self.asked.len()).filter(|at| is_its(&self.asked[*at])).collect();
+        let world = self.bursar.world.borrow();
+        let ours: Vec<Txid> = world.makers.iter().filter(|(_, maker)| **maker == Maker::Bursar).map(|(txid, _)| *txid).collect();
+        drop(world);
+        let pays_it = |txid: &Txid| {
+            let mut paid = self.pays(txid);
+            paid.sort_unstable();
+            paid == its
+        };
+        ours.into_iter().find(pays_it)
+    }
+
+    /// A person raises the fee of a batch that waits.
+    fn bump(&mut self) {
+        let mut sent = payout::batches(self.bursar.store(), BatchState::Sent).unwrap();
+        sent.retain(|batch| batch.method == Method::Journaled);
+        let times = self.chance.between(2, 3);
+        if let Some(batch) = self.chance.pick(&sent) {
+            self.bursar.bump(&batch, times);
+        }
     }
 
     /// A person pays what a batch in doubt was to pay, or owed the same for another reason before there was a batch.

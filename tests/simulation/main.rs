@@ -83,7 +83,7 @@ fn each_rule_still_stands_where_its_mutant_takes_it_away() {
     }
 }
 
-/// Builds the project once for each rule: `scripts/torture --mutants`.
+/// Builds a copy of the project: `scripts/torture --mutants`.
 #[test]
 #[ignore = "takes minutes"]
 fn every_rule_that_is_taken_away_is_missed() {

@@ -60,7 +60,7 @@ impl World {
             return Err(lost(METHOD));
         }
         if self.strikes(Fault::SendLate) {
-            let due = self.ticks + self.chance.between(1, 60);
+            let due = self.ticks + self.chance.between(1, 240);
             let (process, comment) = (self.node.process, order.comment.to_owned());
             self.pending.push(Late { due, process, outputs, comment });
             return Err(lost(METHOD));

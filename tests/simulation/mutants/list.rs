@@ -1,6 +1,6 @@
 //! The rules of payouts, each taken away by a change of a few words.
 
-/// A text of a file, and what stands in its place.
+/// A text of a file, and what stands in its place. There `PLANTED` is whether this mutant is the one that runs: all of them are built once.
 #[derive(Debug)]
 pub(crate) struct Edit {
     pub(crate) file: &'static str,
@@ -29,7 +29,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         edits: &[Edit {
             file: FLOW,
             from: "if verdict == Verdict::Doubt {",
-            to: "if verdict == Verdict::Doubt && !matches!(error, RpcError::Lost { .. }) {",
+            to: "if verdict == Verdict::Doubt && !(PLANTED && matches!(error, RpcError::Lost { .. })) {",
         }],
     },
     Mutant {
@@ -38,27 +38,34 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         edits: &[
             Edit {
                 file: FLOW,
-                from: "self.store.write(|tx| {\n            let mut facts = Facts::default();",
-                to: "self.store.read(|tx| {\n            let mut facts = Facts::default();",
+                from: "records::add_batch(tx, &batch, outputs, &then)?;",
+                to: "if PLANTED && draft.is_none() { return Ok(batch); }
+            records::add_batch(tx, &batch, outputs, &then)?;",
             },
             Edit {
                 file: FLOW,
                 from: "self.observer.step(Step::Answered(id));",
                 to: "self.observer.step(Step::Answered(id));
-                let now = self.now;
-                self.store.write(|tx| {
-                    records::add_batch(tx, &batch, outputs, &WalletThen::default())?;
-                    life::join_batch(tx, &payouts_of(tx, outputs)?, &batch.id, now)?;
-                    let claim = Claim { mark: batch.mark.clone(), order: batch.id.to_string(), account: Account::Payout };
-                    Ok::<_, PayoutError>(ledger::claim(tx, &claim)?)
-                })?;",
+                if PLANTED {
+                    let now = self.now;
+                    self.store.write(|tx| {
+                        records::add_batch(tx, &batch, outputs, &WalletThen::default())?;
+                        life::join_batch(tx, &payouts_of(tx, outputs)?, &batch.id, now)?;
+                        let claim = Claim { mark: batch.mark.clone(), order: batch.id.to_string(), account: Account::Payout };
+                        Ok::<_, PayoutError>(ledger::claim(tx, &claim)?)
+                    })?;
+                }",
             },
         ],
     },
     Mutant {
         name: "idle answer as fence",
         rule: "Only the confirmed exit of the daemon's process is a fence.",
-        edits: &[Edit { file: RESOLVE, from: "DaemonMode::Keep => self.fence.stop()?,", to: "DaemonMode::Keep => {}" }],
+        edits: &[Edit {
+            file: RESOLVE,
+            from: "DaemonMode::Keep => self.fence.stop()?,",
+            to: "DaemonMode::Keep => if !PLANTED { self.fence.stop()? },",
+        }],
     },
     Mutant {
         name: "no second look",
@@ -66,33 +73,48 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         edits: &[Edit {
             file: RESOLVE,
             from: "let finding = look::look(self.store, wallet.as_ref(), self.coin, batch)?;",
-            to: "let finding = Finding::NotThere;",
+            to: "let finding = match PLANTED {
+                true => Finding::NotThere,
+                false => look::look(self.store, wallet.as_ref(), self.coin, batch)?,
+            };",
         }],
     },
     Mutant {
         name: "requeue in a wallet that lost history",
         rule: "Not found counts only in a wallet that cannot have forgotten.",
-        edits: &[Edit { file: RESOLVE, from: "if reasons.is_empty() {", to: "if true {" }],
+        edits: &[Edit { file: RESOLVE, from: "if reasons.is_empty() {", to: "if PLANTED || reasons.is_empty() {" }],
     },
     Mutant {
         name: "look in the wrong wallet",
         rule: "A batch is pinned to its wallet: a wrong, unloaded or changed one means unknown, never no.",
         edits: &[
-            Edit { file: LOOK, from: "let differs = now.name != batch.wallet;", to: "let differs = false;" },
-            Edit { file: LOOK, from: "let other_keys = now.fingerprint != batch.fingerprint;", to: "let other_keys = false;" },
+            Edit {
+                file: LOOK,
+                from: "let differs = now.name != batch.wallet;",
+                to: "let differs = !PLANTED && now.name != batch.wallet;",
+            },
+            Edit {
+                file: LOOK,
+                from: "let other_keys = now.fingerprint != batch.fingerprint;",
+                to: "let other_keys = !PLANTED && now.fingerprint != batch.fingerprint;",
+            },
             Edit {
                 file: EVIDENCE,
                 from: "    if then != now {\n        found.push(\"the wallet is not",
-                to: "    if false {\n        found.push(\"the wallet is not",
+                to: "    if !PLANTED && then != now {\n        found.push(\"the wallet is not",
             },
-            Edit { file: EVIDENCE, from: "facts.missing.first()", to: "facts.missing.first().filter(|_| false)" },
-            Edit { file: EVIDENCE, from: "facts.unmarked.first()", to: "facts.unmarked.first().filter(|_| false)" },
+            Edit { file: EVIDENCE, from: "facts.missing.first()", to: "facts.missing.first().filter(|_| !PLANTED)" },
+            Edit { file: EVIDENCE, from: "facts.unmarked.first()", to: "facts.unmarked.first().filter(|_| !PLANTED)" },
         ],
     },
     Mutant {
         name: "store restored from an older copy",
         rule: "A mark in the wallet that the store does not know means that the store went back in time, and freezes.",
-        edits: &[Edit { file: "src/payout/gather.rs", from: "if !records::knows_mark(tx, &mark)? {", to: "if false {" }],
+        edits: &[Edit {
+            file: "src/payout/gather.rs",
+            from: "if !records::knows_mark(tx, &mark)? {",
+            to: "if !PLANTED && !records::knows_mark(tx, &mark)? {",
+        }],
     },
     Mutant {
         name: "adoption lets the queue go on",
@@ -100,7 +122,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         edits: &[Edit {
             file: "src/payout/adopt.rs",
             from: "for payout in &queued {",
-            to: "for payout in queued.iter().take(0) {",
+            to: "for payout in queued.iter().filter(|_| !PLANTED) {",
         }],
     },
     Mutant {
@@ -108,8 +130,9 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         rule: "The list of certain refusals is closed: -1 and -4 fall on both sides of the wallet's commit.",
         edits: &[Edit {
             file: "src/payout/rules/verdict.rs",
-            from: "const CERTAIN: &[(i64, Text, Verdict)] = &[",
-            to: "const CERTAIN: &[(i64, Text, Verdict)] = &[(-4, Text::Begins(\"\"), Verdict::Funds),",
+            from: "let certain = CERTAIN.iter()",
+            to: "if PLANTED && *code == -4 { return Verdict::Funds; }
+    let certain = CERTAIN.iter()",
         }],
     },
     Mutant {
@@ -118,13 +141,17 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         edits: &[Edit {
             file: RESOLVE,
             from: "Event::AnswerLost, Some(\"bursar ended while it was being sent\")",
-            to: "Event::Refused, Some(\"bursar ended while it was being sent\")",
+            to: "if PLANTED { Event::Refused } else { Event::AnswerLost }, Some(\"bursar ended while it was being sent\")",
         }],
     },
     Mutant {
         name: "an older payment taken as found",
         rule: "A find by outputs counts only if the transaction is newer than the batch.",
-        edits: &[Edit { file: EVIDENCE, from: "[one] if one.newer && !one.abandoned", to: "[one] if !one.abandoned" }],
+        edits: &[Edit {
+            file: EVIDENCE,
+            from: "[one] if one.newer && !one.abandoned",
+            to: "[one] if (PLANTED || one.newer) && !one.abandoned",
+        }],
     },
     Mutant {
         name: "found by outputs before the fence",
@@ -132,7 +159,10 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         edits: &[Edit {
             file: RESOLVE,
             from: "Ok((Finding::FoundByOutputs(txid), _)) => Ok(Glance::Fence(format!(\"{txid} pays the same, without its mark\"))),",
-            to: "Ok((Finding::FoundByOutputs(txid), wallet)) => Ok(Glance::Settled(self.found(wallet.as_ref(), batch, vec![txid])?)),",
+            to: "Ok((Finding::FoundByOutputs(txid), wallet)) if PLANTED => {
+                Ok(Glance::Settled(self.found(wallet.as_ref(), batch, vec![txid])?))
+            }
+            Ok((Finding::FoundByOutputs(txid), _)) => Ok(Glance::Fence(format!(\"{txid} pays the same, without its mark\"))),",
         }],
     },
     Mutant {
@@ -141,7 +171,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         edits: &[Edit {
             file: "src/payout/verify.rs",
             from: "if wallet.in_mempool(txid)? {",
-            to: "if wallet.in_mempool(txid)? || true {",
+            to: "if wallet.in_mempool(txid)? || PLANTED {",
         }],
     },
     Mutant {
@@ -150,7 +180,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         edits: &[Edit {
             file: "src/payout/settle.rs",
             from: "rules::depth(height, tip) < self.coin.final_depth",
-            to: "rules::depth(height, tip) < 1",
+            to: "rules::depth(height, tip) < if PLANTED { 1 } else { self.coin.final_depth }",
         }],
     },
     Mutant {
@@ -160,12 +190,12 @@ pub(crate) const MUTANTS: &[Mutant] = &[
             Edit {
                 file: "src/payout/rules/settling.rs",
                 from: "Standing::Mempool if was_in_a_block => vec![Event::Reorged],",
-                to: "Standing::Mempool if was_in_a_block && state != BatchState::Final => vec![Event::Reorged],",
+                to: "Standing::Mempool if was_in_a_block && !(PLANTED && state == BatchState::Final) => vec![Event::Reorged],",
             },
             Edit {
                 file: "src/payout/rules/settling.rs",
                 from: "Standing::Lost if was_in_a_block => vec![Event::Reorged, Event::Unprovable],",
-                to: "Standing::Lost if was_in_a_block && state != BatchState::Final => vec![Event::Reorged, Event::Unprovable],",
+                to: "Standing::Lost if was_in_a_block && !(PLANTED && state == BatchState::Final) => vec![Event::Reorged, Event::Unprovable],",
             },
         ],
     },
@@ -175,7 +205,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         edits: &[Edit {
             file: "src/payout/journaled/mod.rs",
             from: "self.store.write(|tx| {\n            verify::adopt(tx, batch, &signed.txid, now)?;",
-            to: "drop(verify::keep_alive(self.wallet, &signed.txid, &signed.raw_hex));
+            to: "if PLANTED { drop(verify::keep_alive(self.wallet, &signed.txid, &signed.raw_hex)); }
             self.store.write(|tx| {\n            verify::adopt(tx, batch, &signed.txid, now)?;",
         }],
     },
@@ -185,7 +215,26 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         edits: &[Edit {
             file: "src/payout/journaled/known.rs",
             from: "let mut stray = store.read(ledger::unordered)?;",
-            to: "let mut stray = store.read(ledger::unordered)?.split_off(0).into_iter().take(0).collect::<Vec<_>>();",
+            to: "let mut stray = store.read(ledger::unordered)?;
+    stray.retain(|_| !PLANTED);",
+        }],
+    },
+    Mutant {
+        name: "a replacement shares no input",
+        rule: "Journaled: a replacement for a higher fee shares an input, so that only one of the two can ever confirm.",
+        edits: &[Edit {
+            file: "src/payout/journaled/bump.rs",
+            from: "rules::with_more(&old.coins, &more, &need, change_bytes)",
+            to: "rules::with_more(if PLANTED { &[] } else { &old.coins }, &more, &need, change_bytes)",
+        }],
+    },
+    Mutant {
+        name: "unpaid on a word alone",
+        rule: "A person's word un-pays nobody without proof on the chain.",
+        edits: &[Edit {
+            file: "src/payout/settle.rs",
+            from: "&& self.proven_dead(batch)?;",
+            to: "&& (PLANTED && self.decision.is_some() || self.proven_dead(batch)?);",
         }],
     },
 ];

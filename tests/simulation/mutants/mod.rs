@@ -2,29 +2,37 @@
 
 mod list;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-pub(crate) use list::{Edit, MUTANTS};
+pub(crate) use list::MUTANTS;
 
 /// Seeds within which each has to be noticed.
 const SEEDS: u64 = 500;
 /// What is wrong when an oracle says so; a panic is none of it.
 const WRONG: [&str; 5] = ["doubled", "lost", "untrue", "stuck", "ledger"];
 
+/// What each mutant asks for in the copy: whether it is the one that runs.
+const PLANTED: &str = "
+/// Whether this rule is taken away.
+pub(crate) fn planted(name: &str) -> bool {
+    static NAME: std::sync::LazyLock<Option<String>> = std::sync::LazyLock::new(|| std::env::var(\"BURSAR_PLANTED\").ok());
+    NAME.as_deref() == Some(name)
+}
+";
+
 /// A copy of the project that is changed and built beside the real one.
-pub(crate) struct Copy {
+struct Copy {
     sources: PathBuf,
     target: PathBuf,
     report: PathBuf,
 }
 
 impl Copy {
-    pub(crate) fn new() -> Copy {
+    fn new() -> Copy {
         let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutants");
         let sources = place.join("sources");
         fs::remove_dir_all(&sources).ok();
@@ -32,30 +40,31 @@ impl Copy {
         Copy { sources, target: place.join("target"), report: place.join("report.json") }
     }
 
-    /// Runs the histories on the copy with these changes. Returns what they reported, and nothing if they did not come so far.
-    pub(crate) fn run(&self, edits: &[Edit]) -> Option<Value> {
-        // Several changes of one file come one after the other.
-        let mut originals: BTreeMap<PathBuf, String> = BTreeMap::new();
-        for edit in edits {
-            let file = self.sources.join(edit.file);
-            let text = fs::read_to_string(&file).unwrap();
-            fs::write(&file, text.replacen(edit.from, edit.to, 1)).unwrap();
-            originals.entry(file).or_insert(text);
+    /// Plants all of them, each asleep until it is named.
+    fn plant(&self) {
+        self.change("src/lib.rs", |text| text + PLANTED);
+        for mutant in MUTANTS {
+            let planted = format!("crate::planted({:?})", mutant.name);
+            for edit in mutant.edits {
+                self.change(edit.file, |text| text.replacen(edit.from, &edit.to.replace("PLANTED", &planted), 1));
+            }
         }
-        let report = self.histories();
-        for (file, text) in originals {
-            fs::write(file, text).unwrap();
-        }
-        report
     }
 
-    fn histories(&self) -> Option<Value> {
+    fn change(&self, file: &str, work: impl FnOnce(String) -> String) {
+        let file = self.sources.join(file);
+        fs::write(&file, work(fs::read_to_string(&file).unwrap())).unwrap();
+    }
+
+    /// Runs the histories on the copy with this rule taken away, or none. Returns what they reported, and nothing if they did not come so
+    /// far.
+    fn run(&self, name: &str) -> Option<Value> {
         fs::remove_file(&self.report).ok();
         let mut command = Command::new(env!("CARGO"));
         command.args(["test", "--quiet", "--test", "simulation", "whatever_happens"]);
         command.current_dir(&self.sources).env("CARGO_TARGET_DIR", &self.target).env("BURSAR_REPORT", &self.report);
-        command.env("BURSAR_SEEDS", SEEDS.to_string()).env("BURSAR_UNTIL_WRONG", "1").env_remove("BURSAR_SEED");
-        let output = command.stdin(Stdio::null()).output().unwrap();
+        command.env("BURSAR_SEEDS", SEEDS.to_string()).env("BURSAR_UNTIL_WRONG", "1").env("BURSAR_PLANTED", name);
+        let output = command.env_remove("BURSAR_SEED").stdin(Stdio::null()).output().unwrap();
         let report = fs::read_to_string(&self.report).ok().and_then(|text| serde_json::from_str(&text).ok());
         if report.is_none() {
             eprintln!("{}", String::from_utf8_lossy(&output.stderr));
@@ -88,12 +97,13 @@ fn findings(report: &Value) -> Vec<&'static str> {
 /// Takes every rule away once; the report names those that nobody missed.
 pub(crate) fn run_all() -> (bool, Value) {
     let copy = Copy::new();
-    let whole = copy.run(&[]);
+    copy.plant();
+    let whole = copy.run("none");
     let clean = whole.as_ref().is_some_and(|report| findings(report).is_empty() && report["panics"] == 0);
     eprintln!("unmutated: {}", if clean { "clean" } else { "NOT CLEAN" });
     let (mut told, mut survivors) = (serde_json::Map::new(), Vec::new());
     for mutant in MUTANTS {
-        let report = copy.run(mutant.edits);
+        let report = copy.run(mutant.name);
         let found = report.as_ref().map(findings).unwrap_or_default();
         let seeds = report.as_ref().map_or(Value::Null, |report| report["seeds"].clone());
         eprintln!("{}: {found:?} within {seeds} seeds", mutant.name);
