@@ -45,7 +45,7 @@ fn a_file_with_one_bad_row_is_refused_as_a_whole_and_names_the_line() {
         ("known, other content", "a.csv", csv("first,BURN,2\n"), "line 3: payout first exists already with other content"),
         ("an open quote", "a.csv", csv("\"x,BURN,1\n"), "line 3: a quote is not closed"),
         ("not UTF-8", "a.csv", [&csv("")[..], b"\xff\xfe,b,1\n"].concat(), "line 3: the line is not UTF-8"),
-        ("a program", "a.csv", b"\x7fELF\0\0\0\0".to_vec(), "line 1: the first line has to name"),
+        ("a program", "a.csv", b"\x7fELF\0\0\0\0".to_vec(), "line 1: the line has a NUL"),
         ("a long line", "a.csv", csv(&"x".repeat(5000)), "line 3: the line is longer than 4096 bytes"),
         ("empty lines", "a.jsonl", b"\n\n".to_vec(), "no payouts"),
         ("not JSON", "a.jsonl", json("id: x\n"), "line 2: "),
