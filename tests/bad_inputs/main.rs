@@ -127,7 +127,7 @@ fn bad_payouts_are_refused_with_their_own_words_and_leave_no_trace() {
 }
 
 /// The status that a row's refusal has in the API, its code there, and its words.
-fn in_the_api<'a>(row: &'a Row) -> (u16, &'a str, &'a str) {
+fn in_the_api(row: &Row) -> (u16, &str, &str) {
     match row.code {
         "id_taken" => (409, row.code, row.says),
         "usage" => (422, "bad_request", "expected one of `high`, `normal`, `low`"),
