@@ -274,7 +274,7 @@ fn choice_of_coins() {
     let coin = |number: u64| {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&number.to_le_bytes());
-        let script_hex = kinds[usize::from(number % 3 == 0)].clone();
+        let script_hex = kinds[usize::from(number.is_multiple_of(3))].clone();
         let size = input_size(&script_hex, Witness::Discounted).expect("a size");
         let amount = Amount::from_base_units(i64::try_from(number * 7919 % 9_999_991 + 10_000).expect("an amount"));
         Coin { outpoint: OutPoint { txid: Txid::from_bytes(bytes), vout: 0 }, amount, script_hex, size, ancestors: 0 }
