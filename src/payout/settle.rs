@@ -192,11 +192,11 @@ impl<'a> Settler<'a> {
         }
         let mut inputs: Vec<BTreeSet<OutPoint>> = Vec::new();
         for member in &members {
-            // Bytes that nobody has share no input: it cannot be shown that they exclude the others.
-            inputs.push(self.raw_of(member)?.map_or_else(|| Ok(BTreeSet::new()), |raw| look::inputs(self.wallet, &raw))?);
+            inputs.push(self.inputs_of(&member.txid, member.raw_hex.as_deref())?);
         }
         for txid in &new {
-            inputs.push(look::inputs(self.wallet, &verify::fetch(self.wallet, txid)?.raw_hex)?);
+            // The ledger saw its mark; the wallet may have forgotten it since.
+            inputs.push(self.inputs_of(txid, None)?);
         }
         let exclusive = look::share_inputs(&inputs);
         let txids: Vec<Txid> = members.iter().map(|member| member.txid).chain(new.iter().copied()).collect();
@@ -213,11 +213,13 @@ impl<'a> Settler<'a> {
         Ok(true)
     }
 
-    fn raw_of(&self, member: &Member) -> Result<Option<String>, RpcError> {
-        match &member.raw_hex {
-            Some(raw_hex) => Ok(Some(raw_hex.clone())),
-            None => Ok(self.wallet.transaction(&member.txid)?.map(|known| known.raw_hex)),
+    /// What a transaction spends. Bytes that nobody has share no input: it cannot be shown that they exclude others.
+    fn inputs_of(&self, txid: &Txid, stored_hex: Option<&str>) -> Result<BTreeSet<OutPoint>, RpcError> {
+        if let Some(raw_hex) = stored_hex {
+            return look::inputs(self.wallet, raw_hex);
         }
+        let known = self.wallet.transaction(txid)?;
+        known.map_or_else(|| Ok(BTreeSet::new()), |known| look::inputs(self.wallet, &known.raw_hex))
     }
 
     /// Gives the same bytes to the network again. Never for a disputed batch: a person may have abandoned it.
