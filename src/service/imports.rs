@@ -44,7 +44,7 @@ pub(super) struct Imports {
 }
 
 impl Imports {
-    /// A folder of our own for the files. What a killed service left there goes.
+    /// A folder of our own for the files, made when the first one comes. What a killed service left there goes.
     pub(super) fn new(coin: &CoinSettings, jobs: Sender<Job>, metrics: Metrics) -> Result<Imports, Failure> {
         let dir = coin.service_dir().join("imports");
         let failed = |error: std::io::Error| Failure::new("imports", format!("{}: {error}", dir.display()), exit::FAILED);
@@ -52,7 +52,6 @@ impl Imports {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
         }
-        make_private_dir(&dir).map_err(failed)?;
         Ok(Imports { jobs, metrics, dir, min_free_mib: coin.health.min_free_mib })
     }
 }
@@ -93,6 +92,7 @@ async fn take(imports: Imports, headers: &HeaderMap, body: Body) -> Result<Answe
 
 /// Writes a request's body to a file of its own (0600).
 async fn spool(dir: &Path, min_free_mib: u64, mut body: Body) -> std::io::Result<NamedTempFile> {
+    make_private_dir(dir)?;
     let file = tempfile::Builder::new().prefix("import-").tempfile_in(dir)?;
     let (pieces, waiting) = channel(PIECES);
     let writer = tokio::task::spawn_blocking(move || write(file, min_free_mib, waiting));
