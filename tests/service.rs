@@ -346,7 +346,7 @@ fn strangers_on_the_http_port_take_no_more_than_their_share_of_descriptors() {
             stream
         })
         .collect();
-    assert_eq!(service.get("/healthz").0, 200);
+    healthz(&service, 200);
     let open = fs::read_dir(format!("/proc/{}/fd", service.pid())).unwrap().count();
     assert!(open < 150, "{open} descriptors are open");
     drop(held);
