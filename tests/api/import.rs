@@ -86,9 +86,15 @@ fn while_a_large_file_is_taken_over_every_submission_is_acknowledged_and_kept_or
     }
 }
 
-/// Files of imports that are under way, or were left.
+/// Files of imports that are under way, or were left. The folder for them is made when the first one comes.
 fn left(world: &World) -> Vec<PathBuf> {
-    let of = |dir: &Path| fs::read_dir(dir).expect("the folder").map(|file| file.expect("a file").path()).collect::<Vec<_>>();
+    let of = |dir: &Path| match fs::read_dir(dir) {
+        Ok(files) => files.map(|file| file.expect("a file").path()).collect::<Vec<_>>(),
+        Err(error) => {
+            assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{}", dir.display());
+            vec![]
+        }
+    };
     let dir = world.coin().service_dir();
     let is_scratch = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("scratch-"));
     of(&dir.join("imports")).into_iter().chain(of(&dir).into_iter().filter(is_scratch)).collect()
