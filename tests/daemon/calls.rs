@@ -222,6 +222,8 @@ fn coins_from_memory_are_those_of_a_new_listing(generation: Generation) {
     let scene = scene(generation);
     let wallet = &scene.wallet;
     let check = |what: &str| {
+        // A block that leaves reaches the wallet in several steps, and only some are waited for by the calls that list.
+        wallet.node_rpc().call::<Value>("syncwithvalidationinterfacequeue", &[]).unwrap();
         let ordered = |mut coins: Vec<Unspent>| {
             coins.sort_by_key(|coin| coin.outpoint);
             coins

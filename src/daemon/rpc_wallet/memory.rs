@@ -80,9 +80,11 @@ impl RpcWallet {
         {
             return Ok(coins.clone());
         }
-        // Listed after its ground was read: whatever moved in between makes the next reading of the ground another one.
         let coins = self.unspent()?;
-        let kept = (coins.len() <= COINS_KEPT).then(|| (ground, coins.clone()));
+        // Kept only if the ground is the same after it: when a block leaves the chain, its transactions are gone for a moment before the
+        // mempool has them again, and what was listed in that moment must not stand for the ground on either side of it.
+        let still = coins.len() <= COINS_KEPT && self.ground()?.is_some_and(|after| after == ground);
+        let kept = still.then(|| (ground, coins.clone()));
         *open(&self.memory.coins) = kept;
         Ok(coins)
     }
