@@ -1,7 +1,7 @@
 //! `kill -9` of bursar between any two steps of a batch and of its resolution, and of the daemon during `sendmany`, on real daemons.
 //! No payout may be lost and none paid twice: counted by the outputs on the chain.
 //!
-//! The same for `journaled`, where nothing may come to be in doubt.
+//! The same for `journaled`, where nothing may come to be in doubt, and for its replacements with a higher fee.
 //!
 //! `BURSAR_TRIALS` says how many trials each test makes (20 unless set), spread over the generations.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
@@ -18,16 +18,19 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bench::{Bench, payee, script_of};
-use bursar::coin::Timestamp;
+use bursar::coin::{FeeRate, Timestamp};
 use bursar::config::Settings;
 use bursar::daemon::{RpcWallet, Wallet};
 use bursar::keeper::{Keeper, ProcessState};
-use bursar::payout::{self, BatchState, KeptHost, LocalHost, Observer, PersonsWord, State, Step};
+use bursar::payout::{
+    self, BatchState, BumpOrder, BumpReport, KeptHost, LocalHost, Observer, PayoutError, PersonsWord, State, Step,
+};
 use bursar::store::Store;
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
 use support::{Generation, World};
 
-/// What the child is to do, as `flush` or `resolve`.
+/// What the child is to do: `flush`, `bump` or `resolve`.
 const ORDER: &str = "BURSAR_CRASH_ORDER";
 /// After which step, from 0, it kills itself.
 const AT_STEP: &str = "BURSAR_CRASH_AT_STEP";
@@ -38,6 +41,9 @@ const CONFIG: &str = "BURSAR_CRASH_CONFIG";
 const FLUSH_STEPS: usize = 8;
 /// The same of a journaled one.
 const JOURNALED_STEPS: usize = 7;
+/// Steps of a replacement with a higher fee, and how many of them come before its bytes are stored.
+const BUMP_STEPS: usize = 5;
+const BUMP_STEPS_UNSTORED: usize = 3;
 /// Steps of a resolution that finds nothing.
 const RESOLVE_STEPS: usize = 5;
 /// Payouts of one trial with a killed bursar, and with a killed daemon, whose call has to take some time.
@@ -79,6 +85,10 @@ fn child() {
     let connect = || RpcWallet::connect(coin).map(|wallet| Box::new(wallet) as Box<dyn Wallet>);
     match order.as_str() {
         "flush" => drop(payout::flush(&mut store, connect().unwrap().as_ref(), coin, &host, &mut die, now).unwrap()),
+        "bump" => {
+            let order = higher_fee(&mut store);
+            drop(payout::bump(&mut store, connect().unwrap().as_ref(), coin, &order, &mut die, now).unwrap());
+        }
         _ => drop(
             payout::resolve(
                 &mut store,
@@ -189,6 +199,13 @@ impl Arena {
     }
 }
 
+/// Three times the rate of the only batch that is sent and not confirmed.
+fn higher_fee(store: &mut Store) -> BumpOrder {
+    let batch = payout::batches(store, BatchState::Sent).unwrap().remove(0);
+    let rate = FeeRate::from_per_kvb(batch.fee_rate.unwrap().per_kvb() * 3);
+    BumpOrder { batch: batch.id, rate: Some(rate), dry_run: false }
+}
+
 fn amount_of(number: u32) -> String {
     format!("0.00{}", number % 7 + 1)
 }
@@ -197,18 +214,26 @@ fn bench_total(bench: &mut Bench) -> u64 {
     payout::totals(&mut bench.store).unwrap().values().map(|(count, _)| count).sum()
 }
 
-fn arenas(trials: usize) -> Vec<Arena> {
-    Generation::ALL.into_iter().take(trials).map(Arena::new).collect()
+/// Each trial asks for payouts in the world of one generation after the other, does its harm, and is brought to an end; then every
+/// payout is counted.
+fn run_trials(mut arenas: Vec<Arena>, payouts: u32, mut harm: impl FnMut(&mut Arena, usize)) {
+    for trial in 0..trials() {
+        let at = trial % arenas.len();
+        let arena = &mut arenas[at];
+        arena.submit(payouts);
+        harm(arena, trial);
+        arena.bring_to_an_end();
+    }
+    arenas.iter_mut().for_each(Arena::count_on_the_chain);
+}
+
+fn arenas(new: fn(Generation) -> Arena) -> Vec<Arena> {
+    Generation::ALL.into_iter().take(trials()).map(new).collect()
 }
 
 #[test]
 fn bursar_killed_between_any_two_steps_loses_no_payout_and_pays_none_twice() {
-    let trials = trials();
-    let mut arenas = arenas(trials);
-    for trial in 0..trials {
-        let at = trial % arenas.len();
-        let arena = &mut arenas[at];
-        arena.submit(FEW);
+    run_trials(arenas(Arena::new), FEW, |arena, trial| {
         // 9 and 3 share a factor: one further each round, so that every generation meets every step.
         let step = (trial + trial / 9) % (FLUSH_STEPS + 1);
         arena.without_store(|world| flush_in_child(world, step, FLUSH_STEPS));
@@ -216,20 +241,13 @@ fn bursar_killed_between_any_two_steps_loses_no_payout_and_pays_none_twice() {
         if unresolved {
             arena.without_store(|world| run_child(world, "resolve", trial % (RESOLVE_STEPS + 1), None));
         }
-        arena.bring_to_an_end();
         println!("trial {trial}: step {step}, in doubt: {unresolved}");
-    }
-    arenas.iter_mut().for_each(Arena::count_on_the_chain);
+    });
 }
 
 #[test]
 fn a_journaled_batch_is_never_in_doubt_wherever_bursar_is_killed() {
-    let trials = trials();
-    let mut arenas: Vec<Arena> = Generation::ALL.into_iter().take(trials).map(Arena::journaled).collect();
-    for trial in 0..trials {
-        let at = trial % arenas.len();
-        let arena = &mut arenas[at];
-        arena.submit(FEW);
+    run_trials(arenas(Arena::journaled), FEW, |arena, trial| {
         let step = trial % (JOURNALED_STEPS + 1);
         arena.without_store(|world| flush_in_child(world, step, JOURNALED_STEPS));
         let bench = arena.bench();
@@ -238,10 +256,69 @@ fn a_journaled_batch_is_never_in_doubt_wherever_bursar_is_killed() {
         assert!(bench.resolve().batches.is_empty(), "trial {trial}: step {step}");
         assert_eq!(bench.count(State::Sent), stored);
         assert_eq!(bench.count(State::InDoubt) + bench.count(State::Sending) + bench.count(State::Disputed), 0);
-        arena.bring_to_an_end();
         println!("trial {trial}: step {step}, stored: {stored}");
-    }
-    arenas.iter_mut().for_each(Arena::count_on_the_chain);
+    });
+}
+
+#[test]
+fn a_replacement_pays_nobody_twice_wherever_bursar_is_killed() {
+    run_trials(arenas(Arena::journaled), FEW, |arena, trial| {
+        let step = step_of_bump(trial, BUMP_STEPS + 1);
+        arena.bench().flush();
+        arena.without_store(|world| run_child(world, "bump", step, None));
+        let stored = transactions_known(arena.bench());
+        let is_stored = step >= BUMP_STEPS_UNSTORED;
+        assert_eq!(stored, if is_stored { 2 } else { 1 }, "trial {trial}: step {step}");
+        // The person orders it again: nothing of the one that was cut off stands in its way.
+        if (trial + step).is_multiple_of(2) {
+            let Bench { store, world, .. } = arena.bench();
+            let again = bump(store, world, &mut ()).unwrap();
+            assert!(again.txid.is_some_and(|txid| !again.before.contains(&txid)), "trial {trial}: step {step}");
+            assert_eq!(transactions_known(arena.bench()), stored + 1);
+        }
+        println!("trial {trial}: step {step}, stored: {is_stored}");
+    });
+}
+
+#[test]
+fn a_replacement_pays_nobody_twice_wherever_the_daemon_is_killed() {
+    run_trials(arenas(Arena::journaled), FEW, |arena, trial| {
+        let step = step_of_bump(trial, BUMP_STEPS);
+        let bench = arena.bench();
+        bench.flush_chain_to_disk();
+        bench.flush();
+        let Bench { store, world, .. } = bench;
+        let report = bump(store, world, &mut KillDaemonAt { world, step });
+        assert_eq!(bench.count(State::Sent), u64::from(FEW), "trial {trial}: {report:?}");
+        println!("trial {trial}: step {step}: {:?}", report.map(|report| report.note));
+    });
+}
+
+/// Every generation meets every step.
+fn step_of_bump(trial: usize, steps: usize) -> usize {
+    trial / Generation::ALL.len() % steps
+}
+
+fn bump(store: &mut Store, world: &World, observer: &mut dyn Observer) -> Result<BumpReport, PayoutError> {
+    let order = higher_fee(store);
+    payout::bump(store, &world.wallet(), world.coin(), &order, observer, Timestamp::now())
+}
+
+/// How many transactions the batch that is sent has in the store. Each that the network was given is among them.
+fn transactions_known(bench: &mut Bench) -> usize {
+    let batch = payout::batches(&mut bench.store, BatchState::Sent).unwrap().remove(0);
+    let known: Vec<String> = payout::show_batch(&mut bench.store, &batch.id)
+        .unwrap()
+        .transactions
+        .into_iter()
+        .map(|member| member.txid.to_string())
+        .collect();
+    bench.world.settle();
+    let mempool = bench.world.node_rpc("getrawmempool", json!([]));
+    let mempool: Vec<&str> = mempool.as_array().unwrap().iter().map(|txid| txid.as_str().unwrap()).collect();
+    assert_eq!(mempool.len(), 1, "{known:?}: {mempool:?}");
+    assert!(mempool.iter().all(|txid| known.iter().any(|known| known == txid)), "{known:?}: {mempool:?}");
+    known.len()
 }
 
 /// Kills the daemon some time after the call began.
@@ -284,12 +361,7 @@ impl Observer for KillDaemonAt<'_> {
 
 #[test]
 fn a_daemon_killed_at_any_step_of_a_journaled_batch_loses_no_payout_and_pays_none_twice() {
-    let trials = trials();
-    let mut arenas: Vec<Arena> = Generation::ALL.into_iter().take(trials).map(Arena::journaled).collect();
-    for trial in 0..trials {
-        let at = trial % arenas.len();
-        let arena = &mut arenas[at];
-        arena.submit(FEW);
+    run_trials(arenas(Arena::journaled), FEW, |arena, trial| {
         let bench = arena.bench();
         bench.flush_chain_to_disk();
         let wallet = bench.world.wallet();
@@ -299,10 +371,8 @@ fn a_daemon_killed_at_any_step_of_a_journaled_batch_loses_no_payout_and_pays_non
         let report = payout::flush(store, &wallet, world.coin(), &host, &mut kill, Timestamp::now());
         let in_doubt = bench.count(State::InDoubt) + bench.count(State::Disputed);
         assert_eq!(in_doubt, 0, "trial {trial}: {report:?}");
-        arena.bring_to_an_end();
         println!("trial {trial}: step {}: {:?}", trial % JOURNALED_STEPS, report.map(|report| report.waiting));
-    }
-    arenas.iter_mut().for_each(Arena::count_on_the_chain);
+    });
 }
 
 #[derive(Default)]
@@ -323,8 +393,7 @@ impl Observer for Stopwatch {
 
 #[test]
 fn a_daemon_killed_during_sendmany_loses_no_payout_and_pays_none_twice() {
-    let trials = trials();
-    let mut arenas = arenas(trials);
+    let mut arenas = arenas(Arena::new);
     let mut usual = Vec::new();
     for arena in &mut arenas {
         arena.submit(MANY);
@@ -333,15 +402,13 @@ fn a_daemon_killed_during_sendmany_loses_no_payout_and_pays_none_twice() {
         arena.bring_to_an_end();
         usual.push(watch.took);
     }
-    for trial in 0..trials {
-        let at = trial % arenas.len();
-        let arena = &mut arenas[at];
-        arena.submit(MANY);
+    run_trials(arenas, MANY, |arena, trial| {
+        let usual = usual[trial % usual.len()];
         let bench = arena.bench();
         bench.flush_chain_to_disk();
         let pid = bench.world.daemon_pid().and_then(|pid| Pid::from_raw(pid as i32)).unwrap();
         // Anywhere in the call, or just after it.
-        let after = Duration::from_micros(random_below(usual[at].as_micros() as u64 * 13 / 10));
+        let after = Duration::from_micros(random_below(usual.as_micros() as u64 * 13 / 10));
         let wallet = bench.world.wallet();
         let mut kill = KillDaemon { pid, after, done: None };
         let report = bench.flush_with(&wallet, &mut kill).unwrap();
@@ -350,8 +417,6 @@ fn a_daemon_killed_during_sendmany_loses_no_payout_and_pays_none_twice() {
         support::wait_for(Duration::from_secs(10), "the killed daemon ends", ended);
         let resolved = if report.batches[0].state == BatchState::InDoubt { Some(bench.resolve()) } else { None };
         let found = resolved.map(|resolved| resolved.batches[0].resolution.clone());
-        println!("trial {trial}: killed after {after:?} of {:?}: {:?}, then {found:?}", usual[at], report.batches[0].state);
-        arena.bring_to_an_end();
-    }
-    arenas.iter_mut().for_each(Arena::count_on_the_chain);
+        println!("trial {trial}: killed after {after:?} of {usual:?}: {:?}, then {found:?}", report.batches[0].state);
+    });
 }

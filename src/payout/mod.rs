@@ -62,7 +62,7 @@ pub use flow::{flush, flush_by_policy, preview};
 pub use host::{Fence, Host, KeptHost, LocalHost};
 pub use import::{Format, ImportOrder, ImportReport, import};
 pub use intake::{Taken, submit, submit_many};
-pub use journaled::{BumpReport, bump};
+pub use journaled::{BumpOrder, BumpReport, bump};
 pub use observe::{Observer, Step};
 pub use queue::{Depth, depths, due};
 pub use report::{BatchReport, FlushReport, RejectedPayout};

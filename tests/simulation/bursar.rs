@@ -10,7 +10,7 @@ use bursar::coin::{FeeRate, Timestamp};
 use bursar::config::{CoinSettings, DaemonMode};
 use bursar::daemon::Wallet;
 use bursar::ledger;
-use bursar::payout::{self, Batch, Decision, Observer, PayoutError, Request, Ruling, Step};
+use bursar::payout::{self, Batch, BumpOrder, Decision, Observer, PayoutError, Request, Ruling, Step};
 use bursar::store::{Commit, Store, StoreError};
 
 use super::chance::Chance;
@@ -197,7 +197,8 @@ impl Bursar {
         let rate = batch.fee_rate.map_or(FIRST_RATE_PER_KVB, FeeRate::per_kvb).saturating_mul(times);
         self.act(&format!("bump {} to {rate}", batch.id), |bursar| {
             let (wallet, now, coin) = (ModelWallet(bursar.world.clone()), bursar.now(), bursar.coin.clone());
-            payout::bump(bursar.store(), &wallet, &coin, &batch.id, Some(FeeRate::from_per_kvb(rate)), false, now)
+            let order = BumpOrder { batch: batch.id.clone(), rate: Some(FeeRate::from_per_kvb(rate)), dry_run: false };
+            payout::bump(bursar.store(), &wallet, &coin, &order, &mut (), now)
         })
     }
 

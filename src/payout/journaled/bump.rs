@@ -13,12 +13,23 @@ use crate::payout::error::PayoutError;
 use crate::payout::flow::{Sender, damaged};
 use crate::payout::gather::synced;
 use crate::payout::host::LocalHost;
-use crate::payout::observe::Step;
+use crate::payout::observe::{Observer, Step};
 use crate::payout::records as batches;
 use crate::payout::rules::{self, Coin, Need, Occasion, PlannedOutput, Refusal, SpendPlan};
 use crate::payout::verify::{self, Presence};
 use crate::store::{Store, StoreError};
 use crate::unlock;
+
+/// A higher fee, as a person orders it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BumpOrder {
+    /// Of which batch.
+    pub batch: BatchId,
+    /// The rate; none: what the settings make of the daemon's estimate.
+    pub rate: Option<FeeRate>,
+    /// Nothing is to be signed or sent.
+    pub dry_run: bool,
+}
 
 /// What a bump did, or would do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,25 +61,25 @@ struct Old {
     fee: Amount,
 }
 
-/// Replaces the transaction of a journaled batch by one with a higher fee: at `rate`, or at what the settings make of the daemon's
-/// estimate. Nothing is given to the network before its signed bytes are stored.
+/// Replaces the transaction of a journaled batch by one with a higher fee. Nothing is given to the network before its signed bytes are
+/// stored.
 pub fn bump(
     store: &mut Store,
     wallet: &dyn Wallet,
     coin: &CoinSettings,
-    id: &BatchId,
-    rate: Option<FeeRate>,
-    dry_run: bool,
+    order: &BumpOrder,
+    observer: &mut dyn Observer,
     now: Timestamp,
 ) -> Result<BumpReport, PayoutError> {
     synced(store, wallet, coin, now)?;
+    observer.step(Step::Synced);
     let host = &LocalHost { coin };
-    let mut sender = Sender { store, wallet, coin, host, observer: &mut (), occasion: Occasion::Person, now };
-    let old = sender.replaceable(id)?;
-    let (coins, need) = sender.higher(&old, rate)?;
+    let mut sender = Sender { store, wallet, coin, host, observer, occasion: Occasion::Person, now };
+    let old = sender.replaceable(&order.batch)?;
+    let (coins, need) = sender.higher(&old, order.rate)?;
     let spend = rules::price_spend(coins.clone(), &need, Some(change_bytes(&old))).map_err(Refusal::from)?;
     let mut report = BumpReport {
-        batch: id.clone(),
+        batch: order.batch.clone(),
         before: old.members.iter().map(|member| member.txid).collect(),
         fee_before: old.fee,
         txid: None,
@@ -76,7 +87,7 @@ pub fn bump(
         rate: need.rate,
         note: None,
     };
-    if !dry_run {
+    if !order.dry_run {
         sender.replace(&old, coins, &need, &mut report)?;
     }
     Ok(report)
@@ -199,6 +210,7 @@ impl Sender<'_> {
         };
         self.store_replacement(old, &draft, &signed, need.rate)?;
         let presence = verify::keep_alive(self.wallet, &signed.txid, &signed.raw_hex);
+        self.observer.step(Step::InMempool(old.batch.id.clone()));
         if let (Presence::Missing(why), None) = (presence, &report.note) {
             report.note = Some(format!("not in the mempool ({why}); both are given to the network until one is final"));
         }

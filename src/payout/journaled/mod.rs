@@ -28,7 +28,7 @@ use crate::coin::{Amount, Timestamp};
 use crate::config::{CoinSettings, Method};
 use crate::store::{Store, StoreError, Tx};
 
-pub use bump::{BumpReport, bump};
+pub use bump::{BumpOrder, BumpReport, bump};
 pub(super) use compose::{Draft, Signing};
 pub(super) use known::follow_wallet;
 pub(super) use records::{add_draft, follow_state};

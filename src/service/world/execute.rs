@@ -85,8 +85,9 @@ impl World {
             Order::PayDoubt => Ok(Answer::PayDoubt(self.doubt()?)),
             Order::PayBump { batch, fee_rate_per_vb, dry_run } => {
                 let rate = fee_rate_per_vb.map(FeeRate::from_per_vb);
+                let order = payout::BumpOrder { batch: batch.clone(), rate, dry_run: *dry_run };
                 let bump = |store: &mut Store, wallet: &dyn Wallet, coin: &CoinSettings, now| {
-                    payout::bump(store, wallet, coin, batch, rate, *dry_run, now)
+                    payout::bump(store, wallet, coin, &order, &mut (), now)
                 };
                 Ok(Answer::PayBump(self.with_wallet(bump)?))
             }
