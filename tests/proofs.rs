@@ -1,5 +1,5 @@
 //! What looks like proof and is none, on real daemons: a payment that only resembles a batch, a chain that only lost its blocks, a
-//! conflict that paid some of the payees.
+//! conflict that paid some of the payees, a payment that the wallet forgot.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 #[path = "payouts/bench.rs"]
@@ -12,7 +12,7 @@ use bursar::coin::Timestamp;
 use bursar::daemon::Wallet;
 use bursar::gate::{self, Cause, Freeze};
 use bursar::ledger::{self, Account, LedgerError};
-use bursar::payout::{Resolution, State};
+use bursar::payout::{self, BatchState, Resolution, State};
 use bursar::store::StoreError;
 use serde_json::json;
 use support::{Fault, Generation, World};
@@ -82,6 +82,31 @@ fn what_was_paid_in_part_is_not_certainly_unpaid() {
     bench.settle();
     assert_eq!(bench.paid_on_chain()[&script_of(1)], vec![50_000_000]);
     assert_eq!((bench.state("a"), bench.state("b")), (State::Disputed, State::Disputed));
+}
+
+#[test]
+fn a_payment_of_a_batch_that_the_wallet_forgot_freezes_and_stops_no_sync() {
+    for generation in Generation::ALL {
+        let mut bench = Bench::new(World::new(generation));
+        bench.submit("a", &payee(1), "0.5");
+        bench.flush();
+        // A late copy of the call, which the ledger sees before the wallet forgets it: nobody can show any more what it spends.
+        let mark = payout::batches(&mut bench.store, BatchState::Sent).unwrap().remove(0).mark;
+        let late = bench.world.rpc("sendmany", json!(["", { payee(1): 0.5 }, 1, mark]));
+        bench.world.settle();
+        let wallet = bench.world.wallet();
+        ledger::sync(&mut bench.store, &wallet, bench.world.coin(), Timestamp::now()).unwrap();
+        bench.world.rpc("removeprunedfunds", json!([late]));
+        assert!(wallet.transaction(&late.as_str().unwrap().parse().unwrap()).unwrap().is_none(), "{generation:?}");
+        for _ in 0..2 {
+            bench.settle();
+            let frozen = bench.store.read::<_, StoreError>(gate::frozen).unwrap();
+            assert!(frozen.iter().any(|frozen| frozen.freeze.cause == Cause::Payment), "{generation:?}: {frozen:?}");
+        }
+        bench.world.mine(6);
+        bench.settle();
+        assert_eq!(bench.state("a"), State::Final, "{generation:?}: what is known is followed all the same");
+    }
 }
 
 #[test]
