@@ -68,6 +68,18 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4000))]
 
     #[test]
+    fn a_fee_above_the_highest_that_is_allowed_has_a_ceiling_to_name_and_no_other_has(
+        settings in ceilings(),
+        fee in 0_i64..30_000,
+        payouts in prop_oneof![0_usize..40, Just(usize::MAX)],
+    ) {
+        let FeeSettings { max_per_tx, max_per_payout, .. } = settings.fee;
+        let most = fee_ceiling(max_per_tx, max_per_payout, payouts);
+        let named = above_ceiling(&settings.fee, units(fee), payouts as u64);
+        prop_assert_eq!(named.is_some(), most.is_some_and(|most| units(fee) > most));
+    }
+
+    #[test]
     fn a_plan_pays_a_run_of_the_queue_to_the_unit_no_payee_twice_and_above_no_ceiling(
         queue in queues(),
         coins in wallets(),

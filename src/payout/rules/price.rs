@@ -88,12 +88,14 @@ fn estimated(settings: &FeeSettings, method: Method, facts: &FeeFacts) -> Result
 
 /// Why a fee is above a ceiling; none when it is not.
 pub fn above_ceiling(settings: &FeeSettings, fee: Amount, payouts: u64) -> Option<FeeCeiling> {
-    if let Some(limit) = settings.max_per_tx.filter(|limit| fee > *limit) {
-        return Some(FeeCeiling::Transaction(limit));
-    }
-    let limit = settings.max_per_payout?;
-    let allowed = i128::from(limit.base_units()) * i128::from(payouts);
-    (i128::from(fee.base_units()) > allowed).then_some(FeeCeiling::Payout(limit))
+    let of_tx = settings.max_per_tx.filter(|limit| fee > *limit).map(FeeCeiling::Transaction);
+    let of_payouts = || settings.max_per_payout.filter(|limit| fee > of_all(*limit, payouts)).map(FeeCeiling::Payout);
+    of_tx.or_else(of_payouts)
+}
+
+/// A ceiling per payout, for so many. No fee is above the highest amount there is.
+fn of_all(limit: Amount, payouts: u64) -> Amount {
+    Amount::from_base_units(limit.base_units().saturating_mul(i64::try_from(payouts).unwrap_or(i64::MAX)))
 }
 
 /// A ceiling of the settings.
@@ -124,9 +126,7 @@ impl FeeCeiling {
 
 /// The highest fee of a batch of so many payouts; none: no ceiling.
 pub fn fee_ceiling(per_tx: Option<Amount>, per_payout: Option<Amount>, payouts: usize) -> Option<Amount> {
-    let units = |most: Amount| most.base_units().saturating_mul(i64::try_from(payouts).unwrap_or(i64::MAX));
-    let of_payouts = per_payout.map(|most| Amount::from_base_units(units(most)));
-    per_tx.into_iter().chain(of_payouts).min()
+    per_tx.into_iter().chain(per_payout.map(|limit| of_all(limit, payouts as u64))).min()
 }
 
 /// What a person should be told about the fee that was really paid; none when it is about what was planned.
