@@ -158,7 +158,15 @@ fn timed_flush(world: &World, payees: &[String]) -> (Duration, Option<Duration>)
     // The service lists them with each sync while payouts wait.
     wallet.coins().expect("the coins");
     let began = Instant::now();
-    let report = payout::flush(&mut store, &wallet, coin, &payout::LocalHost { coin }, &mut watch, Timestamp::now());
+    let report = payout::flush(
+        &mut store,
+        &wallet,
+        coin,
+        &payout::LocalHost { coin },
+        &mut watch,
+        payout::Occasion::Person,
+        Timestamp::now(),
+    );
     let whole = began.elapsed();
     let report = report.expect("a flush");
     assert_eq!((report.batches.len(), report.queued), (1, 0), "{report:?}");

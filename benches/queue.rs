@@ -185,7 +185,8 @@ fn open(world: &World) -> Store {
 fn flush(store: &mut Store, wallet: &RpcWallet, world: &World) -> (Duration, Duration, payout::FlushReport) {
     let (mut watch, coin) = (Watch::default(), world.coin());
     let host = payout::LocalHost { coin };
-    let (took, report) = timed(|| payout::flush(store, wallet, coin, &host, &mut watch, Timestamp::now()));
+    let (took, report) =
+        timed(|| payout::flush(store, wallet, coin, &host, &mut watch, payout::Occasion::Person, Timestamp::now()));
     (took, watch.call, report.expect("a flush"))
 }
 

@@ -84,7 +84,9 @@ fn child() {
     let (host, now) = (LocalHost { coin }, Timestamp::now());
     let connect = || RpcWallet::connect(coin).map(|wallet| Box::new(wallet) as Box<dyn Wallet>);
     match order.as_str() {
-        "flush" => drop(payout::flush(&mut store, connect().unwrap().as_ref(), coin, &host, &mut die, now).unwrap()),
+        "flush" => drop(
+            payout::flush(&mut store, connect().unwrap().as_ref(), coin, &host, &mut die, payout::Occasion::Person, now).unwrap(),
+        ),
         "bump" => {
             let order = higher_fee(&mut store);
             drop(payout::bump(&mut store, connect().unwrap().as_ref(), coin, &order, &mut die, now).unwrap());
@@ -368,7 +370,7 @@ fn a_daemon_killed_at_any_step_of_a_journaled_batch_loses_no_payout_and_pays_non
         let Bench { store, world, .. } = bench;
         let mut kill = KillDaemonAt { world, step: trial % JOURNALED_STEPS };
         let host = LocalHost { coin: world.coin() };
-        let report = payout::flush(store, &wallet, world.coin(), &host, &mut kill, Timestamp::now());
+        let report = payout::flush(store, &wallet, world.coin(), &host, &mut kill, payout::Occasion::Person, Timestamp::now());
         let in_doubt = bench.count(State::InDoubt) + bench.count(State::Disputed);
         assert_eq!(in_doubt, 0, "trial {trial}: {report:?}");
         println!("trial {trial}: step {}: {:?}", trial % JOURNALED_STEPS, report.map(|report| report.waiting));

@@ -78,7 +78,16 @@ fn the_keys_are_open_for_the_call_and_for_nothing_else() {
             _ => {}
         };
         let coin = world.coin();
-        payout::flush(store, &wallet, coin, &LocalHost { coin }, &mut Watch(&mut watch), Timestamp::now()).unwrap();
+        payout::flush(
+            store,
+            &wallet,
+            coin,
+            &LocalHost { coin },
+            &mut Watch(&mut watch),
+            payout::Occasion::Person,
+            Timestamp::now(),
+        )
+        .unwrap();
         let (before, during) = (open.0.unwrap(), open.1.unwrap());
         assert_eq!(before, 0, "{generation:?}");
         assert!(during > 0 && during <= Timestamp::now().0 + 61, "{generation:?}: {during}");
@@ -100,7 +109,16 @@ fn journaled_payments_are_signed_with_keys_that_are_closed_before_they_are_broad
             _ => {}
         };
         let coin = world.coin();
-        payout::flush(store, &wallet, coin, &LocalHost { coin }, &mut Watch(&mut watch), Timestamp::now()).unwrap();
+        payout::flush(
+            store,
+            &wallet,
+            coin,
+            &LocalHost { coin },
+            &mut Watch(&mut watch),
+            payout::Occasion::Person,
+            Timestamp::now(),
+        )
+        .unwrap();
         assert!(open.0.unwrap() > 0 && open.1 == Some(0), "{generation:?}: {open:?}");
         is_locked_and_has_paid(&mut bench, "a", 1);
     }
@@ -265,7 +283,7 @@ fn child() {
         // The signal comes before the system call returns, or a moment after.
         thread::sleep(Duration::from_secs(60));
     });
-    payout::flush(&mut store, &wallet, coin, &LocalHost { coin }, &mut die, Timestamp::now()).unwrap();
+    payout::flush(&mut store, &wallet, coin, &LocalHost { coin }, &mut die, payout::Occasion::Person, Timestamp::now()).unwrap();
 }
 
 #[test]

@@ -255,8 +255,16 @@ fn a_daemon_that_is_gone_before_the_call_was_not_given_it() {
     let wallet = bench.world.wallet();
     let (store, world) = (&mut bench.store, &bench.world);
     let mut kill = bench::At::new(|step| matches!(step, Step::Calling(_)), || world.kill_daemon());
-    let report =
-        payout::flush(store, &wallet, world.coin(), &LocalHost { coin: world.coin() }, &mut kill, Timestamp::now()).unwrap();
+    let report = payout::flush(
+        store,
+        &wallet,
+        world.coin(),
+        &LocalHost { coin: world.coin() },
+        &mut kill,
+        payout::Occasion::Person,
+        Timestamp::now(),
+    )
+    .unwrap();
     assert_eq!((report.batches[0].state, report.queued), (BatchState::Ended, 1), "{report:?}");
     bench.restart();
     pay_all(&mut bench);

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bench::{Bench, payee, request, script_of};
 use bursar::coin::{FeeRate, Timestamp};
 use bursar::payout::rules::WaitsFor;
-use bursar::payout::{self, BatchState, FlushReport, LocalHost, Priority, Request, State};
+use bursar::payout::{self, BatchState, FlushReport, LocalHost, Occasion, Priority, Request, State};
 use serde_json::json;
 use support::{Generation, Service, World};
 
@@ -27,7 +27,7 @@ fn submit_as(bench: &mut Bench, id: &str, address: &str, amount: &str, priority:
 /// As the schedule orders it, so many seconds from now.
 fn flush_by_policy(bench: &mut Bench, in_s: i64) -> FlushReport {
     let (wallet, coin, now) = (bench.world.wallet(), bench.world.coin(), Timestamp(Timestamp::now().0 + in_s));
-    payout::flush_by_policy(&mut bench.store, &wallet, coin, &LocalHost { coin }, &mut (), now).unwrap()
+    payout::flush(&mut bench.store, &wallet, coin, &LocalHost { coin }, &mut (), Occasion::Policy, now).unwrap()
 }
 
 /// A world with one coin.
@@ -169,8 +169,16 @@ fn a_culprit_that_only_the_send_shows_is_found_by_halving() {
         let (wallet, mut coin) = (bench.world.wallet(), bench.world.coin().clone());
         // As of a coin whose limit is not known here.
         coin.profile.relay.dust_rate_per_kvb = None;
-        let report =
-            payout::flush(&mut bench.store, &wallet, &coin, &LocalHost { coin: &coin }, &mut (), Timestamp::now()).unwrap();
+        let report = payout::flush(
+            &mut bench.store,
+            &wallet,
+            &coin,
+            &LocalHost { coin: &coin },
+            &mut (),
+            Occasion::Person,
+            Timestamp::now(),
+        )
+        .unwrap();
         assert_eq!(report.rejected.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["p6"], "{report:?}");
         assert!(report.batches.len() > 4, "{report:?}");
         assert_eq!((report.queued, bench.count(State::Sent)), (0, 8), "{report:?}");
@@ -192,7 +200,9 @@ fn halves_of_a_refused_batch_keep_the_ceiling_that_it_kept_as_a_whole() {
     }
     let (wallet, mut coin) = (bench.world.wallet(), bench.world.coin().clone());
     coin.profile.relay.dust_rate_per_kvb = None;
-    let report = payout::flush(&mut bench.store, &wallet, &coin, &LocalHost { coin: &coin }, &mut (), Timestamp::now()).unwrap();
+    let report =
+        payout::flush(&mut bench.store, &wallet, &coin, &LocalHost { coin: &coin }, &mut (), Occasion::Person, Timestamp::now())
+            .unwrap();
     let sent: Vec<_> = report.batches.iter().filter_map(|batch| Some((batch.fee?.base_units(), batch.payouts))).collect();
     assert!(!sent.is_empty() && sent.iter().all(|(fee, payouts)| *fee <= 2000 * *payouts as i64), "{report:?}");
     assert_eq!(report.waits_for, Some(WaitsFor::LowerRate), "{report:?}");

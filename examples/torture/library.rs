@@ -51,7 +51,7 @@ pub(crate) fn play(what: What, config: &Path, die_after: Option<usize>) -> anyho
     let (host, now, mut die) = (LocalHost { coin }, Timestamp::now(), DieAfter(die_after));
     match what {
         What::Flush => {
-            let report = payout::flush(&mut store, &connect()?, coin, &host, &mut die, now)?;
+            let report = payout::flush(&mut store, &connect()?, coin, &host, &mut die, payout::Occasion::Person, now)?;
             println!("{}", serde_json::to_string(&report)?);
         }
         What::Resolve => {

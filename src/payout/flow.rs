@@ -40,7 +40,8 @@ pub(super) enum Outcome {
     Wait(WaitsFor, String),
 }
 
-/// Sends the queue in batches, by order of a person, until it is empty or has to wait. One batch is one transaction.
+/// Sends the queue in batches until it is empty or has to wait. One batch is one transaction. Where it is not a person who orders it, what
+/// saves too little waits for company.
 ///
 /// Refused while payouts are frozen or a batch may have been sent. A failure before a batch's intent is stored changes nothing;
 /// after that every outcome is recorded, and doubt is an outcome.
@@ -50,24 +51,10 @@ pub fn flush(
     coin: &CoinSettings,
     host: &dyn Host,
     observer: &mut dyn Observer,
+    occasion: Occasion,
     now: Timestamp,
 ) -> Result<FlushReport, PayoutError> {
-    flush_all(&mut Sender { store, wallet, coin, host, observer, occasion: Occasion::Person, now })
-}
-
-/// The same as the schedule and the triggers between its times order it: what saves too little waits for company.
-pub fn flush_by_policy(
-    store: &mut Store,
-    wallet: &dyn Wallet,
-    coin: &CoinSettings,
-    host: &dyn Host,
-    observer: &mut dyn Observer,
-    now: Timestamp,
-) -> Result<FlushReport, PayoutError> {
-    flush_all(&mut Sender { store, wallet, coin, host, observer, occasion: Occasion::Policy, now })
-}
-
-fn flush_all(sender: &mut Sender<'_>) -> Result<FlushReport, PayoutError> {
+    let sender = &mut Sender { store, wallet, coin, host, observer, occasion, now };
     let mut report = FlushReport::default();
     match journaled::before_flush(sender.store, sender.coin.payouts.method, sender.now) {
         Ok(()) => sender.send_all(&mut report)?,

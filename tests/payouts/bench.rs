@@ -137,7 +137,7 @@ impl Bench {
 
     pub fn flush_with(&mut self, wallet: &dyn Wallet, observer: &mut dyn Observer) -> Result<FlushReport, PayoutError> {
         let coin = self.world.coin();
-        payout::flush(&mut self.store, wallet, coin, &LocalHost { coin }, observer, Timestamp::now())
+        payout::flush(&mut self.store, wallet, coin, &LocalHost { coin }, observer, payout::Occasion::Person, Timestamp::now())
     }
 
     pub fn settle(&mut self) -> SettleReport {

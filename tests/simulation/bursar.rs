@@ -10,7 +10,7 @@ use bursar::coin::{FeeRate, Timestamp};
 use bursar::config::{CoinSettings, DaemonMode};
 use bursar::daemon::Wallet;
 use bursar::ledger;
-use bursar::payout::{self, Batch, BumpOrder, Decision, Observer, PayoutError, Request, Ruling, Step};
+use bursar::payout::{self, Batch, BumpOrder, Decision, Observer, Occasion, PayoutError, Request, Ruling, Step};
 use bursar::store::{Commit, Store, StoreError};
 
 use super::chance::Chance;
@@ -160,8 +160,8 @@ impl Bursar {
             let (host, mut watcher) = (ModelHost(bursar.world.clone()), Watcher(bursar.world.clone()));
             // Every other one by order of the schedule; a person's is done when all has to come to rest.
             let by_person = bursar.world.borrow().faults.calm || now.0 % 2 == 0;
-            let flush = if by_person { payout::flush } else { payout::flush_by_policy };
-            flush(bursar.store(), &wallet, &coin, &host, &mut watcher, now)
+            let occasion = if by_person { Occasion::Person } else { Occasion::Policy };
+            payout::flush(bursar.store(), &wallet, &coin, &host, &mut watcher, occasion, now)
         })
     }
 

@@ -14,7 +14,7 @@ use crate::daemon::{RpcError, RpcWallet, Wallet};
 use crate::gate::{self, Cause};
 use crate::keeper::{KeeperError, ProcessState};
 use crate::ledger;
-use crate::payout::{self, BatchState, FlushReport, Observer, PayoutError, State, Step};
+use crate::payout::{self, BatchState, FlushReport, Observer, Occasion, PayoutError, State, Step};
 use crate::repair;
 use crate::service::{Answer, DaemonReport, Failure, Order, exit};
 use crate::store::{Store, StoreError};
@@ -87,7 +87,7 @@ impl World {
                 let rate = fee_rate_per_vb.map(FeeRate::from_per_vb);
                 let order = payout::BumpOrder { batch: batch.clone(), rate, dry_run: *dry_run };
                 let bump = |store: &mut Store, wallet: &dyn Wallet, coin: &CoinSettings, now| {
-                    payout::bump(store, wallet, coin, &order, &mut (), now)
+                    payout::bump(store, wallet, coin, &order, &mut Narrator, now)
                 };
                 Ok(Answer::PayBump(self.with_wallet(bump)?))
             }
@@ -176,8 +176,8 @@ impl World {
             self.verify_start()?;
         }
         let flushed = self.with_wallet(|store, wallet, coin, now| {
-            let flush = if scheduled { payout::flush_by_policy } else { payout::flush };
-            flush(store, wallet, coin, &payout::LocalHost { coin }, &mut Narrator, now)
+            let occasion = if scheduled { Occasion::Policy } else { Occasion::Person };
+            payout::flush(store, wallet, coin, &payout::LocalHost { coin }, &mut Narrator, occasion, now)
         });
         self.note_flush(&flushed);
         Ok(Answer::PayFlush(flushed?))
