@@ -7,6 +7,7 @@ mod bench;
 mod support;
 
 use std::fs;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bench::{Bench, payee, script_of};
@@ -17,7 +18,7 @@ use bursar::payout::{self, BatchState, Resolution, State, Step};
 use bursar::service::{Answer, Failure, Order};
 use bursar::store::StoreError;
 use serde_json::{Value, json};
-use support::{Fault, Generation, World, wait_for};
+use support::{Fault, FaultProxy, Generation, World, wait_for};
 
 use Generation::{Knots, Litecoin018, Litecoin021};
 
@@ -182,6 +183,52 @@ fn an_empty_wallet_of_the_same_name_is_not_the_followed_one_whatever_a_person_sa
     let refused = rekeyed(&mut bench).unwrap_err();
     assert!(refused.message.contains("does not list transaction"), "{refused:?}");
     assert_eq!(causes(&mut bench), [Cause::Wallet]);
+}
+
+/// As a wallet without a seed answers: nothing tells it from another of its name.
+fn seedless(upstream: SocketAddr) -> FaultProxy {
+    FaultProxy::start_rewriting(
+        upstream,
+        Box::new(|call, upstream| {
+            if call.method != "getwalletinfo" {
+                return None;
+            }
+            let (status, body) = upstream.forward(call, None, None).ok()?;
+            let mut reply: Value = serde_json::from_str(&body).ok()?;
+            reply["result"].as_object_mut()?.remove("hdseedid");
+            Some((status, reply.to_string()))
+        }),
+    )
+}
+
+#[test]
+fn a_payment_that_was_buried_while_an_empty_wallet_of_the_same_name_answered_is_confirmed() {
+    let mut bench = Bench::new(World::behind(Litecoin021, &[], seedless));
+    bench.settle();
+    bench.submit("a", &payee(1), "0.5");
+    bench.proxy().once("sendmany", Fault::DropReply);
+    bench.flush();
+    bench.world.mine(1);
+    bench.flush_chain_to_disk();
+    bench.keeper.stop().unwrap();
+    let dir = bursar::keeper::wallet_dir(bench.world.coin());
+    let away = dir.with_extension("away");
+    fs::rename(&dir, &away).unwrap();
+    bench.restart();
+    bench.world.try_rpc("/", "createwallet", json!(["bursar"])).ok();
+    bench.world.mine(2 * bench.world.coin().final_depth);
+    // In the wrong wallet: the payment is now far below where the ledger reads from.
+    bench.settle();
+    bench.flush_chain_to_disk();
+    bench.keeper.stop().unwrap();
+    fs::remove_dir_all(&dir).unwrap();
+    fs::rename(&away, &dir).unwrap();
+    bench.restart();
+    let found = resolution(&mut bench);
+    assert!(matches!(found, Resolution::Sent { .. }), "{found:?}");
+    bench.settle();
+    assert_eq!(bench.state("a"), State::Final);
+    assert_eq!(bench.paid_on_chain()[&script_of(1)], [50_000_000]);
 }
 
 #[test]

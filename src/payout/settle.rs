@@ -102,6 +102,10 @@ impl<'a> Settler<'a> {
             self.inspect_new(batch)?;
             standing = self.standing(batch)?;
         }
+        if standing == Standing::Lost && self.was_overlooked(batch)? {
+            ledger::sync_everything(self.store, self.wallet, self.coin, self.now)?;
+            standing = self.standing(batch)?;
+        }
         let journaled = batch.method == Method::Journaled;
         let dead = standing == Standing::Lost && (journaled || batch.state == BatchState::Disputed) && self.proven_dead(batch)?;
         if standing == Standing::Lost && !dead && self.revive(batch)? {
@@ -165,6 +169,26 @@ impl<'a> Settler<'a> {
             }
             Ok(rules::standing(&states, tip))
         })
+    }
+
+    /// Whether a transaction of the batch is in a block and the ledger has never seen it. It is below the ledger's cursor then: while another
+    /// wallet stood in for this one, under the same name and with nothing that tells them apart, syncs read that one.
+    fn was_overlooked(&mut self, batch: &Batch) -> Result<bool, PayoutError> {
+        let unseen = self.store.read(|tx| {
+            let mut unseen = Vec::new();
+            for member in records::txids(tx, &batch.id)?.into_iter().filter(|member| member.matched == Some(true)) {
+                if ledger::state_of(tx, &member.txid)?.is_none() {
+                    unseen.push(member.txid);
+                }
+            }
+            Ok::<_, StoreError>(unseen)
+        })?;
+        for txid in unseen {
+            if self.wallet.transaction(&txid)?.is_some_and(|known| known.confirmations > 0) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// What the ledger has seen with the batch's mark: a fee bump copies it to another txid, and a call that was thought to be over, or
