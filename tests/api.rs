@@ -12,14 +12,16 @@ mod guard;
 mod import;
 mod support;
 
+use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use client::{Client, api_world, payee, token};
 use serde_json::{Value, json};
-use support::{Generation, Service};
+use support::{Generation, Service, wait_for};
 
 fn request(id: &str, amount: &str) -> Value {
     json!({"id": id, "address": payee(1), "amount": amount})
@@ -39,6 +41,7 @@ fn a_payout_is_submitted_shown_listed_held_and_paid() {
     assert_eq!((&taken["payout"]["amount"], &taken["payout"]["state"]), (&json!("1.25000000"), &json!("queued")));
     let (status, again) = api.post("/v1/payouts", &request("one", "1.250"));
     assert_eq!((status, &again["new"], &again["payout"]), (200, &json!(false), &taken["payout"]));
+    assert_eq!(again["address_checked"], true, "the daemon was asked about it when it was new");
     let (status, other) = api.post("/v1/payouts", &request("one", "2"));
     assert_eq!((status, &other["error"]["code"]), (409, &json!("id_taken")), "{other}");
 
@@ -66,6 +69,7 @@ fn a_payout_is_submitted_shown_listed_held_and_paid() {
     let (_, shown) = api.get("/v1/payouts/one");
     assert_eq!((&shown["payout"]["state"], &shown["payout"]["batch"]), (&json!("sent"), &json!(batch)), "{shown}");
     assert_eq!(shown["history"].as_array().unwrap().len(), 3, "{shown}");
+    assert_eq!((&shown["confirmations"], &shown["waits_for"]), (&Value::Null, &json!("its first confirmation")), "{shown}");
     assert_eq!(shown["transactions"][0]["txid"], flushed["batches"][0]["txid"]);
     let (status, shown) = api.get(&format!("/v1/batches/{batch}"));
     assert_eq!((status, &shown["batch"]["total"]), (200, &json!("1.25000000")), "{shown}");
@@ -74,6 +78,33 @@ fn a_payout_is_submitted_shown_listed_held_and_paid() {
     assert_eq!((status, &refused["error"]["code"]), (409, &json!("not_now")), "{refused}");
     let queue = api.get("/v1/queue").1;
     assert_eq!((&queue["waits_for"], &queue["last_flush"]["waiting"]), (&Value::Null, &Value::Null), "{queue}");
+    world.mine(1);
+    world.done(&["ledger", "sync"]);
+    assert_eq!(api.get("/v1/payouts/one").1["confirmations"], 1);
+}
+
+#[test]
+fn the_queue_says_why_it_waits_and_a_payee_of_a_file_was_checked() {
+    let world = api_world(Generation::Litecoin021, &[]);
+    let token = token(&world, "desk", "operate");
+    let _service = Service::start(&world);
+    world.fund(&["5"]);
+    world.done(&["ledger", "sync"]);
+    let mut api = Client::new(&world, &token);
+    api.post("/v1/payouts", &request("too large", "1000"));
+    api.post("/v1/flush", &Value::Null);
+    let queue = wait_for(Duration::from_secs(10), "the flush is told", || {
+        let (_, queue) = api.get("/v1/queue");
+        (queue["waits_for"]["code"] != "flush").then_some(queue)
+    });
+    assert_eq!(queue["waits_for"]["code"], "funds", "{queue}");
+    assert!(queue["waits_for"]["message"].as_str().unwrap().contains("too large"), "{queue}");
+
+    let file = world.dir().join("payouts.csv");
+    fs::write(&file, format!("id,address,amount\nof a file,{},1\n", payee(1))).unwrap();
+    world.done(&["pay", "import", file.to_str().unwrap()]);
+    let (status, again) = api.post("/v1/payouts", &request("of a file", "1"));
+    assert_eq!((status, &again["address_checked"]), (200, &json!(true)), "{again}");
 }
 
 #[test]
@@ -181,6 +212,9 @@ fn submissions_and_lists_go_on_while_the_daemon_is_away() {
     world.done(&["daemon", "stop"]);
     let (status, taken) = api.post("/v1/payouts", &request("one", "1"));
     assert_eq!((status, &taken["address_checked"]), (201, &json!(false)), "{taken}");
+    world.done(&["daemon", "start"]);
+    let (status, again) = api.post("/v1/payouts", &request("one", "1"));
+    assert_eq!((status, &again["address_checked"]), (200, &json!(false)), "{again}");
     assert_eq!(api.get("/v1/payouts/one").0, 200);
 }
 

@@ -157,16 +157,17 @@ impl Page {
     fn payouts(&self, payouts: &[payout::Payout]) -> String {
         let rows = payouts.iter().map(|payout| {
             let reason = payout.reason.clone().unwrap_or_default();
-            [payout.id.to_string(), payout.state.to_string(), self.coins(payout.amount), payout.address.clone(), reason]
+            let state = match payout.priority {
+                payout::Priority::Normal => payout.state.to_string(),
+                priority => format!("{}, priority {}", payout.state, priority.name()),
+            };
+            [payout.id.to_string(), state, self.coins(payout.amount), payout.address.clone(), reason]
         });
         table(["id", "state", "amount", "address", "reason"], &[2], rows.collect())
     }
 
     fn payout(&self, detail: &payout::Detail) -> String {
         let mut text = self.payouts(std::slice::from_ref(&detail.payout));
-        if detail.payout.priority != payout::Priority::Normal {
-            text += &format!("\n  priority {}", detail.payout.priority.name());
-        }
         for line in &detail.history {
             let reason = line.reason.as_ref().map(|reason| format!("  {reason}")).unwrap_or_default();
             let batch = line.batch.as_ref().map(|batch| format!("  batch {batch}")).unwrap_or_default();

@@ -140,7 +140,7 @@ impl Import<'_> {
         while let Some(line) = rows.next().map_err(PayoutError::Reading)? {
             empty = false;
             match line.row.and_then(|row| row.check(self.coin).map_err(|error| error.to_string())) {
-                Ok(request) => page.push(Row { line: line.number, request, problem: None }),
+                Ok(request) => page.push(Row { line: line.number, request, address_checked: false, problem: None }),
                 Err(problem) => self.faults.add(line.number, problem),
             }
             if page.len() == PAGE_ROWS {
@@ -192,6 +192,7 @@ impl Import<'_> {
             return;
         };
         for (row, script) in asked.iter_mut().zip(scripts) {
+            row.address_checked = true;
             row.problem = judge_script(script, &row.request.address).err().map(|problem| problem.to_string());
         }
     }

@@ -120,7 +120,8 @@ fn queue(
 ) -> Result<Submitted, PayoutError> {
     // Once more: the same id may stand twice in this group, or have come by another way meanwhile.
     if let Some(payout) = known(tx, request, coin)? {
-        return Ok(Submitted { payout, new: false, address_checked: false });
+        let address_checked = records::address_checked(tx, payout.seq)?;
+        return Ok(Submitted { payout, new: false, address_checked });
     }
     let bad = |problem: BadAddress| PayoutError::BadAddress { id: request.id.clone(), problem };
     let address_checked = match word {
@@ -128,6 +129,6 @@ fn queue(
         Some(Ok(())) => true,
         None => false,
     };
-    let payout = records::add_payout(tx, request, State::Queued, None, now)?;
+    let payout = records::add_payout(tx, request, State::Queued, address_checked, now)?;
     Ok(Submitted { payout, new: true, address_checked })
 }

@@ -91,7 +91,7 @@ mod tests {
     fn add(store: &mut Store, id: &str, amount: i64, priority: Priority, at: i64) {
         let checked =
             Checked { id: id.parse().unwrap(), address: "a".to_owned(), amount: Amount::from_base_units(amount), priority };
-        let added = store.write(|tx| records::add_payout(tx, &checked, State::Queued, None, Timestamp(at)));
+        let added = store.write(|tx| records::add_payout(tx, &checked, State::Queued, false, Timestamp(at)));
         let _: Payout = added.unwrap();
     }
 

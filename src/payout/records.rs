@@ -65,6 +65,12 @@ pub(super) fn payout(tx: &Tx<'_>, id: &PayoutId) -> Result<Option<Payout>, Store
     Ok(all(tx, "id = ?1", [id.as_str()])?.pop())
 }
 
+/// Whether the daemon accepted a payout's address when it was submitted.
+pub(super) fn address_checked(tx: &Tx<'_>, seq: i64) -> Result<bool, StoreError> {
+    let sql = "SELECT address_checked FROM payouts WHERE seq = ?1";
+    Ok(tx.prepare_cached(sql)?.query_row([seq], |row| row.get(0))?)
+}
+
 /// Payouts that a person has to look at: held after so many proofs that they were not sent.
 pub(super) fn held_after(tx: &Tx<'_>, proofs: u32) -> Result<Vec<PayoutId>, StoreError> {
     let held = all(tx, "state = 'held' AND not_sent_count >= ?1 ORDER BY seq", [proofs])?;
@@ -208,18 +214,18 @@ pub(super) fn add_payout(
     tx: &Tx<'_>,
     request: &Checked,
     state: State,
-    reason: Option<&str>,
+    address_checked: bool,
     now: Timestamp,
 ) -> Result<Payout, StoreError> {
     tx.prepare_cached(
-        "INSERT INTO payouts (id, address, amount, state, reason, submitted_s, priority) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO payouts (id, address, amount, state, address_checked, submitted_s, priority) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
     .execute(params![
         request.id.as_str(),
         request.address,
         request.amount.base_units(),
         state.name(),
-        reason,
+        address_checked,
         now.0,
         request.priority as u8
     ])?;
@@ -230,7 +236,7 @@ pub(super) fn add_payout(
         amount: request.amount,
         priority: request.priority,
         state,
-        reason: reason.map(str::to_owned),
+        reason: None,
         batch: None,
         not_sent_count: 0,
         submitted: now,
@@ -305,7 +311,7 @@ mod tests {
                 let priority = if number == 4 { Priority::High } else { Priority::Normal };
                 let state = if number == 5 { State::Held } else { State::Queued };
                 let request = request(&format!("p{number}"), address, number, priority);
-                add_payout(tx, &request, state, None, Timestamp(100 + number))?;
+                add_payout(tx, &request, state, false, Timestamp(100 + number))?;
             }
             Ok::<_, StoreError>(())
         });
@@ -325,7 +331,7 @@ mod tests {
     fn the_history_cannot_be_changed_and_a_payout_is_in_a_batch_exactly_while_it_may_be_paid() {
         let dir = tempfile::tempdir().unwrap();
         let mut store = Store::open(dir.path()).unwrap();
-        let added = store.write(|tx| add_payout(tx, &request("a", "b", 1, Priority::Normal), State::Queued, None, Timestamp(1)));
+        let added = store.write(|tx| add_payout(tx, &request("a", "b", 1, Priority::Normal), State::Queued, false, Timestamp(1)));
         added.unwrap();
         for forbidden in [
             "DELETE FROM payout_history",
@@ -367,8 +373,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut store = ten(dir.path());
         let later = store.write(|tx| {
-            add_payout(tx, &request("p11", "odd", 1, Priority::Normal), State::Queued, None, Timestamp(50))?;
-            add_payout(tx, &request("p12", "odd", 1, Priority::Normal), State::Queued, None, Timestamp(105))
+            add_payout(tx, &request("p11", "odd", 1, Priority::Normal), State::Queued, false, Timestamp(50))?;
+            add_payout(tx, &request("p12", "odd", 1, Priority::Normal), State::Queued, false, Timestamp(105))
         });
         later.unwrap();
         let times = Filter { submitted_from: Some(Timestamp(105)), submitted_before: Some(Timestamp(106)), ..any() };
@@ -431,7 +437,7 @@ mod tests {
             step_payout(tx, State::Held, &payout, Timestamp(200))?;
             for number in 0..3 {
                 let large = request(&format!("large{number}"), "odd", i64::MAX, Priority::Normal);
-                add_payout(tx, &large, State::Rejected, None, Timestamp(200))?;
+                add_payout(tx, &large, State::Rejected, false, Timestamp(200))?;
             }
             Ok::<_, StoreError>(())
         });

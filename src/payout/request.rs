@@ -175,7 +175,7 @@ pub struct Submitted {
     pub payout: Payout,
     /// False when the same request had been submitted before: nothing was added.
     pub new: bool,
-    /// Whether the daemon has accepted the address; if not, it is asked before sending.
+    /// Whether the daemon accepted the address when the payout was first submitted; it is asked again before sending.
     pub address_checked: bool,
 }
 

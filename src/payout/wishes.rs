@@ -107,7 +107,7 @@ mod tests {
         for id in ["a", "b"] {
             let (id, address) = (id.parse().unwrap(), "x".to_owned());
             let request = Checked { id, address, amount: Amount::from_base_units(1), priority: Priority::Normal };
-            store.write(|tx| records::add_payout(tx, &request, State::Queued, None, Timestamp(1))).unwrap();
+            store.write(|tx| records::add_payout(tx, &request, State::Queued, false, Timestamp(1))).unwrap();
         }
         let wish = |ids: &[&str], reason: Option<&str>| Wish {
             ids: ids.iter().map(|id| (*id).to_owned()).collect(),

@@ -16,6 +16,7 @@ const TABLES: &str = "CREATE TABLE file_rows (
     address  TEXT NOT NULL,
     amount   INTEGER NOT NULL,
     priority INTEGER NOT NULL,
+    address_checked INTEGER NOT NULL,
     problem  TEXT                    -- why its payee cannot be paid
 ) STRICT;";
 
@@ -23,6 +24,8 @@ const TABLES: &str = "CREATE TABLE file_rows (
 pub(super) struct Row {
     pub(super) line: u64,
     pub(super) request: Checked,
+    /// Whether the daemon was asked about its address.
+    pub(super) address_checked: bool,
     /// Why its payee cannot be paid.
     pub(super) problem: Option<String>,
 }
@@ -37,14 +40,15 @@ impl Rows {
 
     /// Keeps a row, unless the file had one with its id before: then that one.
     pub(super) fn keep(&self, row: &Row) -> Result<Option<Row>, StoreError> {
-        let Row { line, request, problem } = row;
+        let Row { line, request, address_checked, problem } = row;
         let line = i64::try_from(*line).map_err(damaged)?;
         let amount = request.amount.base_units();
         let mut statement = self.0.connection().prepare_cached(
-            "INSERT INTO file_rows (line, id, address, amount, priority, problem) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+            "INSERT INTO file_rows (line, id, address, amount, priority, address_checked, problem) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
              ON CONFLICT (id) DO NOTHING",
         )?;
-        let values = params![line, request.id.as_str(), request.address, amount, request.priority as u8, problem];
+        let values =
+            params![line, request.id.as_str(), request.address, amount, request.priority as u8, address_checked, problem];
         if statement.execute(values)? == 1 {
             return Ok(None);
         }
@@ -72,8 +76,9 @@ fn add_all(tx: &Tx<'_>, now: Timestamp) -> Result<Result<u64, RowProblem>, Store
     let last: i64 = tx.query_row("SELECT coalesce(max(seq), 0) FROM payouts", [], |row| row.get(0))?;
     let triggers = suspend_triggers(tx)?;
     tx.prepare(
-        "INSERT INTO payouts (id, address, amount, state, reason, submitted_s, priority)
-         SELECT id, address, amount, iif(problem IS NULL, ?1, ?2), problem, ?3, priority FROM scratch.file_rows WHERE true ORDER BY line
+        "INSERT INTO payouts (id, address, amount, state, reason, submitted_s, priority, address_checked)
+         SELECT id, address, amount, iif(problem IS NULL, ?1, ?2), problem, ?3, priority, address_checked AND problem IS NULL
+         FROM scratch.file_rows WHERE true ORDER BY line
          ON CONFLICT (id) DO NOTHING",
     )?
     .execute(params![State::Queued.name(), State::Rejected.name(), now.0])?;
@@ -140,7 +145,7 @@ fn met_since(tx: &Tx<'_>, last: i64) -> Result<Result<u64, RowProblem>, StoreErr
     Ok(Ok(tx.query_row(met, [last], |row| row.get(0))?))
 }
 
-const COLUMNS: &str = "line, id, address, amount, priority, problem";
+const COLUMNS: &str = "line, id, address, amount, priority, address_checked, problem";
 
 fn to_row(row: &rusqlite::Row<'_>) -> Result<Row, StoreError> {
     let request = Checked {
@@ -149,5 +154,5 @@ fn to_row(row: &rusqlite::Row<'_>) -> Result<Row, StoreError> {
         amount: Amount::from_base_units(row.get(3)?),
         priority: Priority::ALL.get(row.get::<_, usize>(4)?).copied().unwrap_or_default(),
     };
-    Ok(Row { line: row.get(0)?, request, problem: row.get(5)? })
+    Ok(Row { line: row.get(0)?, request, address_checked: row.get(5)?, problem: row.get(6)? })
 }

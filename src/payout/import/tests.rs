@@ -168,7 +168,8 @@ fn what_somebody_else_queued_while_the_file_was_looked_at_is_queued_once_or_refu
         };
         let kept = Kept::new(&store).unwrap();
         for (line, id) in (2..).zip(["a", "b"]) {
-            kept.keep(&Row { line, request: request(id, "1").check(&coin()).unwrap(), problem: None }).unwrap();
+            kept.keep(&Row { line, request: request(id, "1").check(&coin()).unwrap(), address_checked: false, problem: None })
+                .unwrap();
         }
         submit(&mut store, None, &coin(), &request("a", amount), Timestamp(1)).unwrap();
         let done = kept.take_over(&mut store, Timestamp(2), must_be_of_this_time);

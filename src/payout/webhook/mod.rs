@@ -104,7 +104,7 @@ mod tests {
             amount: Amount::from_base_units(7),
             priority: Priority::Normal,
         };
-        store.write(|tx| add_payout(tx, &request, State::Queued, None, Timestamp(5))).unwrap();
+        store.write(|tx| add_payout(tx, &request, State::Queued, false, Timestamp(5))).unwrap();
     }
 
     #[test]

@@ -137,6 +137,8 @@ impl Forms {
             "payout": self.payout(&detail.payout),
             "history": detail.history.iter().map(history_line).collect::<Vec<_>>(),
             "transactions": transactions(&detail.transactions),
+            "confirmations": detail.confirmations,
+            "waits_for": detail.waits_for,
         })
     }
 
@@ -167,7 +169,7 @@ impl Forms {
             "schema": SCHEMA,
             "totals": totals.collect::<serde_json::Map<_, _>>(),
             "oldest_queued": standing.oldest_queued.as_ref().map(|payout| self.payout(payout)),
-            "waits_for": waits_for(standing, flush_schedule),
+            "waits_for": waits_for(standing, last_flush, flush_schedule),
             "last_flush": last_flush.map(|last| json!({"time": last.time.0, "waiting": last.waiting})),
             "frozen": standing.frozen.iter().map(freeze).collect::<Vec<_>>(),
             "unresolved_batches": standing.unresolved.iter().map(|batch| batch.as_str()).collect::<Vec<_>>(),
@@ -230,13 +232,17 @@ fn freeze(frozen: &InForce) -> Value {
     })
 }
 
-/// What the queue waits for, as a word and a sentence; nothing when it is empty.
-fn waits_for(standing: &Standing, flush_schedule: &str) -> Value {
+/// What the queue waits for, as a word and a sentence; nothing when it is empty. Why the last flush left the rest holds until the next.
+fn waits_for(standing: &Standing, last_flush: Option<&LastFlush>, flush_schedule: &str) -> Value {
+    let reason = last_flush.and_then(|last| Some((last.waits_for?.name(), last.waiting.as_ref()?)));
     let (code, message) = match (standing.frozen.first(), standing.unresolved.first(), &standing.oldest_queued) {
         (_, _, None) => return Value::Null,
         (Some(frozen), _, _) => ("frozen", format!("payouts are frozen: {}", frozen.freeze.detail)),
         (None, Some(batch), _) => ("in_doubt", format!("it has to be found out whether batch {batch} was sent")),
-        (None, None, Some(_)) => ("flush", format!("the next flush: by schedule ({flush_schedule}, UTC), or POST /v1/flush")),
+        (None, None, Some(_)) => match reason {
+            Some((code, waiting)) => (code, format!("{waiting}; flushes by schedule ({flush_schedule}, UTC) try again")),
+            None => ("flush", format!("the next flush: by schedule ({flush_schedule}, UTC), or POST /v1/flush")),
+        },
     };
     json!({"code": code, "message": message})
 }
