@@ -1,20 +1,26 @@
 //! What the coin instances of one host must not share.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use super::coin_rules::plain_path;
 use super::source::Source;
 use super::{CoinSettings, ConfigError, DaemonMode};
 
-/// Checks every two coin instances against each other.
+/// A key, as its path in a coin's table.
+type Key = &'static [&'static str];
+
+/// Where bursar reaches a daemon that somebody else runs. Several coins may do so at one place, and that may be another host.
+const REACHES: Key = &["daemon", "rpc_connect"];
+
+/// Checks every coin instance, and every two against each other.
 pub(super) fn check(coins: &BTreeMap<String, CoinSettings>, source: &Source<'_>) -> Result<(), ConfigError> {
     let mut earlier: Vec<&CoinSettings> = Vec::new();
     for coin in coins.values() {
-        for other in &earlier {
-            clash(other, coin).map_or(Ok(()), |(path, problem)| {
-                let full: Vec<&str> = ["coins", coin.name.as_str()].into_iter().chain(path.iter().copied()).collect();
-                Err(source.refuse(&full, problem))
-            })?;
+        let found = of_its_own(coin).or_else(|| earlier.iter().find_map(|other| clash(other, coin)));
+        if let Some((path, problem)) = found {
+            let full: Vec<&str> = ["coins", coin.name.as_str()].into_iter().chain(path.iter().copied()).collect();
+            return Err(source.refuse(&full, problem));
         }
         earlier.push(coin);
     }
@@ -22,7 +28,7 @@ pub(super) fn check(coins: &BTreeMap<String, CoinSettings>, source: &Source<'_>)
 }
 
 /// The key of `coin` that clashes with `other`, and why.
-fn clash(other: &CoinSettings, coin: &CoinSettings) -> Option<(&'static [&'static str], String)> {
+fn clash(other: &CoinSettings, coin: &CoinSettings) -> Option<(Key, String)> {
     let (ours, theirs) = (plain_path(&coin.state_dir), plain_path(&other.state_dir));
     if ours.starts_with(&theirs) || theirs.starts_with(&ours) {
         let problem = format!(
@@ -33,30 +39,64 @@ fn clash(other: &CoinSettings, coin: &CoinSettings) -> Option<(&'static [&'stati
         );
         return Some((&["state_dir"], problem));
     }
-    if let (Some(ours), Some(theirs)) = (coin.http_listen, other.http_listen)
-        && ours == theirs
-    {
-        return Some((&["http", "listen"], format!("coin '{}' listens on {theirs} too: choose another port", other.name)));
+    let theirs = ports(other);
+    let taken = ports(coin).into_iter().find_map(|ours| ours.taken_by(&theirs, &format!("coin '{}'", other.name)));
+    if taken.is_some() {
+        return taken;
     }
-    if coin.daemon.mode == DaemonMode::Keep && other.daemon.mode == DaemonMode::Keep {
-        return port_clash(other, coin);
-    }
-    if coin.daemon.rpc_connect == other.daemon.rpc_connect && coin.wallet.name == other.wallet.name {
+    let both_kept = coin.daemon.mode == DaemonMode::Keep && other.daemon.mode == DaemonMode::Keep;
+    if !both_kept && coin.daemon.rpc_connect == other.daemon.rpc_connect && coin.wallet.name == other.wallet.name {
         let problem =
             format!("coin '{}' works on wallet '{}' of the same daemon: one wallet, one coin", other.name, other.wallet.name);
-        return Some((&["daemon", "rpc_connect"], problem));
+        return Some((REACHES, problem));
     }
     None
 }
 
-fn port_clash(other: &CoinSettings, coin: &CoinSettings) -> Option<(&'static [&'static str], String)> {
-    const RPC: &[&str] = &["daemon", "rpc_port"];
-    const P2P: &[&str] = &["daemon", "p2p_port"];
-    let theirs = [("rpc_port", other.daemon.rpc_port), ("p2p_port", other.daemon.p2p_port)];
-    for (path, port) in [(RPC, coin.daemon.rpc_port), (P2P, coin.daemon.p2p_port)] {
-        if let Some((key, _)) = theirs.iter().find(|(_, taken)| *taken == port) {
-            return Some((path, format!("{port} is {key} of coin '{}' too: choose another port", other.name)));
-        }
+/// A place where something of a coin listens.
+struct Port {
+    key: Key,
+    /// None: the daemon listens on more than one address.
+    ip: Option<IpAddr>,
+    port: u16,
+}
+
+impl Port {
+    /// The problem, if one of these has the same place.
+    fn taken_by(&self, others: &[Port], whose: &str) -> Option<(Key, String)> {
+        let is_same = |other: &&Port| {
+            let meets = self.ip.is_none() || other.ip.is_none() || self.ip == other.ip;
+            let both_of_daemons = self.key[0] == "daemon" && other.key[0] == "daemon";
+            let is_reached = both_of_daemons && (self.key == REACHES || other.key == REACHES);
+            self.port == other.port && meets && !is_reached
+        };
+        let other = others.iter().find(is_same)?;
+        Some((self.key, format!("{} is {} of {whose} too: choose another port", self.port, other.key.join("."))))
     }
-    None
+}
+
+/// All places of a coin. Port 0 is a free one, another each time.
+fn ports(coin: &CoinSettings) -> Vec<Port> {
+    let daemon = &coin.daemon;
+    let mut ports = match daemon.mode {
+        DaemonMode::Keep => vec![
+            Port { key: &["daemon", "rpc_port"], ip: None, port: daemon.rpc_port },
+            Port { key: &["daemon", "p2p_port"], ip: None, port: daemon.p2p_port },
+        ],
+        DaemonMode::Attach => {
+            vec![Port { key: REACHES, ip: Some(daemon.rpc_connect.ip()), port: daemon.rpc_connect.port() }]
+        }
+    };
+    let listeners: [(Key, _); 2] = [(&["http", "listen"], coin.http_listen), (&["api", "listen"], coin.api.listen)];
+    let ours = listeners.into_iter().filter_map(|(key, place)| Some((key, place?)));
+    ports.extend(ours.map(|(key, place)| Port { key, ip: Some(place.ip()), port: place.port() }));
+    ports.retain(|port| port.port != 0);
+    ports
+}
+
+/// The key of a coin that clashes with another key of its own, and why.
+fn of_its_own(coin: &CoinSettings) -> Option<(Key, String)> {
+    let ports = ports(coin);
+    let mut numbered = ports.iter().enumerate();
+    numbered.find_map(|(at, port)| port.taken_by(&ports[..at], "this coin"))
 }

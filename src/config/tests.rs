@@ -266,6 +266,25 @@ fn two_coins_share_nothing() {
 }
 
 #[test]
+fn every_listener_has_a_port_of_its_own() {
+    let api = |port: &str| format!("[coins.ltc.api]\ntokens_file = \"/t\"\nlisten = \"{port}\"\n");
+    let http = "[coins.ltc.http]\nlisten = \"127.0.0.1:9750\"\n";
+    let key = "coins.ltc.api.listen";
+    refused(&format!("{LTC}{}", api("127.0.0.1:19443")), 6, key, "19443 is daemon.rpc_port of this coin too");
+    refused(&format!("{LTC}{}", api("127.0.0.1:19444")), 6, key, "19444 is daemon.p2p_port of this coin too");
+    refused(&format!("{LTC}{http}{}", api("127.0.0.1:9750")), 8, key, "9750 is http.listen of this coin too");
+    assert!(load(&format!("{LTC}{http}{}", api("127.0.0.2:9750"))).is_ok(), "another address");
+    let attached = "[coins.ltc.daemon]\nmode = \"attach\"\nrpc_credentials_file = \"/c\"\nrpc_connect = \"127.0.0.1:5\"\n";
+    refused(&format!("{LTC}{attached}{}", api("127.0.0.1:5")), 10, key, "5 is daemon.rpc_connect of this coin too");
+    let two = "[coins.two]\nprofile = \"litecoin\"\nchain = \"regtest\"\n[coins.two.daemon]\nrpc_port = 1\np2p_port = 2\n\
+               [coins.two.http]\nlisten = \"127.0.0.1:9750\"\n";
+    refused(&format!("{LTC}{}{two}", api("127.0.0.1:9750")), 14, "coins.two.http.listen", "9750 is api.listen of coin 'ltc' too");
+    let elsewhere = "[coins.two]\nprofile = \"litecoin\"\nchain = \"regtest\"\nwallet.name = \"w\"\n\
+                     [coins.two.daemon]\nmode = \"attach\"\nrpc_credentials_file = \"/c\"\nrpc_connect = \"10.0.0.1:19443\"\n";
+    assert!(load(&format!("{LTC}{elsewhere}")).is_ok(), "a daemon of another host");
+}
+
+#[test]
 fn one_wallet_belongs_to_one_coin() {
     let attach = |name: &str, wallet: &str| {
         format!(
