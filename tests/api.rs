@@ -52,6 +52,8 @@ fn a_payout_is_submitted_shown_listed_held_and_paid() {
     let (status, held) = api.post(&format!("{path}/hold"), &json!({"reason": "the customer asked"}));
     assert_eq!((status, &held["payout"]["state"]), (200, &json!("held")), "{held}");
     assert_eq!(held["payout"]["reason"], "the customer asked (by API token desk)");
+    let (status, turned) = api.post(&format!("{path}/release"), &json!({"reason": "the customer \u{202e}deksa"}));
+    assert_eq!((status, &turned["error"]["code"]), (422, &json!("bad_request")), "{turned}");
 
     assert_eq!(api.get("/v1/payouts/batch").1["error"]["code"], "unknown_payout");
     api.post("/v1/payouts", &request("batch", "0.25"));

@@ -4,6 +4,7 @@ mod address;
 mod amount;
 mod fee_rate;
 mod hash;
+mod letters;
 mod profile;
 mod profile_rules;
 mod time;
@@ -13,6 +14,7 @@ pub use address::{AddressError, check_address};
 pub use amount::{Amount, AmountError};
 pub use fee_rate::FeeRate;
 pub use hash::{BlockHash, HashError, OutPoint, Txid};
+pub use letters::does_something;
 pub use profile::{
     BUILT_IN, Chain, ChainParams, Deadline, Profile, ProfileError, Programs, Relay, Staking, StakingProof, Versions,
 };

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::error::{BadAddress, BadAmount, PayoutError};
 use super::records;
 use super::rules::State;
-use crate::coin::{Amount, AmountError, Timestamp};
+use crate::coin::{Amount, AmountError, Timestamp, does_something};
 use crate::config::CoinSettings;
 use crate::daemon::AddressScript;
 use crate::gate::{self, Cause};
@@ -191,8 +191,8 @@ impl Request {
     /// Checks id and amount.
     pub(super) fn check(&self, coin: &CoinSettings) -> Result<Checked, PayoutError> {
         let id: PayoutId = self.id.parse()?;
-        if id.as_str().chars().any(is_invisible) {
-            let shown = id.as_str().chars().filter(|c| !is_invisible(*c)).take(40).collect();
+        if id.as_str().chars().any(does_something) {
+            let shown = id.as_str().chars().filter(|c| !does_something(*c)).take(40).collect();
             return Err(PayoutError::BadId { shown, problem: "it has invisible characters, so that two ids can look like one" });
         }
         match check_amount(&self.amount, coin) {
@@ -200,11 +200,6 @@ impl Request {
             Err(problem) => Err(PayoutError::BadAmount { id, problem }),
         }
     }
-}
-
-/// What takes no room, or turns the writing round.
-fn is_invisible(letter: char) -> bool {
-    matches!(letter, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 fn check_amount(text: &str, coin: &CoinSettings) -> Result<Amount, BadAmount> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{Failure, exit};
-use crate::coin::Txid;
+use crate::coin::{Txid, does_something};
 use crate::ledger;
 use crate::payout;
 
@@ -212,6 +212,26 @@ impl Order {
             Order::RepairRun => "repair_run",
             Order::RepairHistory { .. } => "repair_history",
         }
+    }
+
+    /// Refuses what a person wrote for records that others read, where it could pass for further lines or other words of them.
+    pub(super) fn check_words(&self) -> Result<(), Failure> {
+        let (reason, who) = match self {
+            Order::PayDecide { wish, .. } => (wish.reason.as_deref().unwrap_or_default(), &wish.who),
+            Order::PayRule { decision, .. } => (decision.reason.as_str(), &decision.who),
+            Order::LedgerExplain { reason, who, .. }
+            | Order::LedgerRekeyed { reason, who }
+            | Order::AuditThaw { reason, who, .. } => (reason.as_str(), who),
+            _ => return Ok(()),
+        };
+        for (what, text) in [("the reason", reason), ("the name of who gives the order", who)] {
+            if text.chars().any(does_something) {
+                let message =
+                    format!("{what} has control characters (line breaks among them) or invisible ones; nothing was changed");
+                return Err(Failure::new("bad_words", message, exit::USAGE).next("write it in one line of plain text"));
+            }
+        }
+        Ok(())
     }
 
     /// The process exit code of its failure. Monitoring reads those of an audit and a check: what failed to come to a verdict is unknown, not a

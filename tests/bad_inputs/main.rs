@@ -126,6 +126,27 @@ fn bad_payouts_are_refused_with_their_own_words_and_leave_no_trace() {
     assert_eq!(world.done(&["pay", "list"])["payouts"].as_array().unwrap().len(), 1);
 }
 
+#[test]
+fn a_reason_that_could_pass_for_further_lines_of_a_report_is_refused() {
+    let world = World::new(Generation::Litecoin021);
+    taken(&world);
+    let (batch, txid) = ("0".repeat(32), "0".repeat(64));
+    for reason in ["so\nTIME  final", "so\u{1b}[2K", "so\u{85}", "so \u{202e}lanif", "so\u{2028}final"] {
+        let reason = format!("--reason={reason}");
+        let orders: [&[&str]; 6] = [
+            &["pay", "hold", "taken"],
+            &["pay", "cancel", "taken", "--yes"],
+            &["pay", "resolve", "--batch", &batch, "--unpaid", "--yes"],
+            &["ledger", "explain", &txid, "--as", "internal"],
+            &["ledger", "rekeyed", "--yes"],
+            &["audit", "thaw", "1", "--yes"],
+        ];
+        for order in orders {
+            refused(&world, &[order, &[&reason]].concat(), &reason, "bad_words", "control characters");
+        }
+    }
+}
+
 /// The status that a row's refusal has in the API, its code there, and its words.
 fn in_the_api(row: &Row) -> (u16, &str, &str) {
     match row.code {

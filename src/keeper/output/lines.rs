@@ -1,5 +1,6 @@
 //! A line of a daemon: made harmless, and what it is worth. Pure.
 
+use crate::coin::does_something;
 use crate::keeper::trouble;
 
 /// No message of a daemon that was seen is longer, in characters; the longest holds two paths.
@@ -93,13 +94,6 @@ pub(super) fn harmless(line: &[u8]) -> String {
         harmless.push_str(&format!(" … ({} bytes)", line.len()));
     }
     harmless
-}
-
-/// Control characters (C0, C1), and invisible ones that turn or join what stands around them.
-fn does_something(char: char) -> bool {
-    char.is_control()
-        || matches!(char, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-        || matches!(char, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]

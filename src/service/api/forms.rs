@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use crate::coin::{Amount, Timestamp};
+use crate::coin::{Amount, Timestamp, does_something};
 use crate::gate::InForce;
 use crate::payout::{BatchDetail, BatchReport, Detail, Filter, FlushReport, HistoryLine, Member, Payout, Standing, Submitted};
 use crate::service::LastFlush;
@@ -73,7 +73,7 @@ impl Reason {
         let problem = match self.reason.as_str() {
             "" => "it is empty",
             text if text.chars().count() > MAX_REASON_CHARS => "it has more than 500 characters",
-            text if text.chars().any(char::is_control) => "it has control characters",
+            text if text.chars().any(does_something) => "it has control characters or invisible ones",
             text if text.trim() != text => "it begins or ends with a space",
             text => return Ok(format!("{text} (by API token {name})")),
         };

@@ -56,7 +56,7 @@ fn preview(store: &mut Store, wallet: &dyn Wallet, coin: &CoinSettings, now: Tim
 impl World {
     /// Carries out one order.
     pub fn execute(&mut self, order: &Order) -> Result<Answer, Failure> {
-        let answer = self.dispatch(order);
+        let answer = order.check_words().and_then(|()| self.dispatch(order));
         if let Err(failure) = &answer
             && failure.exit == exit::LATER
         {
