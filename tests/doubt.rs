@@ -72,6 +72,34 @@ fn a_payment_by_hand_does_not_settle_a_call_that_still_hangs_in_the_daemon() {
     }
 }
 
+#[test]
+fn what_pays_the_same_in_a_wallet_that_forgot_is_not_taken_for_the_batch_that_it_may_have_lost() {
+    let mut bench = Bench::new(World::behind_proxy(Litecoin018));
+    bench.submit("a", &payee(1), "0.5");
+    bench.proxy().once("sendmany", Fault::DropReply);
+    bench.flush();
+    let listed = bench.world.rpc("listtransactions", json!(["*", 100]));
+    let sent = listed.as_array().unwrap().iter().find(|entry| entry["category"] == "send").unwrap()["txid"].clone();
+    let bytes = bench.world.rpc("gettransaction", json!([sent]))["hex"].clone();
+    let spent = bench.world.node_rpc("decoderawtransaction", json!([bytes]))["vin"].clone();
+    bench.flush_chain_to_disk();
+    bench.keeper.stop().unwrap();
+    fs::remove_file(bench.world.coin().chain_dir().join("mempool.dat")).ok();
+    bench.keeper.start(&["-zapwallettxes=1"]).unwrap();
+    assert_eq!(comments(&bench.world), [] as [String; 0], "the wallet lost it");
+    // A person pays by hand what looks unpaid; the network still has the other.
+    bench.world.rpc("lockunspent", json!([false, [{"txid": spent[0]["txid"], "vout": spent[0]["vout"]}]]));
+    let by_hand = pay_by_hand(&bench.world, "");
+    let Resolution::Disputed { reasons } = resolution(&mut bench) else { panic!("disputed") };
+    assert!(reasons[0].starts_with(&by_hand.to_string()), "{reasons:?}");
+    assert!(reasons[1..].iter().any(|reason| reason.contains("Zapping")), "{reasons:?}");
+    bench.world.node_rpc("sendrawtransaction", json!([bytes]));
+    bench.world.mine(1);
+    bench.settle();
+    assert_eq!(bench.state("a"), State::Disputed);
+    assert_eq!(bench.paid_on_chain()[&script_of(1)], [50_000_000; 2], "both were paid, one of them by a person");
+}
+
 fn ledger_says(bench: &mut Bench, account: Account) -> i64 {
     bench.store.read(|tx| ledger::balance(tx, account)).unwrap().base_units()
 }

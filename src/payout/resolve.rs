@@ -8,7 +8,7 @@ use super::error::PayoutError;
 use super::gather::synced;
 use super::host::Fence;
 use super::observe::{Observer, Step};
-use super::rules::{self, Event, Finding, NOT_SENT_LIMIT};
+use super::rules::{self, Event, Finding, NOT_SENT_LIMIT, Unmarked};
 use super::{continuity, journaled, life, look, records, sweep, verify};
 use crate::coin::{Timestamp, Txid};
 use crate::config::{CoinSettings, DaemonMode};
@@ -203,18 +203,24 @@ impl Resolver<'_> {
         self.observer.step(Step::Looked(batch.id.clone()));
         match finding {
             Finding::Found(txids) => self.found(wallet.as_ref(), batch, txids),
-            Finding::FoundByOutputs(txid) => self.found(wallet.as_ref(), batch, vec![txid]),
+            Finding::FoundByOutputs(txid) => self.without_mark(wallet.as_ref(), batch, Some(txid)),
+            Finding::NotThere => self.without_mark(wallet.as_ref(), batch, None),
             Finding::Unclear { txids, why } => {
                 sweep::hold_coins_of_now(self.store, wallet.as_ref(), batch)?;
                 self.unclear(batch, &txids, why)
             }
             Finding::CannotTell(waits_for) => Ok(Resolution::Waiting { waits_for }),
-            Finding::NotThere => {
-                let reasons = rules::breaks(&continuity::observe(self.store, wallet.as_ref(), self.fence, batch)?);
-                if reasons.is_empty() {
-                    return self.not_sent(batch);
-                }
-                sweep::hold_coins_of_now(self.store, wallet.as_ref(), batch)?;
+        }
+    }
+
+    /// No transaction has its mark; `alike` is the one that pays the same, if any.
+    fn without_mark(&mut self, wallet: &dyn Wallet, batch: &Batch, alike: Option<Txid>) -> Result<Resolution, PayoutError> {
+        let breaks = rules::breaks(&continuity::observe(self.store, wallet, self.fence, batch)?);
+        match rules::judge_unmarked(alike, breaks) {
+            Unmarked::Paid(txid) => self.found(wallet, batch, vec![txid]),
+            Unmarked::NotSent => self.not_sent(batch),
+            Unmarked::Unprovable(reasons) => {
+                sweep::hold_coins_of_now(self.store, wallet, batch)?;
                 self.dispute(batch, reasons)
             }
         }

@@ -144,6 +144,29 @@ pub fn breaks(facts: &Continuity) -> Vec<String> {
     found
 }
 
+/// What it proves, behind the fence, that no transaction has the batch's mark.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unmarked {
+    /// This one is the batch's: it pays the same, and nothing else of the wallet can have.
+    Paid(Txid),
+    /// It was not sent.
+    NotSent,
+    /// Nothing, for these reasons.
+    Unprovable(Vec<String>),
+}
+
+/// Judges a wallet without the batch's mark, by the transaction that pays the same, if any, and by why the wallet may have forgotten one.
+///
+/// In a wallet that forgot something, what pays the same need not be the batch's: a person may have made it when the batch's own was lost, which
+/// the network still has.
+pub fn judge_unmarked(alike: Option<Txid>, breaks: Vec<String>) -> Unmarked {
+    if breaks.is_empty() {
+        return alike.map_or(Unmarked::NotSent, Unmarked::Paid);
+    }
+    let stray = alike.map(|txid| format!("{txid} pays the same without its mark, and may be somebody else's payment"));
+    Unmarked::Unprovable(stray.into_iter().chain(breaks).collect())
+}
+
 /// Whether a transaction pays none of the scripts: only then does it prove, by what it spends, that nobody of them was paid.
 pub fn pays_nobody_of(asked: &[(String, Amount)], sent: &DecodedTx) -> bool {
     let scripts: BTreeSet<&str> = asked.iter().map(|(script, _)| script.as_str()).collect();

@@ -185,6 +185,16 @@ fn a_find_by_outputs_counts_only_if_newer_and_unique() {
 }
 
 #[test]
+fn what_pays_the_same_is_the_batchs_only_where_the_wallet_forgot_nothing() {
+    assert_eq!(judge_unmarked(None, vec![]), Unmarked::NotSent);
+    assert_eq!(judge_unmarked(Some(txid(1)), vec![]), Unmarked::Paid(txid(1)));
+    let zapped = || vec!["zapped".to_owned()];
+    assert_eq!(judge_unmarked(None, zapped()), Unmarked::Unprovable(zapped()));
+    let Unmarked::Unprovable(reasons) = judge_unmarked(Some(txid(1)), zapped()) else { panic!("it proves nothing") };
+    assert!(reasons.len() == 2 && reasons[0].contains(&txid(1).to_string()) && reasons[1] == "zapped", "{reasons:?}");
+}
+
+#[test]
 fn an_absence_counts_only_in_the_right_wallet_at_a_regained_tip() {
     assert_eq!(judge_look(&seen()), Finding::NotThere);
     assert!(matches!(judge_look(&Sightings { tip_height: 9, ..seen() }), Finding::CannotTell(_)));

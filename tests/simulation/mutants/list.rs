@@ -82,7 +82,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "requeue in a wallet that lost history",
         rule: "Not found counts only in a wallet that cannot have forgotten.",
-        edits: &[Edit { file: RESOLVE, from: "if reasons.is_empty() {", to: "if PLANTED || reasons.is_empty() {" }],
+        edits: &[Edit { file: EVIDENCE, from: "if breaks.is_empty() {", to: "if PLANTED || breaks.is_empty() {" }],
     },
     Mutant {
         name: "look in the wrong wallet",
