@@ -44,7 +44,7 @@ fn a_payment_that_the_store_forgot_and_somebody_abandoned_is_not_made_again() {
         bench.world.settle();
         let bytes = bench.world.rpc("gettransaction", json!([sent.to_string()]))["hex"].clone();
         bench.replace_store(&old);
-        assert!(matches!(bench.try_flush(), Err(PayoutError::Refused(Refusal::Frozen(_)))), "{generation:?}");
+        assert!(matches!(bench.try_flush(), Err(PayoutError::Refused(Refusal::StoreWentBack(_)))), "{generation:?}");
         restart_forgetful(&mut bench);
         bench.world.rpc("abandontransaction", json!([sent.to_string()]));
         bench.settle();
@@ -54,11 +54,35 @@ fn a_payment_that_the_store_forgot_and_somebody_abandoned_is_not_made_again() {
         bench.world.mine(1);
         bench.settle();
         let frozen = bench.store.read(gate::frozen).unwrap();
-        assert_eq!(frozen.iter().map(|frozen| frozen.freeze.cause).collect::<Vec<_>>(), [Cause::UnknownSpend], "{generation:?}");
-        let thaw = Order::AuditThaw { id: frozen[0].id, reason: "restored".to_owned(), who: "ada".to_owned() };
+        let causes: Vec<Cause> = frozen.iter().map(|frozen| frozen.freeze.cause).collect();
+        assert_eq!(causes, [Cause::StoreWentBack, Cause::UnknownSpend], "{generation:?}");
+        let thaw = Order::AuditThaw { id: frozen[1].id, reason: "restored".to_owned(), who: "ada".to_owned() };
         bench.order(&thaw).unwrap();
         assert_eq!(bench.state("p0"), State::Held);
         assert_eq!(bench.paid_on_chain()[&script_of(0)], [10_000_000], "{generation:?}");
+    }
+}
+
+#[test]
+fn a_payment_that_was_abandoned_before_a_restored_store_first_looked_is_not_made_again() {
+    for generation in [Litecoin018, Litecoin021, Knots] {
+        let mut bench = Bench::new(World::with(generation, &[JOURNALED]));
+        bench.submit("p0", &payee(0), "0.1");
+        bench.settle();
+        let old = bench.world.dir().join("old.db");
+        bench.store.copy_to(&old).unwrap();
+        let sent = flush_one(&mut bench).txid.unwrap();
+        bench.world.settle();
+        restart_forgetful(&mut bench);
+        bench.world.rpc("abandontransaction", json!([sent.to_string()]));
+        bench.replace_store(&old);
+        let refused = bench.try_flush().unwrap_err();
+        assert!(matches!(refused, PayoutError::Refused(Refusal::StoreWentBack(_))), "{generation:?}: {refused}");
+        let frozen = bench.store.read(gate::frozen).unwrap();
+        assert_eq!((frozen.len(), frozen[0].freeze.cause), (1, Cause::StoreWentBack), "{generation:?}: its coins are back");
+        let thaw = Order::AuditThaw { id: frozen[0].id, reason: "restored".to_owned(), who: "ada".to_owned() };
+        bench.order(&thaw).unwrap();
+        assert_eq!(bench.state("p0"), State::Held, "{generation:?}: it may confirm yet");
     }
 }
 

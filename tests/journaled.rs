@@ -11,10 +11,10 @@ use bench::{Bench, payee, script_of};
 use bursar::audit::Verdict;
 use bursar::coin::Amount;
 use bursar::daemon::Wallet;
-use bursar::gate::{self, Cause};
+use bursar::gate;
 use bursar::ledger::Account;
-use bursar::payout::rules::{Refusal, WaitsFor};
-use bursar::payout::{BatchReport, BatchState, BumpReport, PayoutError, State};
+use bursar::payout::rules::WaitsFor;
+use bursar::payout::{BatchReport, BatchState, BumpReport, State};
 use bursar::service::{Answer, Order};
 use serde_json::{Value, json};
 use support::{Fault, FaultProxy, Generation, World};
@@ -125,11 +125,17 @@ fn a_broadcast_whose_reply_is_lost_or_that_is_refused_is_no_doubt_and_the_same_b
 
 #[test]
 fn whatever_fails_before_the_bytes_are_stored_is_certain_and_the_payouts_go_out_in_another_batch() {
-    let methods = ["lockunspent", "createrawtransaction", "decoderawtransaction", "gettxout", "testmempoolaccept"];
+    let composing = ["lockunspent", "createrawtransaction", "decoderawtransaction", "gettxout", "testmempoolaccept"];
     for generation in Generation::ALL {
         let mut bench = Bench::new(World::behind(generation, &[JOURNALED], FaultProxy::start));
         submit_some(&mut bench, 0..3);
-        for method in methods.into_iter().chain(["finalizepsbt"]) {
+        let out_of_keys = "Error: Keypool ran out, please call keypoolrefill first";
+        bench.proxy().once("getnewaddress", Fault::Refuse(-12, out_of_keys.to_owned()));
+        let report = bench.flush();
+        let (ended, note) = (report.batches[0].state, report.batches[0].note.clone().unwrap());
+        assert!(ended == BatchState::Ended && note.contains(out_of_keys) && note.contains("nothing was given"), "{note}");
+        let marking = ["getnewaddress", "getaddressesbylabel", "setlabel"];
+        for method in marking.into_iter().chain(composing).chain(["finalizepsbt"]) {
             bench.proxy().once(method, Fault::DropReply);
             let failed = bench.try_flush();
             let certain = failed.is_ok_and(|report| report.batches.iter().all(|batch| batch.state == BatchState::Ended));
@@ -186,35 +192,6 @@ fn a_wallet_with_reserved_coins_does_not_use_sendmany() {
     assert!(report.waiting.unwrap().contains("is not final, and `sendmany` could spend its coins"));
     confirm(&mut bench);
     assert_eq!(flush_one(&mut bench).state, BatchState::Sent);
-}
-
-#[test]
-fn a_store_of_an_earlier_time_sends_nothing_until_its_forgotten_payment_is_adopted() {
-    for generation in Generation::ALL {
-        let mut bench = journaled(generation);
-        submit_some(&mut bench, 0..2);
-        bench.settle();
-        let old = bench.world.dir().join("old.db");
-        bench.store.copy_to(&old).unwrap();
-        let sent = flush_one(&mut bench);
-        bench.world.settle();
-        bench.replace_store(&old);
-        assert_eq!(bench.count(State::Queued), 2);
-        let refused = bench.try_flush().unwrap_err();
-        assert!(matches!(&refused, PayoutError::Refused(Refusal::Frozen(_))), "{generation:?}: {refused}");
-        assert!(bench.try_submit("new", &payee(9), "1").is_err(), "{generation:?}");
-        let frozen = bench.store.read(gate::frozen).unwrap();
-        assert_eq!((frozen[0].freeze.cause, &frozen[0].freeze.txids), (Cause::UnknownSpend, &vec![sent.txid.unwrap()]));
-        let thaw = Order::AuditThaw { id: frozen[0].id, reason: "restored".to_owned(), who: "ada".to_owned() };
-        bench.order(&thaw).unwrap();
-        assert_eq!(bench.count(State::Held), 2, "{generation:?}: what it paid is not sent again");
-        bench.settle();
-        submit_some(&mut bench, 5..6);
-        assert_eq!(flush_one(&mut bench).state, BatchState::Sent, "{generation:?}");
-        bench.world.mine(1);
-        let paid = bench.paid_on_chain();
-        assert!([0, 1, 5].iter().all(|n| paid[&script_of(*n)] == [10_000_000]), "{generation:?}");
-    }
 }
 
 #[test]

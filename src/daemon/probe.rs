@@ -58,6 +58,27 @@ pub enum RescanWay {
     Restart,
 }
 
+/// How a wallet names its addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddressBook {
+    /// By labels (0.17 and later).
+    Labels,
+    /// By accounts (before 0.18).
+    Accounts,
+    /// Not at all.
+    Nameless,
+}
+
+impl AddressBook {
+    const fn name(self) -> &'static str {
+        match self {
+            AddressBook::Labels => "labels",
+            AddressBook::Accounts => "accounts",
+            AddressBook::Nameless => "no names: the method journaled cannot be used",
+        }
+    }
+}
+
 impl Abilities {
     /// Asks the daemon. `wallet` is RPC to the wallet that is to be used; it need not be loaded.
     pub(super) fn probe(node: &Rpc, wallet: &Rpc) -> Result<Abilities, RpcError> {
@@ -90,6 +111,16 @@ impl Abilities {
         self.methods.contains(method)
     }
 
+    /// How addresses are named.
+    pub fn address_book(&self) -> AddressBook {
+        let has = |methods: &[&str]| methods.iter().all(|method| self.has(method));
+        match () {
+            () if has(&["listlabels", "getaddressesbylabel", "setlabel"]) => AddressBook::Labels,
+            () if has(&["listaccounts"]) => AddressBook::Accounts,
+            () => AddressBook::Nameless,
+        }
+    }
+
     /// Several wallets, each under its own path.
     pub fn wallet_paths(&self) -> bool {
         self.has("listwallets")
@@ -116,6 +147,7 @@ impl fmt::Display for Abilities {
         let removed = if self.lists_removed { "with removed entries" } else { "without removed entries" };
         writeln!(f, "listsinceblock  {removed}")?;
         writeln!(f, "address facts   {}", or("getaddressinfo", "validateaddress"))?;
+        writeln!(f, "address book    {}", self.address_book().name())?;
         writeln!(f, "mempool         {}", or("getmempoolentry", "getrawmempool"))?;
         write!(f, "uptime          {}", or("uptime", "not told"))
     }

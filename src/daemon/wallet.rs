@@ -401,6 +401,17 @@ pub trait Wallet {
     /// A new address of this wallet, for deposits.
     fn new_address(&self) -> Result<String, RpcError>;
 
+    /// The marks beginning so that the wallet remembers by themselves, beside any transaction: [`Wallet::set_mark`] left them. None on a
+    /// daemon that can remember none.
+    fn marks(&self, prefix: &str) -> Result<Vec<String>, RpcError>;
+
+    /// Has the wallet remember this mark, in the place of one that begins with the prefix where the daemon can overwrite it. The first
+    /// one uses up a key, for an address that nobody is ever given.
+    ///
+    /// # Errors
+    /// [`RpcError::Refused`] where the daemon can remember none.
+    fn set_mark(&self, prefix: &str, mark: &str) -> Result<(), RpcError>;
+
     /// All addresses that this wallet gave out or received on.
     fn own_addresses(&self) -> Result<Vec<String>, RpcError>;
 

@@ -1,6 +1,6 @@
 //! A person's word for payments that this store forgot: it went back in time, and its wallet paid meanwhile.
 
-use super::batch::BatchId;
+use super::batch::{self, BatchId};
 use super::rules::{Event, State};
 use super::{Filter, life, records};
 use crate::coin::Timestamp;
@@ -10,7 +10,7 @@ use crate::store::{StoreError, Tx};
 
 /// What a freeze by a store that went back names: the words of its detail that are marks of this store.
 fn marks_in<'a>(detail: &'a str, store_id: &str) -> Vec<&'a str> {
-    let ours = format!("bursar:{store_id}:");
+    let ours = batch::mark_prefix(store_id);
     let words = detail.split([' ', ',']).filter(|word| word.starts_with(&ours));
     words.collect()
 }

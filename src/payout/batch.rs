@@ -59,9 +59,14 @@ impl fmt::Display for BatchId {
     }
 }
 
-/// The comment that the batch's transaction carries, compared whole.
+/// What the wallet keeps of a batch, compared whole: the comment of its transaction or, where it is journaled, the label of an address.
 pub(super) fn mark(store_id: &str, seq: u64, id: &BatchId) -> String {
-    format!("bursar:{store_id}:{seq}:{id}")
+    format!("{}{seq}:{id}", mark_prefix(store_id))
+}
+
+/// How all marks of a store begin.
+pub(super) fn mark_prefix(store_id: &str) -> String {
+    format!("bursar:{store_id}:")
 }
 
 /// Where a batch stands.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::batch::{Batch, BatchState};
+use super::batch::{self, Batch, BatchState};
 use super::error::PayoutError;
 use super::flow::Sender;
 use super::observe::Step;
@@ -29,36 +29,39 @@ pub(super) fn synced(
     coin: &CoinSettings,
     now: Timestamp,
 ) -> Result<Vec<String>, PayoutError> {
-    // A store from before its first sync refuses a wallet with payments in it, and those may be its own.
-    let synced = ledger::sync(store, wallet, coin, now);
-    let marks = match &synced {
-        Ok(report) => report.unknown_marks.clone(),
-        Err(LedgerError::NotOpened { .. }) => marks_of(store.id(), &wallet.list_since(None)?.entries),
-        Err(_) => vec![],
+    let (marks, refusal) = match ledger::sync(store, wallet, coin, now) {
+        Ok(report) => (report.unknown_marks, None),
+        // A store from before its first sync refuses a wallet with payments in it, and those may be its own.
+        Err(error @ LedgerError::NotOpened { .. }) => (marks_of(store.id(), &wallet.list_since(None)?.entries), Some(error)),
+        Err(error) => return Err(error.into()),
     };
-    let unknown = store.write(|tx| {
-        let mut unknown = Vec::new();
-        for mark in marks {
-            if !records::knows_mark(tx, &mark)? {
-                unknown.push(mark);
-            }
-        }
-        if !unknown.is_empty() {
-            let detail = format!("the wallet holds payments of this store that it does not know: {}", unknown.join(", "));
-            let freeze = Freeze { cause: Cause::StoreWentBack, detail, txids: vec![], amount: None };
-            gate::freeze(tx, &freeze, now)?;
-        }
-        Ok::<_, PayoutError>(unknown)
-    })?;
-    match synced {
-        Err(error) if unknown.is_empty() => Err(error.into()),
-        Ok(_) => journaled::follow_wallet(store, wallet, coin, now).map(|()| unknown),
-        Err(_) => Ok(unknown),
+    let remembered = journaled::remembered(wallet, store.id())?;
+    let unknown = store.write(|tx| freeze_unknown(tx, marks.iter().chain(&remembered), now))?;
+    match refusal {
+        Some(error) if unknown.is_empty() => Err(error.into()),
+        Some(_) => Ok(unknown),
+        None => journaled::follow_wallet(store, wallet, coin, !remembered.is_empty(), now).map(|()| unknown),
     }
 }
 
+/// Freezes for marks that this store does not know, and returns them.
+fn freeze_unknown<'a>(tx: &Tx<'_>, marks: impl Iterator<Item = &'a String>, now: Timestamp) -> Result<Vec<String>, PayoutError> {
+    let mut unknown = Vec::new();
+    for mark in marks {
+        if !records::knows_mark(tx, mark)? {
+            unknown.push(mark.clone());
+        }
+    }
+    if !unknown.is_empty() {
+        let detail = format!("the wallet holds payments of this store that it does not know: {}", unknown.join(", "));
+        let freeze = Freeze { cause: Cause::StoreWentBack, detail, txids: vec![], amount: None };
+        gate::freeze(tx, &freeze, now)?;
+    }
+    Ok(unknown)
+}
+
 fn marks_of(store_id: &str, entries: &[Entry]) -> Vec<String> {
-    let ours = format!("bursar:{store_id}:");
+    let ours = batch::mark_prefix(store_id);
     let marks: BTreeSet<&String> = entries.iter().filter_map(|entry| entry.comment.as_ref()).collect();
     marks.into_iter().filter(|mark| mark.starts_with(&ours)).cloned().collect()
 }

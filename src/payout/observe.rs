@@ -11,6 +11,8 @@ pub enum Step {
     Planned,
     /// The intent is committed.
     IntentStored(BatchId),
+    /// The wallet remembers the mark of a journaled batch; nothing is composed.
+    Marked(BatchId),
     /// The transaction of a journaled batch is composed and checked; nothing is signed.
     Composed(BatchId),
     /// It is signed, and nothing of it is stored.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 const HELP: &str = "== Blockchain ==\ngetblockchaininfo\ngetblockcount\ngetblockhash index\ngetblockheader \"hash\" ( verbose )\n\
     getrawmempool ( verbose )\n\n== Control ==\ngetinfo\nhelp ( \"command\" )\n\n== Wallet ==\ngetbalance ( \"account\" minconf )\n\
-    getwalletinfo\nlistsinceblock ( \"blockhash\" target-confirmations includeWatchonly)\n\
+    getnewaddress ( \"account\" )\ngetwalletinfo\nlistaccounts ( minconf includeWatchonly )\nlistsinceblock ( \"blockhash\" target-confirmations includeWatchonly)\n\
     sendmany \"fromaccount\" {\"address\":amount,...}\nvalidateaddress \"address\"";
 
 /// What 0.13 answers: a result, or code and text.
@@ -38,14 +38,20 @@ fn old_answer(method: &str, params: &Value) -> Result<Value, (i64, &'static str)
         "listsinceblock" => Ok(json!({ "transactions": [
             { "account": "", "category": "stake", "amount": 1.5, "txid": txid, "vout": 1, "confirmations": 2, "time": 9 },
         ], "lastblock": "" })),
+        "listaccounts" => Ok(json!({ "": 12.5, "bursar:me:1:a": 0.0, "bursar:other:7:b": 0.0, "customer": -1.5 })),
+        "getnewaddress" => Ok(json!("fresh")),
         "sendmany" => Ok(json!(txid)),
         _ => Err((-32601, "Method not found")),
     }
 }
 
 /// HTTP status and body.
-fn reply(call: &Value) -> (&'static str, Value) {
-    match old_answer(call["method"].as_str().unwrap(), &call["params"]) {
+fn reply(call: &Value, help: &str) -> (&'static str, Value) {
+    let answer = match old_answer(call["method"].as_str().unwrap(), &call["params"]) {
+        Ok(Value::String(text)) if text == HELP => Ok(json!(help)),
+        answer => answer,
+    };
+    match answer {
         Ok(result) => ("200 OK", json!({ "result": result, "error": null, "id": call["id"] })),
         Err((code, message)) => {
             let error = json!({ "code": code, "message": message });
@@ -56,14 +62,19 @@ fn reply(call: &Value) -> (&'static str, Value) {
 
 /// The daemon, and the calls that it got.
 fn old_daemon() -> (Server, Arc<Mutex<Vec<Value>>>) {
+    daemon_with(HELP.to_owned())
+}
+
+/// The same with another help.
+fn daemon_with(help: String) -> (Server, Arc<Mutex<Vec<Value>>>) {
     let calls = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&calls);
     let server = Server::start(move |mut stream| {
         let Request { head, json: call } = Request::read(&mut stream);
         assert!(head.starts_with("POST / "), "a single wallet has no path: {head}");
         let answer = match &call {
-            Value::Array(calls) => ("200 OK", calls.iter().map(|call| reply(call).1).collect()),
-            call => reply(call),
+            Value::Array(calls) => ("200 OK", calls.iter().map(|call| reply(call, &help).1).collect()),
+            call => reply(call, &help),
         };
         let answer = http(answer.0, &answer.1.to_string());
         log.lock().unwrap().push(call);
@@ -110,6 +121,31 @@ fn scripts_are_asked_of_the_wallet_only_where_the_node_does_not_say_them() {
     assert_eq!(wallet.scripts(&["one", "unsaid", "two"]).unwrap(), [known.clone(), AddressScript::Unsaid, known]);
     let asked: Vec<usize> = calls.lock().unwrap().iter().map(|calls| calls.as_array().unwrap().len()).collect();
     assert_eq!(asked, [2, 3, 1]);
+}
+
+#[test]
+fn marks_are_accounts_and_each_gets_an_address_of_its_own() {
+    let (server, calls) = old_daemon();
+    let wallet = connect(&server.coin);
+    assert_eq!(wallet.marks("bursar:me:").unwrap(), ["bursar:me:1:a"]);
+    calls.lock().unwrap().clear();
+    wallet.set_mark("bursar:me:", "bursar:me:2:c").unwrap();
+    let calls = calls.lock().unwrap();
+    assert_eq!(calls.len(), 1, "setaccount would leave an address to the old account: {calls:?}");
+    assert_eq!((&calls[0]["method"], &calls[0]["params"]), (&json!("getnewaddress"), &json!(["bursar:me:2:c"])));
+}
+
+#[test]
+fn a_daemon_without_labels_and_accounts_is_told_no_mark() {
+    let (server, _) = daemon_with(HELP.replace("listaccounts", "listnothing"));
+    let wallet = connect(&server.coin);
+    assert_eq!(wallet.marks("bursar:").unwrap(), [] as [String; 0]);
+    let refused = wallet.set_mark("bursar:me:", "bursar:me:2:c").unwrap_err();
+    assert!(
+        matches!(refused, RpcError::Refused { .. }) && refused.to_string().contains("payouts.method to sendmany"),
+        "{refused}"
+    );
+    assert!(wallet.abilities().to_string().contains("journaled cannot be used"));
 }
 
 #[test]

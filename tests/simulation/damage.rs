@@ -26,6 +26,7 @@ impl World {
             self.signs.push((self.clock, "the daemon's log says: Zapping all transactions from wallet".to_owned()));
         } else if !spoiled && self.strikes(Fault::Salvage) {
             self.wallet.known.clear();
+            self.wallet.labels.clear();
             self.node.mempool.clear();
             self.rescan();
             self.signs.push((self.clock, "the wallet was salvaged or migrated since: wallet.dat.1.bak".to_owned()));
@@ -33,7 +34,7 @@ impl World {
             // A daemon of 0.18 makes a new one in silence: under its own name, or under the one that it was told.
             let name = if self.chance.permille(500) { "" } else { "bursar" };
             let fingerprint = self.wallet.fingerprint.map(|_| "another seed");
-            let other = WalletFile { name, keys: 2, fingerprint, known: BTreeMap::new(), addresses: 1 };
+            let other = WalletFile { name, keys: 2, fingerprint, known: BTreeMap::new(), addresses: 1, labels: vec![] };
             self.put_away = Some(std::mem::replace(&mut self.wallet, other));
         }
     }

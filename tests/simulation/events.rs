@@ -246,8 +246,9 @@ impl World {
         self.resubmit();
     }
 
-    /// At its load a wallet gives what it knows unconfirmed to the mempool, and hears of what is in it.
-    fn resubmit(&mut self) {
+    /// A wallet gives what it knows unconfirmed to the mempool, and hears of what is in it: at its load, and by a timer of its own, within half
+    /// an hour of a block up to 0.18, once a day in later ones (`ResendWalletTransactions`).
+    pub(crate) fn resubmit(&mut self) {
         let known: Vec<Txid> = self.wallet.known.keys().filter(|txid| self.depth(txid) == 0).copied().collect();
         if self.wallet_broadcasts {
             known.iter().for_each(|txid| _ = self.submit(txid));

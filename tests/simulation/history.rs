@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use bursar::coin::Txid;
@@ -291,7 +291,7 @@ impl History {
         let spoiled = [Fault::Zap, Fault::Salvage, Fault::OldWallet, Fault::Reboot];
         let spoiled = spoiled.iter().any(|fault| self.bursar.world.borrow().faults.had(*fault));
         let calm = !spoiled && self.bursar.world.borrow().put_away.is_none() && !self.restored;
-        if calm && self.shows_later_payments(&file) && self.strikes(Fault::StoreRestored) {
+        if calm && self.strikes(Fault::StoreRestored) {
             self.happen(|world| {
                 world.stop();
                 world.pending.clear();
@@ -301,14 +301,6 @@ impl History {
             self.happen(|world| world.spared = true);
             self.restored = true;
         }
-    }
-
-    /// A journaled payment has no mark: a copy from before the first of them, under `sendmany`, has no reason to look for one.
-    fn shows_later_payments(&self, copy: &Path) -> bool {
-        let connection = rusqlite::Connection::open(copy).unwrap();
-        let journaled = connection.query_row("SELECT EXISTS (SELECT 1 FROM reservations)", [], |row| row.get(0)).unwrap();
-        let changed = self.bursar.world.borrow().faults.had(Fault::OtherMethod);
-        !changed || journaled || self.bursar.coin.payouts.method == Method::Journaled
     }
 
     /// A person changes their mind about how to send.

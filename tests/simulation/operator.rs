@@ -52,6 +52,7 @@ impl History {
                 world.start();
             }
             world.clock += 300;
+            world.resubmit();
         }
         let mut words = LastWords::default();
         if self.in_doubt() {

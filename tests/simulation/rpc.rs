@@ -327,6 +327,20 @@ impl Wallet for ModelWallet {
         self.call("getnewaddress", |world| Ok(address(world.fresh_hash())))
     }
 
+    fn marks(&self, prefix: &str) -> Result<Vec<String>, RpcError> {
+        self.call("listlabels", |world| {
+            Ok(world.wallet.labels.iter().filter(|label| label.starts_with(prefix)).cloned().collect())
+        })
+    }
+
+    fn set_mark(&self, prefix: &str, mark: &str) -> Result<(), RpcError> {
+        self.call("setlabel", |world| {
+            world.wallet.labels.retain(|label| !label.starts_with(prefix));
+            world.wallet.labels.push(mark.to_owned());
+            Ok(())
+        })
+    }
+
     fn own_addresses(&self) -> Result<Vec<String>, RpcError> {
         self.call("listreceivedbyaddress", |_| Ok(vec![]))
     }

@@ -38,6 +38,8 @@ pub(crate) struct WalletFile {
     pub(crate) fingerprint: Option<&'static str>,
     pub(crate) known: BTreeMap<Txid, Known>,
     pub(crate) addresses: u64,
+    /// Of addresses that were made for them.
+    pub(crate) labels: Vec<String>,
 }
 
 /// A call that a process has read and not run yet.
@@ -90,7 +92,7 @@ impl World {
     pub(crate) fn new(seed: u64) -> World {
         let chance = Chance::new(seed ^ 0x0DAE);
         let fingerprint = (!seed.is_multiple_of(3)).then_some("seed of bursar");
-        let wallet = WalletFile { name: "bursar", keys: 1, fingerprint, known: BTreeMap::new(), addresses: 10 };
+        let wallet = WalletFile { name: "bursar", keys: 1, fingerprint, known: BTreeMap::new(), addresses: 10, labels: vec![] };
         let node = Node {
             running: true,
             process: 1,

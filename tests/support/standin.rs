@@ -16,12 +16,15 @@ const HIDDEN_METHODS: &[&str] = &[
     "converttopsbt",
     "createwallet",
     "finalizepsbt",
+    "getaddressesbylabel",
     "getbalances",
     "getrpcinfo",
+    "listlabels",
     "listwalletdir",
     "listwallets",
     "loadwallet",
     "rescanblockchain",
+    "setlabel",
     "signrawtransactionwithwallet",
     "testmempoolaccept",
     "unloadwallet",
@@ -84,6 +87,14 @@ fn answer(call: &Call<'_>, upstream: &Upstream) -> (u16, String) {
         "getnetworkinfo" => edit(call, upstream, |info| info["version"] = json!(130_000)),
         "getinfo" => getinfo(call, upstream),
         "help" if asked_about == "createrawtransaction" => result(call, json!(CREATE_RAW_HELP)),
+        "listaccounts" => {
+            let labels = json!({"id": call.id, "method": "listlabels", "params": []});
+            let (status, body) = pass(call, upstream, Some(&labels.to_string()));
+            let reply = serde_json::from_str(&body).unwrap_or(Value::Null);
+            let Some(labels) = Value::as_array(&reply["result"]) else { return (status, body) };
+            let named = labels.iter().filter_map(Value::as_str).map(|label| (label.to_owned(), json!(0.0)));
+            result(call, Value::Object(named.collect()))
+        }
         "createrawtransaction" if !call.params[1].is_object() => refuse(call, 500, -3, "Expected type object, got array"),
         "signrawtransaction" => {
             let body = json!({"id": call.id, "method": "signrawtransactionwithwallet", "params": [call.params[0]]});
@@ -145,12 +156,12 @@ fn edit(call: &Call<'_>, upstream: &Upstream, change: impl FnOnce(&mut Value)) -
     }
 }
 
-/// The list of methods with `getinfo` and without the hidden ones.
+/// The list of methods with `getinfo` and the like, and without the hidden ones.
 fn edited_help(list: &Value) -> Value {
     let list = list.as_str().unwrap_or_default();
     let hidden = |line: &&str| !HIDDEN_METHODS.contains(&line.split(' ').next().unwrap_or_default());
     let kept: Vec<&str> = list.lines().filter(hidden).collect();
-    json!(format!("{}\ngetinfo\nsignrawtransaction", kept.join("\n")))
+    json!(format!("{}\ngetinfo\nlistaccounts\nsignrawtransaction", kept.join("\n")))
 }
 
 fn result(call: &Call<'_>, value: Value) -> (u16, String) {

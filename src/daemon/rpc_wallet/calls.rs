@@ -301,6 +301,14 @@ impl Wallet for RpcWallet {
         Ok(self.received()?.len() as u64)
     }
 
+    fn marks(&self, prefix: &str) -> Result<Vec<String>, RpcError> {
+        self.names_with(prefix)
+    }
+
+    fn set_mark(&self, prefix: &str, mark: &str) -> Result<(), RpcError> {
+        self.name_address(prefix, mark)
+    }
+
     fn own_addresses(&self) -> Result<Vec<String>, RpcError> {
         let received = self.received()?;
         let unspent: Vec<UnspentReply> = self.ask("listunspent", &[json!(0)])?;

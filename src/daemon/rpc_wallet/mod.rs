@@ -3,6 +3,7 @@
 mod calls;
 mod compose;
 mod fees;
+mod labels;
 mod memory;
 mod order;
 mod replies;

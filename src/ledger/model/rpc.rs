@@ -164,6 +164,14 @@ impl Wallet for ModelWallet {
         Err(unused("getnewaddress"))
     }
 
+    fn marks(&self, _prefix: &str) -> Result<Vec<String>, RpcError> {
+        Err(unused("listlabels"))
+    }
+
+    fn set_mark(&self, _prefix: &str, _mark: &str) -> Result<(), RpcError> {
+        Err(unused("setlabel"))
+    }
+
     fn own_addresses(&self) -> Result<Vec<String>, RpcError> {
         Err(unused("listreceivedbyaddress"))
     }

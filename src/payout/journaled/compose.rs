@@ -51,6 +51,11 @@ pub(in crate::payout) enum Refused {
     /// The daemon.
     #[error("{0}")]
     Rpc(#[from] RpcError),
+    /// The wallet remembers no mark of the batch.
+    #[error(
+        "the wallet could not be told the batch's mark, without which a restored store would not know of the payment ({0}); nothing was given to the network"
+    )]
+    Unmarked(RpcError),
     /// What came back is not what was asked for.
     #[error("{0}; nothing was given to the network")]
     Wrong(String),
@@ -67,7 +72,7 @@ impl Refused {
                 Verdict::Doubt => Verdict::NotRun,
                 verdict => verdict,
             },
-            Refused::Wrong(_) => Verdict::NotRun,
+            Refused::Unmarked(_) | Refused::Wrong(_) => Verdict::NotRun,
             Refused::Unwanted(why) => rules::unwanted(why),
         }
     }

@@ -1,7 +1,8 @@
 //! What the wallet paid beside the batches: another form of one of ours, or a payment that this store does not know.
 //!
-//! Journaled transactions carry no mark. A store that was restored from an older copy sees its own later payments as spends that nobody
-//! ordered, and would pay them again: so while batches are sent this way, such a spend freezes until it is explained.
+//! Journaled transactions carry no mark. The wallet remembers that of the last one (`mark`), by which a store that was restored from an
+//! older copy sees that it forgot payments, but not which they are: they look like spends that nobody ordered. So while batches are sent
+//! this way, or ever were, such a spend freezes until it is explained.
 
 use std::collections::BTreeSet;
 
@@ -21,10 +22,12 @@ use crate::store::{Store, StoreError};
 const OPEN: [BatchState; 4] = [BatchState::Sent, BatchState::Confirmed, BatchState::Disputed, BatchState::Final];
 
 /// After a sync: takes other forms of our own transactions into their batches, and freezes payouts for spends that nobody ordered.
+/// `remembers`: the wallet has marks of journaled batches.
 pub(in crate::payout) fn follow_wallet(
     store: &mut Store,
     wallet: &dyn Wallet,
     coin: &CoinSettings,
+    remembers: bool,
     now: Timestamp,
 ) -> Result<(), PayoutError> {
     let mut stray = store.read(ledger::unordered)?;
@@ -41,8 +44,8 @@ pub(in crate::payout) fn follow_wallet(
     if stray.is_empty() {
         return lift(store, wallet, coin, now);
     }
-    // A store that went back may have gone back behind a change of the method.
-    if coin.payouts.method != Method::Journaled && !store.read(records::any)? {
+    // A store that went back may have gone back behind a change of the method: then only the wallet knows.
+    if coin.payouts.method != Method::Journaled && !remembers && !store.read(records::any)? {
         return Ok(());
     }
     store.write(|tx| {

@@ -3,6 +3,7 @@
 //!
 //! - The intent (outputs, coins, change, fee) is stored first, and its coins are **reserved** in the store: no two batches spend one.
 //!   Daemons hold them by `lockunspent`, which a restart forgets, so it is laid anew before each send.
+//! - The wallet is told the batch's mark (`mark`), so that a store of an earlier time sees that it forgot something.
 //! - What was composed is decoded and held against the intent, coin by coin and to the unit, before the keys are asked for; and again
 //!   when it is signed.
 //! - The signed bytes, their txid and the ledger's claim are one synced commit. Before it nothing was given to anybody: whatever goes
@@ -14,7 +15,10 @@
 mod bump;
 mod compose;
 mod known;
+mod mark;
 mod records;
+
+use compose::Refused;
 
 use super::batch::{Batch, BatchState};
 use super::error::PayoutError;
@@ -31,6 +35,7 @@ use crate::store::{Store, StoreError, Tx};
 pub use bump::{BumpOrder, BumpReport, bump};
 pub(super) use compose::{Draft, Signing};
 pub(super) use known::follow_wallet;
+pub(super) use mark::remembered;
 pub(super) use records::{add_draft, follow_state};
 
 /// What comes back to us.
@@ -94,7 +99,7 @@ impl Sender<'_> {
         let begun = self.begun(&batch, outputs)?;
         report.batches.push(begun);
         tracing::info!(batch = %id, inputs = draft.coins.len(), outputs = outputs.len(), fee = ?draft.fee, "journaled");
-        let signed = compose::sign(self.wallet, self.coin, self.observer, &id, &draft, outputs, &draft.coins);
+        let signed = self.mark_and_sign(&batch, &draft, outputs);
         keys.close(self.store);
         let signed = signed.and_then(|signed| compose::wanted(self.wallet, &signed).map(|()| signed));
         match signed {
@@ -102,6 +107,12 @@ impl Sender<'_> {
             // Nothing was given to the network.
             Err(refused) => self.give_back(&batch, refused.verdict(), refused.to_string(), outputs, report),
         }
+    }
+
+    fn mark_and_sign(&mut self, batch: &Batch, draft: &Draft, outputs: &[PlannedOutput]) -> Result<Signing, Refused> {
+        mark::leave(self.wallet, self.store.id(), batch)?;
+        self.observer.step(Step::Marked(batch.id.clone()));
+        compose::sign(self.wallet, self.coin, self.observer, &batch.id, draft, outputs, &draft.coins)
     }
 
     /// From the commit on the batch is sent, whatever the network says.

@@ -112,8 +112,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         rule: "A mark in the wallet that the store does not know means that the store went back in time, and freezes.",
         edits: &[Edit {
             file: "src/payout/gather.rs",
-            from: "if !records::knows_mark(tx, &mark)? {",
-            to: "if !PLANTED && !records::knows_mark(tx, &mark)? {",
+            from: "if !records::knows_mark(tx, mark)? {",
+            to: "if !PLANTED && !records::knows_mark(tx, mark)? {",
         }],
     },
     Mutant {
