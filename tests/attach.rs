@@ -98,7 +98,7 @@ fn resolved_after_a_lost_call(with_folder: bool) -> Value {
     owner.node_rpc("gettxoutsetinfo", json!([]));
     let mut keeper = owner.keeper();
     keeper.stop().unwrap();
-    std::thread::sleep(std::time::Duration::from_secs(1)); // uptimes are whole seconds
+    std::thread::sleep(std::time::Duration::from_secs(2)); // uptimes and times of doubt are whole seconds, each
     keeper.start(&[]).unwrap();
     world.order(&["pay", "resolve", "--restarted", "--yes"]).0["batches"][0]["resolution"].clone()
 }
