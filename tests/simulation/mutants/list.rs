@@ -211,13 +211,20 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "journaled payments that the store forgot",
-        rule: "Journaled payments carry no mark: a spend that nobody ordered freezes until it is explained.",
-        edits: &[Edit {
-            file: "src/payout/journaled/known.rs",
-            from: "let mut stray = store.read(ledger::unordered)?;",
-            to: "let mut stray = store.read(ledger::unordered)?;
+        rule: "Journaled payments carry no mark: the wallet remembers the last one, and a spend that nobody ordered freezes.",
+        edits: &[
+            Edit {
+                file: "src/payout/gather.rs",
+                from: "let remembered = journaled::remembered(wallet, store.id())?;",
+                to: "let remembered = if PLANTED { vec![] } else { journaled::remembered(wallet, store.id())? };",
+            },
+            Edit {
+                file: "src/payout/journaled/known.rs",
+                from: "let mut stray = store.read(ledger::unordered)?;",
+                to: "let mut stray = store.read(ledger::unordered)?;
     stray.retain(|_| !PLANTED);",
-        }],
+            },
+        ],
     },
     Mutant {
         name: "a replacement shares no input",
