@@ -341,6 +341,11 @@ pub trait Wallet {
         self.unspent()
     }
 
+    /// `coins`, and what the wallet holds beside them.
+    fn funds(&self) -> Result<(Vec<Unspent>, Balances), RpcError> {
+        Ok((self.coins()?, self.balances()?))
+    }
+
     /// Coins that are locked against spending.
     fn locked(&self) -> Result<Vec<OutPoint>, RpcError>;
 

@@ -14,7 +14,8 @@ use crate::store::StoreError;
 impl Sender<'_> {
     /// Counts what can be spent, never more than the trusted balance, and without coins that are locked.
     pub(super) fn count_funds(&mut self, facts: &mut Facts) -> Result<(), PayoutError> {
-        let coins: Vec<Unspent> = self.wallet.coins()?.into_iter().filter(|coin| coin.spendable && coin.safe).collect();
+        let (coins, balances) = self.wallet.funds()?;
+        let coins: Vec<Unspent> = coins.into_iter().filter(|coin| coin.spendable && coin.safe).collect();
         let chains = self.chains(&coins)?;
         if chains.are_crowded() {
             return Err(Refusal::Crowded { count: chains.unconfirmed }.into());
@@ -22,7 +23,7 @@ impl Sender<'_> {
         let (usable, chained): (Vec<&Unspent>, Vec<&Unspent>) =
             coins.iter().partition(|coin| coin.confirmations > 0 || chains.have_room());
         let sum = |coins: &[&Unspent]| Amount::sum(coins.iter().map(|coin| coin.amount)).map_err(|error| damaged(&error));
-        facts.available = sum(&usable)?.min(self.wallet.balances()?.trusted);
+        facts.available = sum(&usable)?.min(balances.trusted);
         facts.in_chain = sum(&chained)?;
         facts.coins = Coins::new(usable.iter().map(|coin| (coin.amount, coin.script_hex.as_deref())));
         Ok(())

@@ -198,7 +198,12 @@ impl Wallet for RpcWallet {
     }
 
     fn coins(&self) -> Result<Vec<Unspent>, RpcError> {
-        self.remembered_coins()
+        Ok(self.remembered_coins()?.0)
+    }
+
+    fn funds(&self) -> Result<(Vec<Unspent>, Balances), RpcError> {
+        let (coins, balances) = self.remembered_coins()?;
+        Ok((coins, balances.map_or_else(|| self.balances(), Ok)?))
     }
 
     fn locked(&self) -> Result<Vec<OutPoint>, RpcError> {
