@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use bench::{Bench, payee, script_of};
 use bursar::audit::Verdict;
 use bursar::coin::Amount;
-use bursar::daemon::Wallet;
+use bursar::daemon::{Unspent, Wallet};
 use bursar::gate;
 use bursar::ledger::Account;
 use bursar::payout::rules::WaitsFor;
@@ -371,6 +371,26 @@ fn a_dry_run_shows_coins_change_and_fee_and_uses_up_nothing() {
     assert_eq!(spend.inputs.len(), 1, "{plan}");
     assert!(plan.to_string().contains("spends 1 coins, fee ") && spend.change.is_some(), "{plan}");
     assert_eq!((keys(&bench), bench.count(State::Queued)), (before, 2));
+}
+
+#[test]
+fn a_multisig_of_the_wallet_whose_size_its_script_does_not_tell_is_never_chosen() {
+    for generation in [Litecoin018, Litecoin021] {
+        let mut bench = journaled(generation);
+        let key = || bench.world.rpc("getaddressinfo", json!([bench.world.new_address()]))["pubkey"].clone();
+        let made = bench.world.rpc("addmultisigaddress", json!([2, [key(), key()], "", "legacy"]));
+        bench.world.pay_in(made["address"].as_str().unwrap(), "50");
+        bench.world.mine(bench.world.coin().final_depth);
+        let multisig = |coin: &Unspent| coin.redeem_hex.as_deref() == made["redeemScript"].as_str();
+        let is_there =
+            |bench: &Bench| bench.world.wallet().unspent().unwrap().iter().any(|coin| multisig(coin) && coin.spendable);
+        assert!(is_there(&bench), "{generation:?}");
+        // The one coin from which this leaves no change.
+        bench.submit("p0", &payee(0), "49.999");
+        flush_one(&mut bench);
+        bench.world.settle();
+        assert!(is_there(&bench), "{generation:?}");
+    }
 }
 
 #[test]

@@ -163,6 +163,8 @@ pub struct Unspent {
     pub safe: bool,
     /// Its locking script in hex, where the daemon says it: what kind of coin it is, and how large the input that spends it.
     pub script_hex: Option<String>,
+    /// Where that is a hash of a script: the script, where the daemon says it.
+    pub redeem_hex: Option<String>,
 }
 
 /// One output that the chain or the mempool holds unspent.

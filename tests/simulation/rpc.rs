@@ -211,6 +211,7 @@ impl Wallet for ModelWallet {
                 spendable: true,
                 safe: world.is_trusted(&outpoint.txid),
                 script_hex: Some(world.chain.txs[&outpoint.txid].outputs[outpoint.vout as usize].1.clone()),
+                redeem_hex: None,
             };
             Ok(coins.into_iter().map(unspent).collect())
         })

@@ -192,6 +192,7 @@ impl Wallet for RpcWallet {
                 // Daemons that do not say it may list strangers' unconfirmed coins.
                 safe: coin.safe.unwrap_or(coin.confirmations > 0),
                 script_hex: coin.script_hex,
+                redeem_hex: coin.redeem_hex,
             })
         };
         (0..).zip(coins).map(unspent).collect()

@@ -223,6 +223,8 @@ pub(super) struct UnspentReply {
     pub(super) safe: Option<bool>,
     #[serde(rename = "scriptPubKey")]
     pub(super) script_hex: Option<String>,
+    #[serde(rename = "redeemScript")]
+    pub(super) redeem_hex: Option<String>,
 }
 
 /// `getblockchaininfo`.

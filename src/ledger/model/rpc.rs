@@ -96,6 +96,7 @@ impl Wallet for ModelWallet {
             spendable: true,
             safe: world.is_trusted(&outpoint.txid),
             script_hex: None,
+            redeem_hex: None,
         });
         Ok(coins.collect())
     }

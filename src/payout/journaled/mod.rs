@@ -164,7 +164,8 @@ fn usable_coins(sender: &mut Sender<'_>) -> Result<Vec<Coin>, PayoutError> {
     let mut found = Vec::new();
     for coin in sender.wallet.unspent()? {
         let Some(script_hex) = coin.script_hex.filter(|_| coin.spendable && coin.safe) else { continue };
-        let Some(size) = rules::input_size(&script_hex, witness) else { continue };
+        let is_as_it_looks = coin.redeem_hex.as_deref().is_none_or(rules::is_nested_key);
+        let Some(size) = rules::input_size(&script_hex, witness).filter(|_| is_as_it_looks) else { continue };
         if reserved.contains(&coin.outpoint) {
             continue;
         }

@@ -89,6 +89,12 @@ pub fn input_size(script_hex: &str, witness: Witness) -> Option<InputSize> {
     }
 }
 
+/// Whether a hash of this script is the nested segwit that `input_size` takes it for. What spends a multisig of the wallet is larger, and would
+/// pay too little for its size.
+pub fn is_nested_key(redeem_hex: &str) -> bool {
+    redeem_hex.len() == 2 * 22 && redeem_hex.starts_with("0014")
+}
+
 /// How many bytes it takes to write a count.
 pub(super) const fn count_bytes(count: u64) -> u64 {
     match count {
