@@ -100,6 +100,21 @@ fn many_submissions_in_one_commit_are_each_answered_alone() {
 }
 
 #[test]
+fn payments_by_hand_are_not_read_again_by_each_flush_where_nothing_was_journaled() {
+    let mut bench = Bench::new(World::behind_proxy(Litecoin021));
+    bench.settle();
+    for number in 10..13 {
+        bench.world.rpc("sendtoaddress", json!([payee(number), "0.1"]));
+    }
+    bench.world.mine(1);
+    bench.settle();
+    bench.submit("first", &payee(1), "0.5");
+    let read = bench.proxy().seen("decoderawtransaction");
+    pay_all(&mut bench);
+    assert_eq!(bench.proxy().seen("decoderawtransaction") - read, 1, "its own transaction alone");
+}
+
+#[test]
 fn two_spellings_of_one_script_are_one_payee() {
     let mut bench = Bench::new(World::new(Litecoin021));
     let spelled = |version: u8| {
