@@ -31,6 +31,10 @@ pub fn adopt(tx: &Tx<'_>, freeze: &Freeze, store_id: &str, now: Timestamp) -> Re
         return Ok(0);
     }
     for txid in &freeze.txids {
+        // A person may have bound it to a batch meanwhile, or a sync, as another form of one.
+        if ledger::is_claimed(tx, txid)? {
+            continue;
+        }
         let order = format!("bursar:adopted:{txid}");
         ledger::claim(tx, &Claim { mark: order.clone(), order: order.clone(), account: Account::Payout })?;
         ledger::claim_txid(tx, &order, txid)?;
@@ -52,6 +56,25 @@ pub fn adopt(tx: &Tx<'_>, freeze: &Freeze, store_id: &str, now: Timestamp) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::coin::Txid;
+    use crate::store::Store;
+
+    #[test]
+    fn what_a_batch_has_by_now_stays_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(dir.path()).unwrap();
+        let [bound, stray] = [1, 2].map(|number| Txid::from_bytes([number; 32]));
+        let detail = "the wallet made two which no batch of this store ordered".to_owned();
+        let freeze = Freeze { cause: Cause::UnknownSpend, detail, txids: vec![bound, stray], amount: None };
+        let claim = Claim { mark: "a mark".to_owned(), order: "a batch".to_owned(), account: Account::Payout };
+        let thaw = store.write::<_, StoreError>(|tx| {
+            ledger::claim(tx, &claim)?;
+            ledger::claim_txid(tx, "a batch", &bound)?;
+            adopt(tx, &freeze, "me", Timestamp(1))?;
+            Ok([ledger::is_claimed(tx, &bound)?, ledger::is_claimed(tx, &stray)?])
+        });
+        assert_eq!(thaw.unwrap(), [true, true]);
+    }
 
     #[test]
     fn marks_are_found_in_the_words_of_the_freeze() {
