@@ -1,6 +1,6 @@
 //! Many seeds, on all processors, and what they came to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -50,7 +50,9 @@ pub(crate) struct Tally {
     ends: Ends,
     wrong: BTreeMap<Wrong, u64>,
     panics: u64,
-    /// The first few that failed.
+    /// Those that failed.
+    failed: BTreeSet<u64>,
+    /// The first few of them, in words.
     pub(crate) failures: Vec<String>,
 }
 
@@ -64,6 +66,7 @@ impl Tally {
             Ok(outcome) => outcome,
             Err(words) => {
                 self.panics += 1;
+                self.failed.insert(seed);
                 if self.failures.len() < TOLD {
                     self.failures.push(format!("seed {seed} panicked: {words}"));
                 }
@@ -74,7 +77,11 @@ impl Tally {
         outcome.faults.iter().for_each(|(fault, count)| *self.faults.entry(*fault).or_default() += count);
         outcome.ends.iter().for_each(|(end, count)| *self.ends.entry(end).or_default() += count);
         outcome.violations.iter().for_each(|violation| *self.wrong.entry(violation.wrong).or_default() += 1);
-        if !outcome.violations.is_empty() && self.failures.len() < TOLD {
+        if outcome.violations.is_empty() {
+            return;
+        }
+        self.failed.insert(seed);
+        if self.failures.len() < TOLD {
             let replay = format!("BURSAR_SEED={seed} cargo test --test simulation replays it");
             self.failures.push(format!("seed {seed}\n{}\n{}\n{replay}", outcome.history.join("\n"), outcome.words()));
         }
@@ -99,6 +106,7 @@ impl Tally {
             "stuck": self.count(Wrong::Stuck),
             "ledger": self.count(Wrong::Ledger),
             "panics": self.panics,
+            "failed_seeds": self.failed,
             "ends": self.ends,
             "faults": faults,
         })

@@ -127,13 +127,13 @@ impl Chain {
 
     /// Whether it, or something that it stands on, lost its coins to a transaction in a block of at least that depth.
     pub(crate) fn is_dead(&self, txid: &Txid, depth: u64) -> bool {
-        let Some(tx) = self.txs.get(txid) else { return false };
-        if self.heights.contains_key(txid) {
-            return false;
-        }
-        tx.inputs.iter().any(|(input, _)| {
-            let lost = self.spent.get(input).and_then(|rival| self.heights.get(rival));
-            lost.is_some_and(|height| self.tip_height() + 1 - height >= depth) || self.is_dead(&input.txid, depth)
-        })
+        self.excluded_at(txid).is_some_and(|height| self.tip_height() + 1 - height >= depth)
+    }
+
+    /// Height of the lowest block with a transaction to which it, or something that it stands on, lost its coins.
+    pub(crate) fn excluded_at(&self, txid: &Txid) -> Option<u64> {
+        let tx = self.txs.get(txid).filter(|_| !self.heights.contains_key(txid))?;
+        let lost = |input: &OutPoint| self.spent.get(input).and_then(|rival| self.heights.get(rival)).copied();
+        tx.inputs.iter().flat_map(|(input, _)| [lost(input), self.excluded_at(&input.txid)]).flatten().min()
     }
 }

@@ -3,12 +3,16 @@
 use bursar::coin::{OutPoint, Txid};
 
 use super::chain::Tx;
-use super::coin::{FINAL_DEPTH, is_own};
+use super::coin::{FINAL_DEPTH, is_own, script};
 use super::faults::Fault;
 use super::world::{Known, Late, Maker, World};
 
 /// Blocks that a kill loses at most.
 const LOST_BLOCKS: u64 = 4;
+/// So often a wallet's timer has run out by a new block.
+const RESENT_OF_1000: u64 = 100;
+/// So many of the deep reorgs are made for a double spend.
+const ATTACKS_OF_1000: u64 = 700;
 
 impl World {
     /// A moment passes: between any two calls, and while everybody waits.
@@ -60,12 +64,20 @@ impl World {
         self.note(format!("block {} with {} transactions", self.chain.tip_height(), taken.len()));
         if self.node.running && in_step {
             self.catch_up(1);
+            if self.chance.permille(RESENT_OF_1000) {
+                self.resubmit();
+            }
         }
+    }
+
+    /// Blocks upon blocks.
+    pub(crate) fn pass_the_night(&mut self) {
+        (0..=FINAL_DEPTH).for_each(|_| self.mine(true));
     }
 
     /// Another branch takes the place of so many blocks. Of their transactions, some are forgotten by the network, or double-spent.
     pub(crate) fn reorg(&mut self, depth: u64) {
-        let depth = depth.min(self.chain.tip_height().saturating_sub(6));
+        let depth = depth.min(self.chain.tip_height().saturating_sub(6)).min(self.above_proofs());
         let gone = self.chain.disconnect(depth as usize);
         let fork = self.chain.tip_height();
         let mut wanted = if depth < FINAL_DEPTH { self.losers_to(&gone) } else { vec![] };
@@ -77,12 +89,17 @@ impl World {
                 }
             }
         }
-        if self.strikes(Fault::DoubleSpend)
-            && let Some(txid) = self.chance.pick(&gone)
+        // Deep ones are made for double spends (Bitcoin Gold in 2018, Vertcoin in 2019), and with the deposits that they take back go the
+        // payments that spent them.
+        let ours: Vec<Txid> = gone.iter().filter(|txid| self.makers.get(txid) == Some(&Maker::Bursar)).copied().collect();
+        let is_attack = depth >= FINAL_DEPTH && self.chance.permille(ATTACKS_OF_1000);
+        if (is_attack || self.strikes(Fault::DoubleSpend))
+            && let Some(txid) = self.chance.pick(&ours)
         {
             wanted.retain(|other| *other != txid);
             wanted.extend(self.double_spend(&txid));
         }
+        self.undo_deposits(&gone, &mut wanted);
         for _ in 0..=depth {
             self.chain.mine(&wanted);
         }
@@ -93,6 +110,46 @@ impl World {
             let back: Vec<Txid> = gone.into_iter().filter(|txid| self.chain.elsewhere.contains(txid)).collect();
             back.iter().for_each(|txid| _ = self.submit(txid));
         }
+    }
+
+    /// Two branches, and in each of them another spend of one coin: the longer one wins in the end, as in March 2013 after 24 blocks. Here one
+    /// in which our payment lost, not final yet, gives way to one in which it won.
+    pub(crate) fn flip(&mut self) {
+        let tip = self.chain.tip_height();
+        let lost_at = self.unburied().into_iter().filter_map(|txid| self.chain.excluded_at(&txid));
+        if let Some(height) = lost_at.min() {
+            self.reorg(tip + 1 - height);
+        }
+    }
+
+    /// Whoever sent a deposit spends the same to others in this branch: what was paid from it can be in no block any more.
+    fn undo_deposits(&mut self, gone: &[Txid], wanted: &mut Vec<Txid>) {
+        for txid in gone {
+            let (coin, _) = self.chain.txs[txid].inputs[0];
+            if self.chain.txs.contains_key(&coin.txid) || !self.strikes(Fault::DepositUndone) {
+                continue;
+            }
+            let outputs = vec![(1, script([0; 20]))];
+            let rival = self.add(Tx { inputs: vec![(coin, 0)], outputs, lock: 0, signed: true }, Maker::Stranger);
+            self.chain.elsewhere.remove(txid);
+            wanted.retain(|other| other != txid);
+            wanted.push(rival);
+            self.note(format!("{rival} takes back the deposit {txid}"));
+        }
+    }
+
+    /// Whether a payment of ours lost to a transaction in a block that is not final.
+    pub(crate) fn has_lost(&self) -> bool {
+        !self.unburied().is_empty()
+    }
+
+    /// Blocks above the lowest ones in which our dead payments lost their coins for good. What is buried as deep as final is taken for proof
+    /// that a payment is dead, and paid again on that: final is what the operator says that no reorg digs out. (That it digs out what
+    /// bursar calls final is another matter: that reopens.)
+    fn above_proofs(&self) -> u64 {
+        let dead = self.open(u64::MAX).into_iter().filter(|txid| self.chain.is_dead(txid, FINAL_DEPTH));
+        let heights = dead.filter_map(|txid| self.chain.excluded_at(&txid));
+        heights.max().map_or(u64::MAX, |height| self.chain.tip_height() - height)
     }
 
     /// Some of the payments of ours that these double-spent: in another branch they may have won.
@@ -117,10 +174,20 @@ impl World {
         }
     }
 
-    /// Payments of ours that are in no block of the network.
+    /// Payments of ours that are in no block of the network, and lost to none.
     fn unconfirmed(&self) -> Vec<Txid> {
+        self.open(1)
+    }
+
+    /// Payments of ours that lost to a transaction in a block that is not final.
+    fn unburied(&self) -> Vec<Txid> {
+        self.open(FINAL_DEPTH).into_iter().filter(|txid| self.chain.is_dead(txid, 1)).collect()
+    }
+
+    /// Payments of ours that are in no block, and that none of that depth excludes.
+    fn open(&self, depth: u64) -> Vec<Txid> {
         let ours = self.makers.iter().filter(|(_, maker)| **maker == Maker::Bursar).map(|(txid, _)| *txid);
-        ours.filter(|txid| self.chain.height_of(txid).is_none() && !self.chain.is_dead(txid, 1)).collect()
+        ours.filter(|txid| self.chain.height_of(txid).is_none() && !self.chain.is_dead(txid, depth)).collect()
     }
 
     /// A mempool throws a payment out; other nodes may keep it.
@@ -142,6 +209,9 @@ impl World {
             self.clean_mempool();
             if self.chance.permille(500) {
                 _ = self.submit(&rival);
+            }
+            if self.chance.permille(500) {
+                self.mine(false);
             }
         }
     }

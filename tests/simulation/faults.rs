@@ -29,21 +29,26 @@ faults! {
     DaemonKilled 2 "the daemon was killed",
     SendLost 140 "the reply of a send was lost",
     SendLate 220 "a send ran late",
+    CrashWhileItHangs 200 "bursar was killed while a send hung",
     SendNever 90 "a send never ran and nobody said so",
     SendRefused 80 "a send was refused for certain",
     SendFailsBefore 70 "a send failed with -4 before the commit",
     SendFailsAfter 70 "a send failed with -4 or -1 after the commit",
     SendKillsBefore 60 "the daemon died in a send before the commit",
-    SendKillsAfter 140 "the daemon died in a send after the commit",
+    SendKillsAfter 260 "the daemon died in a send after the commit",
     NotBroadcast 90 "a txid was answered that the mempool never saw",
+    CrashAfterBroadcast 80 "bursar crashed right after a broadcast",
+    PowerLost 150 "the power failed right after a broadcast",
     Unreadable 30 "the reply of a send could not be read",
     WalletLocked 20 "the wallet was locked",
     BlockAmid 10 "a block came between two calls",
     ReorgAmid 3 "a reorg came between two calls",
     Reorg 120 "a reorg",
-    DeepReorg 300 "a reorg deeper than final",
+    DeepReorg 400 "a reorg deeper than final",
+    Flip 300 "a branch in which our payment won took the place of one in which it lost",
     Eviction 60 "an eviction",
-    DoubleSpend 150 "a double spend",
+    DoubleSpend 200 "a double spend",
+    DepositUndone 400 "a deposit was double-spent by its sender in another branch",
     FeeBump 60 "a fee bump by a stranger hand",
     Restart 150 "a restart of the daemon",
     Kill 100 "a kill of the daemon",
@@ -53,9 +58,10 @@ faults! {
     Zap 180 "a zap",
     Salvage 150 "a salvage",
     OldWallet 200 "an old copy of the wallet",
-    OtherWallet 450 "another wallet answered",
+    OtherWallet 600 "another wallet answered",
     PaidByHand 600 "a person paid a batch in doubt by hand",
-    PaidElse 250 "a person paid the same for another reason",
+    PaidAtOnce 120 "a person paid by hand right after a lost answer",
+    PaidElse 500 "a person paid the same for another reason",
     StoreRestored 600 "an older copy of the store",
     Poor 100 "funds too low",
     OtherMethod 400 "the method was changed",
@@ -64,7 +70,7 @@ faults! {
 
 /// A history has one of two disasters at most: the store goes back, or the wallet.
 const OF_STORES: &[Fault] = &[Fault::StoreRestored];
-const OF_WALLETS: &[Fault] = &[Fault::Zap, Fault::Salvage, Fault::OldWallet, Fault::Reboot];
+const OF_WALLETS: &[Fault] = &[Fault::Zap, Fault::Salvage, Fault::OldWallet, Fault::Reboot, Fault::PowerLost];
 
 /// Which faults a history has, and which it had.
 #[derive(Clone, Debug)]

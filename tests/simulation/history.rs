@@ -91,22 +91,27 @@ impl History {
     }
 
     fn act(&mut self) {
+        if self.bursar.world.borrow().has_lost() && self.strikes(Fault::Flip) {
+            return self.happen(World::flip);
+        }
         match self.chance.below(100) {
-            0..22 => self.submit(),
-            22..46 => _ = self.bursar.flush(),
-            46..62 => self.sync(),
-            62..72 => self.happen(|world| {
+            0..21 => self.submit(),
+            21..44 => self.flush(),
+            44..60 => self.sync(),
+            60..68 => self.happen(|world| {
                 let everything = world.chance.permille(500);
                 world.mine(everything);
             }),
-            72..74 => self.decide(),
-            74..76 => self.rule(),
-            76..79 => self.bump(),
-            79..84 => self.persons_payment(),
-            84..87 => self.daemon_trouble(),
-            87..91 => self.keep_or_restore(),
-            91 => self.happen(|world| world.deposit(50_000_000)),
-            92 => self.change_method(),
+            68 => self.pass_the_night(),
+            69..71 => self.decide(),
+            71..74 => self.rule(),
+            74..77 => self.bump(),
+            77..82 => self.persons_payment(),
+            82..85 => self.daemon_trouble(),
+            85..89 => self.keep_or_restore(),
+            89..91 => self.happen(|world| world.deposit(50_000_000)),
+            91 => self.change_method(),
+            92..94 => self.deep_reorg(),
             _ => self.network_trouble(),
         }
     }
@@ -132,6 +137,15 @@ impl History {
             let id = format!("p{}", self.asked.len() + 1);
             self.asked.push(Asked { id, payee, bit, acknowledged: false });
             self.ask(self.asked.len() - 1);
+        }
+    }
+
+    /// What an operator does who sees a send time out, and has not read what bursar does about it, is to pay by hand at once.
+    fn flush(&mut self) {
+        let was_in_doubt = self.in_doubt();
+        self.bursar.flush();
+        if !was_in_doubt && self.in_doubt() && self.strikes(Fault::PaidAtOnce) {
+            self.pay_what_is_in_doubt();
         }
     }
 
@@ -230,10 +244,8 @@ impl History {
     /// A person pays what a batch in doubt was to pay, or owed the same for another reason before there was a batch.
     fn persons_payment(&mut self) {
         if self.in_doubt() {
-            if self.strikes(Fault::PaidByHand)
-                && let Some(outputs) = self.outputs_in_doubt()
-            {
-                self.happen(|world| _ = world.node.running.then(|| world.pay(&outputs, None, Maker::HandInstead, true)));
+            if self.strikes(Fault::PaidByHand) {
+                self.pay_what_is_in_doubt();
             }
         } else if self.strikes(Fault::PaidElse) {
             let filter = Filter { state: Some(State::Queued), limit: usize::MAX, ..Filter::default() };
@@ -245,7 +257,17 @@ impl History {
             let outputs: Vec<(String, i64)> = outputs.into_iter().collect();
             if !outputs.is_empty() {
                 self.happen(|world| _ = world.node.running.then(|| world.pay(&outputs, None, Maker::HandElse, true)));
+                // The queue is due as well.
+                if self.chance.permille(700) {
+                    self.flush();
+                }
             }
+        }
+    }
+
+    fn pay_what_is_in_doubt(&mut self) {
+        if let Some(outputs) = self.outputs_in_doubt() {
+            self.happen(|world| _ = world.node.running.then(|| world.pay(&outputs, None, Maker::HandInstead, true)));
         }
     }
 
@@ -288,7 +310,7 @@ impl History {
             self.copy = Some(file);
             return self.bursar.world.borrow_mut().note("# the store is copied");
         }
-        let spoiled = [Fault::Zap, Fault::Salvage, Fault::OldWallet, Fault::Reboot];
+        let spoiled = [Fault::Zap, Fault::Salvage, Fault::OldWallet, Fault::Reboot, Fault::PowerLost];
         let spoiled = spoiled.iter().any(|fault| self.bursar.world.borrow().faults.had(*fault));
         let calm = !spoiled && self.bursar.world.borrow().put_away.is_none() && !self.restored;
         if calm && self.strikes(Fault::StoreRestored) {
@@ -321,17 +343,32 @@ impl History {
             self.happen(World::bump);
         } else if self.strikes(Fault::DoubleSpend) {
             self.happen(World::double_spend_any);
+            if self.chance.permille(400) {
+                self.sync();
+            }
         } else if self.strikes(Fault::Reorg) {
             self.happen(|world| {
                 let depth = world.chance.between(1, 3);
                 world.reorg(depth);
             });
-        } else if self.strikes(Fault::DeepReorg) {
+        } else {
+            self.deep_reorg();
+        }
+    }
+
+    fn deep_reorg(&mut self) {
+        if self.strikes(Fault::DeepReorg) {
             self.happen(|world| {
                 let depth = world.chance.between(4, 6);
                 world.reorg(depth);
             });
         }
+    }
+
+    /// Nobody looks; in the morning much is final.
+    fn pass_the_night(&mut self) {
+        self.happen(World::pass_the_night);
+        self.sync();
     }
 
     /// Which payouts a transaction of the model pays, by its outputs.

@@ -41,7 +41,8 @@ fn report(report: &Value) {
     }
 }
 
-/// `BURSAR_SEED` replays one; `BURSAR_SEEDS` runs so many, and `BURSAR_REPORT` names a file for the count in JSON.
+/// `BURSAR_SEED` replays one; `BURSAR_SEEDS` runs so many, from `BURSAR_FIRST_SEED` on, and `BURSAR_REPORT` names a file for the count in
+/// JSON.
 #[test]
 fn whatever_happens_every_payout_is_paid_once_or_says_why_not() {
     if let Some(seed) = number("BURSAR_SEED") {
@@ -51,8 +52,8 @@ fn whatever_happens_every_payout_is_paid_once_or_says_why_not() {
         return;
     }
     let until_wrong = env::var_os("BURSAR_UNTIL_WRONG").is_some();
-    let seeds = number("BURSAR_SEEDS").unwrap_or(SEEDS);
-    let tally = run_many(0..seeds, until_wrong, |done| {
+    let (first, seeds) = (number("BURSAR_FIRST_SEED").unwrap_or(0), number("BURSAR_SEEDS").unwrap_or(SEEDS));
+    let tally = run_many(first..first + seeds, until_wrong, |done| {
         if done.is_multiple_of(500) {
             eprintln!("{done} of {seeds} seeds");
         }

@@ -151,12 +151,14 @@ impl History {
         alive.iter().any(|txid| self.pays(txid).contains(&at))
     }
 
-    /// What a restored store forgot is asked for again, where it is not paid.
+    /// A caller who got no answer asks again, and so does one whose payout a restored store forgot; but then only after a look, whether there was
+    /// an answer or not: a submission that was not answered may have been taken, and paid.
     fn ask_again(&mut self) {
         for at in 0..self.asked.len() {
             let id = self.asked[at].id.parse().unwrap();
             let known = payout::show(self.bursar.store(), &id).is_ok();
-            if !known && (!self.asked[at].acknowledged || (self.restored && !self.may_be_paid(at))) {
+            let missed = if self.restored { !self.may_be_paid(at) } else { !self.asked[at].acknowledged };
+            if !known && missed {
                 self.ask(at);
             }
         }

@@ -16,7 +16,7 @@ use super::chain::Tx;
 use super::coin::{address, script_of};
 use super::entries::amount;
 use super::faults::Fault;
-use super::world::World;
+use super::world::{Maker, World};
 
 /// How bursar ends in the middle of something.
 #[derive(Debug)]
@@ -64,6 +64,25 @@ impl World {
             return Err(lost(method));
         }
         Ok(())
+    }
+}
+
+impl World {
+    /// `sendrawtransaction`.
+    fn take(&mut self, raw_hex: &str) -> Result<(), RpcError> {
+        let says = |code, message: &str| Err(daemon_says("sendrawtransaction", code, message));
+        let Some(tx) = Tx::read(raw_hex).filter(|tx| tx.signed) else { return says(-22, "TX decode failed") };
+        let txid = self.add(tx, Maker::Bursar);
+        match self.submit(&txid) {
+            Ok(()) | Err((-27, _)) => {
+                self.note(format!("{txid} is taken"));
+                Ok(())
+            }
+            Err((code, message)) => {
+                self.note(format!("{txid} is not taken: {message}"));
+                says(code, &message)
+            }
+        }
     }
 }
 
@@ -184,18 +203,20 @@ impl Wallet for ModelWallet {
     }
 
     fn broadcast(&self, raw_hex: &str) -> Result<(), RpcError> {
-        self.call("sendrawtransaction", |world| {
-            let tx = Tx::read(raw_hex).filter(|tx| tx.signed);
-            let tx = tx.ok_or_else(|| daemon_says("sendrawtransaction", -22, "TX decode failed"))?;
-            let txid = world.add(tx, super::world::Maker::Bursar);
-            match world.submit(&txid) {
-                Ok(()) | Err((-27, _)) => Ok(()),
-                Err((code, message)) => {
-                    world.note(format!("{txid} is not taken: {message}"));
-                    Err(daemon_says("sendrawtransaction", code, message))
-                }
+        let taken = self.call("sendrawtransaction", |world| world.take(raw_hex));
+        let ends = {
+            let mut world = self.0.borrow_mut();
+            // Peers have it. Of the wallet only what was flushed is left: Berkeley DB does not sync each write (`DB_TXN_WRITE_NOSYNC`).
+            let power_lost = taken.is_ok() && world.strikes(Fault::PowerLost);
+            if power_lost {
+                world.reboot();
             }
-        })
+            power_lost || taken.is_ok() && world.strikes(Fault::CrashAfterBroadcast)
+        };
+        if ends {
+            crash();
+        }
+        taken
     }
 
     fn unspent(&self) -> Result<Vec<Unspent>, RpcError> {

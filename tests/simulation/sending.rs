@@ -36,7 +36,9 @@ impl ModelWallet {
                 Err(error) => error.to_string(),
             };
             world.note(format!("sendmany {} answers {words}", order.comment));
-            (answer, world.strikes(Fault::CrashAfterCall))
+            // Nothing is killed as readily as a program that hangs.
+            let hangs = matches!(answer, Err(RpcError::Lost { .. }));
+            (answer, world.strikes(Fault::CrashAfterCall) || hangs && world.strikes(Fault::CrashWhileItHangs))
         };
         if crashes {
             crash();

@@ -125,7 +125,9 @@ impl World {
         world.chain.mine(&[]);
         let coins = if world.strikes(Fault::Poor) { 3 } else { 12 };
         for _ in 0..coins {
-            world.deposit(100_000_000);
+            // Of different sizes, so that another sum is paid with other coins.
+            let value = 40_000_000 + world.chance.below(80_000_000) as i64;
+            world.deposit(value);
         }
         for _ in 0..6 {
             world.mine(true);
