@@ -2,8 +2,9 @@
 //!
 //! Speed: `bursar pay import` and `bursar pay flush`, two whole processes beside a running service, from the file to the broadcast, against a loop of
 //! `sendtoaddress`; and one flush against one `sendmany` of as many payees by hand, in turns on one wallet, the medians of several. A flush is
-//! timed until the daemon has broadcast, and as a whole: until its outputs are compared and the mempool was seen to hold it. The coins were listed
-//! before, as the service does with each sync while payouts wait.
+//! timed until the daemon has broadcast, and as a whole: until its outputs are compared and the mempool was seen to hold it. What the service remembers
+//! of the wallet between two flushes is remembered here: the coins were listed before, as it does with each sync while payouts wait, and the marks of
+//! the payments before were read.
 //!
 //! Fees: one batch, by either method, against single `sendtoaddress` calls at the same rate to payees of the same kind, from coins of segwit and of
 //! legacy addresses; and a journaled one against the smallest transaction that can pay its outputs: by one coin of the kind that the wallet has, each
@@ -23,7 +24,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use bursar::coin::{Amount, FeeRate, OutPoint, Timestamp, Txid};
-use bursar::daemon::Wallet;
+use bursar::daemon::{RpcWallet, Wallet};
 use bursar::keeper::Keeper;
 use bursar::payout::rules::{Coin, Need, Shape, Witness, choose, input_size};
 use bursar::payout::{self, Observer, Step};
@@ -124,10 +125,10 @@ impl Observer for Watch {
 
 fn against_one_by_hand(coins: usize) {
     let (world, _keeper) = funded("segwit", "sendmany", coins, if coins > 500 { "0.1" } else { "8" });
-    let mut payees = Payees::default();
+    let (mut payees, wallet) = (Payees::default(), world.wallet());
     let (mut broadcast, mut whole, mut by_hand) = (vec![], vec![], vec![]);
     for _ in 0..TURNS {
-        let (all, answered) = timed_flush(&world, &payees.next(MANY));
+        let (all, answered) = timed_flush(&world, &wallet, &payees.next(MANY));
         whole.push(all);
         broadcast.push(answered.expect("an answer"));
         by_hand.push(timed_by_hand(&world, &payees.next(MANY)));
@@ -142,25 +143,25 @@ fn against_one_by_hand(coins: usize) {
 fn journaled_against_one_by_hand() {
     let (world, _keeper) = funded("segwit", "journaled", WALLETS[0], "8");
     let (other, _other_keeper) = funded("segwit", "sendmany", WALLETS[0], "8");
-    let (mut payees, mut whole, mut by_hand) = (Payees::default(), vec![], vec![]);
+    let (mut payees, wallet, mut whole, mut by_hand) = (Payees::default(), world.wallet(), vec![], vec![]);
     for _ in 0..TURNS {
-        whole.push(timed_flush(&world, &payees.next(MANY)).0);
+        whole.push(timed_flush(&world, &wallet, &payees.next(MANY)).0);
         by_hand.push(timed_by_hand(&other, &payees.next(MANY)));
     }
     by_turns(&format!("journaled_flush_ratio_at_{MANY}_from_{}_coins", WALLETS[0]), whole, &by_hand, None);
 }
 
 /// One flush of these payouts, and how long it was until the daemon had answered, where that is one call.
-fn timed_flush(world: &World, payees: &[String]) -> (Duration, Option<Duration>) {
+fn timed_flush(world: &World, wallet: &RpcWallet, payees: &[String]) -> (Duration, Option<Duration>) {
     world.done(&["pay", "import", &write_csv(world, payees)]);
-    let (mut store, mut watch, coin, wallet) =
-        (Store::open(&world.coin().service_dir()).expect("the store"), Watch::default(), world.coin(), world.wallet());
+    let (mut store, mut watch, coin) =
+        (Store::open(&world.coin().service_dir()).expect("the store"), Watch::default(), world.coin());
     // The service lists them with each sync while payouts wait.
     wallet.coins().expect("the coins");
     let began = Instant::now();
     let report = payout::flush(
         &mut store,
-        &wallet,
+        wallet,
         coin,
         &payout::LocalHost { coin },
         &mut watch,
