@@ -217,17 +217,9 @@ fn balances_coins_and_locks_agree(generation: Generation) {
     assert_eq!((pending.amount, pending.confirmations), (coins(5), 0));
 }
 
-/// Whatever changes what can be spent is noticed, twice in a row too: in a wallet that is listed anew each time, and in one with so many coins
-/// that they are remembered.
+/// Whatever changes what can be spent is noticed, twice in a row too.
 fn coins_from_memory_are_those_of_a_new_listing(generation: Generation) {
     let scene = scene(generation);
-    each_change_is_noticed(&scene);
-    Daemon::mine(scene.wallet.wallet_rpc(), 120);
-    Daemon::mine(&scene.stranger, 100);
-    each_change_is_noticed(&scene);
-}
-
-fn each_change_is_noticed(scene: &Scene) {
     let wallet = &scene.wallet;
     let check = |what: &str| {
         // A block that leaves reaches the wallet in several steps, and only some are waited for by the calls that list.
