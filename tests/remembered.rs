@@ -149,3 +149,43 @@ fn a_daemon_with_accounts_remembers_each_batch_by_an_account_of_its_own() {
     flush_one(&mut bench);
     assert_eq!(marks(&bench).len(), 2);
 }
+
+/// A label on an address of somebody else, as whoever may call `setlabel` writes it.
+fn label(bench: &Bench, rest: &str) {
+    let label = format!("bursar:{}:{rest}", bench.store.id());
+    bench.world.rpc("setlabel", json!([payee(99), label]));
+}
+
+#[test]
+fn a_label_that_only_begins_like_a_mark_freezes_nothing() {
+    for generation in Generation::ALL {
+        let mut bench = journaled(generation);
+        let batch = "0a".repeat(16);
+        for rest in [String::new(), "7".to_owned(), format!("7:{batch} (old)"), format!("7\n8:{batch}"), format!("x y:7:{batch}")]
+        {
+            label(&bench, &rest);
+            bench.settle();
+            assert_eq!(bench.store.read(gate::frozen).unwrap(), [], "{rest:?}");
+        }
+        submit_some(&mut bench, 0..1);
+        assert_eq!(flush_one(&mut bench).state, BatchState::Sent);
+    }
+}
+
+#[test]
+fn a_mark_that_somebody_else_wrote_is_adopted_and_batches_go_on_whatever_its_number() {
+    let mut bench = journaled(Litecoin018);
+    for (number, seq) in (0..).zip([999, i64::MAX as u64 - 1, u64::MAX]) {
+        label(&bench, &format!("{seq}:{}", "0b".repeat(16)));
+        assert!(matches!(bench.try_flush(), Err(PayoutError::Refused(Refusal::StoreWentBack(_)))));
+        for frozen in bench.store.read(gate::frozen).unwrap() {
+            bench.order(&Order::AuditThaw { id: frozen.id, reason: "forged".to_owned(), who: "ada".to_owned() }).unwrap();
+        }
+        for number in [2 * number, 2 * number + 1] {
+            submit_some(&mut bench, number..number + 1);
+            assert_eq!(flush_one(&mut bench).state, BatchState::Sent, "after {seq}");
+        }
+    }
+    let newest = payout::batches(&mut bench.store, BatchState::Sent).unwrap().iter().map(|batch| batch.seq).max();
+    assert_eq!(newest, Some(1005), "above the highest number that a store can have come to");
+}

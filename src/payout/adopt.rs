@@ -1,6 +1,6 @@
 //! A person's word for payments that this store forgot: it went back in time, and its wallet paid meanwhile.
 
-use super::batch::{self, BatchId};
+use super::batch;
 use super::rules::{Event, State};
 use super::{Filter, life, records};
 use crate::coin::Timestamp;
@@ -8,18 +8,14 @@ use crate::gate::{Cause, Freeze};
 use crate::ledger::{self, Account, Claim};
 use crate::store::{StoreError, Tx};
 
+/// No store counts its batches so far: somebody else wrote a mark with a higher number. Numbers that went on above such a one would end.
+const HIGHEST_SEQ: u64 = 1 << 62;
+
 /// What a freeze by a store that went back names: the words of its detail that are marks of this store.
 fn marks_in<'a>(detail: &'a str, store_id: &str) -> Vec<&'a str> {
     let ours = batch::mark_prefix(store_id);
     let words = detail.split([' ', ',']).filter(|word| word.starts_with(&ours));
     words.collect()
-}
-
-/// Number and batch of a mark; none where somebody else wrote it.
-fn read_mark(mark: &str) -> Option<(u64, BatchId)> {
-    let (rest, batch) = mark.rsplit_once(':')?;
-    let (_, seq) = rest.rsplit_once(':')?;
-    Some((seq.parse().ok().filter(|seq| *seq < i64::MAX.unsigned_abs())?, batch.parse().ok()?))
 }
 
 /// Takes the payments that such a freeze names as known: they are payouts of batches that this store forgot, and its own numbers go on
@@ -40,8 +36,9 @@ pub fn adopt(tx: &Tx<'_>, freeze: &Freeze, store_id: &str, now: Timestamp) -> Re
         ledger::claim_txid(tx, &order, txid)?;
     }
     for mark in marks_in(&freeze.detail, store_id) {
-        let (seq, batch) = read_mark(mark).unzip();
+        let (seq, batch) = batch::read_mark(mark, store_id).unzip();
         let order = batch.map_or_else(|| mark.to_owned(), |batch| batch.to_string());
+        let seq = seq.filter(|seq| *seq < HIGHEST_SEQ);
         ledger::claim(tx, &Claim { mark: mark.to_owned(), order, account: Account::Payout })?;
         records::add_adopted(tx, mark, seq, now)?;
     }
@@ -82,8 +79,5 @@ mod tests {
         let (one, two) = (format!("bursar:me:7:{batch}"), "bursar:me:junk".to_owned());
         let detail = format!("it does not know: {one}, bursar:other:9:{batch}, {two}");
         assert_eq!(marks_in(&detail, "me"), [&one, &two]);
-        assert_eq!(read_mark(&one), Some((7, batch.parse().unwrap())));
-        assert_eq!(read_mark(&two), None);
-        assert_eq!(read_mark(&format!("bursar:me:{}:{batch}", u64::MAX)), None);
     }
 }

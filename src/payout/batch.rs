@@ -69,6 +69,12 @@ pub(super) fn mark_prefix(store_id: &str) -> String {
     format!("bursar:{store_id}:")
 }
 
+/// Number and batch of a mark of this store; none where the text is no such mark, whatever it begins with: then bursar did not write it.
+pub(super) fn read_mark(text: &str, store_id: &str) -> Option<(u64, BatchId)> {
+    let (seq, batch) = text.strip_prefix(&mark_prefix(store_id))?.split_once(':')?;
+    Some((seq.parse().ok()?, batch.parse().ok()?))
+}
+
 /// Where a batch stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

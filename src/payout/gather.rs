@@ -36,7 +36,10 @@ pub(super) fn synced(
         Err(error) => return Err(error.into()),
     };
     let remembered = journaled::remembered(wallet, store.id())?;
-    let unknown = store.write(|tx| freeze_unknown(tx, marks.iter().chain(&remembered), now))?;
+    // A comment or a label that only begins like a mark is a person's.
+    let is_mark = |text: &&String| batch::read_mark(text, store.id()).is_some();
+    let marks: BTreeSet<String> = marks.iter().chain(&remembered).filter(is_mark).cloned().collect();
+    let unknown = store.write(|tx| freeze_unknown(tx, &marks, now))?;
     match refusal {
         Some(error) if unknown.is_empty() => Err(error.into()),
         Some(_) => Ok(unknown),
@@ -45,7 +48,7 @@ pub(super) fn synced(
 }
 
 /// Freezes for marks that this store does not know, and returns them.
-fn freeze_unknown<'a>(tx: &Tx<'_>, marks: impl Iterator<Item = &'a String>, now: Timestamp) -> Result<Vec<String>, PayoutError> {
+fn freeze_unknown(tx: &Tx<'_>, marks: &BTreeSet<String>, now: Timestamp) -> Result<Vec<String>, PayoutError> {
     let mut unknown = Vec::new();
     for mark in marks {
         if !records::knows_mark(tx, mark)? {
