@@ -31,6 +31,9 @@ const SETTING: (&str, &str) = ("wallet.passphrase_file", "\"passphrase\"");
 const BY_PERSON: Order = Order::PayFlush { dry_run: false, scheduled: false };
 const BY_SCHEDULE: Order = Order::PayFlush { dry_run: false, scheduled: true };
 
+/// A wallet of descriptors derives addresses while it is locked: it never runs out of keys.
+const WITH_KEYPOOL: [Generation; 2] = [Generation::Litecoin018, Generation::Litecoin021];
+
 fn put_passphrase(world: &World, text: &str, mode: u32) {
     // A new file each time, as an editor makes it.
     let file = world.dir().join("passphrase");
@@ -146,6 +149,23 @@ fn without_a_passphrase_a_locked_wallet_leaves_no_trace_and_payouts_wait() {
         let until = open_until(&bench.world);
         bench.flush();
         assert_eq!((bench.state("a"), open_until(&bench.world)), (State::Sent, until));
+    }
+}
+
+#[test]
+fn a_locked_wallet_without_a_key_for_the_change_says_what_to_do() {
+    for generation in WITH_KEYPOOL {
+        let mut bench = encrypted(World::with(generation, &[("payouts.method", "\"journaled\""), ("daemon.keypool", "10")]));
+        let wallet = format!("/wallet/{}", bench.world.coin().wallet.name);
+        while bench.world.try_rpc(&wallet, "getrawchangeaddress", json!([])).is_ok() {}
+        bench.submit("a", &payee(1), "0.5");
+        let refused = bench.order(&BY_PERSON).unwrap_err();
+        assert_eq!((refused.code.as_str(), refused.exit), ("wallet_locked", 12), "{generation:?}: {refused:?}");
+        assert!(refused.next.unwrap().contains("walletpassphrase"));
+        assert_eq!((bench.state("a"), has_batches(&mut bench)), (State::Queued, false));
+        bench.world.rpc("walletpassphrase", json!([PASSPHRASE, 5000]));
+        bench.flush();
+        assert_eq!(bench.state("a"), State::Sent);
     }
 }
 
@@ -370,8 +390,7 @@ fn files_below(dir: &Path) -> Vec<std::path::PathBuf> {
 
 #[test]
 fn a_locked_wallet_that_is_low_on_keys_makes_more_and_is_backed_up() {
-    // A wallet of descriptors derives addresses while it is locked: it never runs out.
-    for generation in [Generation::Litecoin018, Generation::Litecoin021] {
+    for generation in WITH_KEYPOOL {
         let backups = tempfile::tempdir().unwrap();
         let directories = format!("[\"{}\"]", backups.path().display());
         let changes = [SETTING, ("daemon.keypool", "40"), ("backup.directories", directories.as_str())];

@@ -14,6 +14,11 @@ pub enum UnlockError {
     /// It is locked, and bursar has no passphrase.
     #[error("the wallet is locked, and bursar has no passphrase for it; nothing was sent and payouts stay queued")]
     NoPassphrase,
+    /// It is locked, and its keys made ahead are used up.
+    #[error(
+        "the wallet has no key left for the change, and makes none while it is locked; nothing was sent and payouts stay queued"
+    )]
+    OutOfKeys,
     /// It is open, for staking alone.
     #[error("the wallet is open for staking only, by somebody else; nothing was sent and payouts stay queued")]
     ForStakingOnly,
@@ -54,7 +59,7 @@ impl UnlockError {
     /// A stable word for scripts; none where the daemon or the store failed.
     pub fn code(&self) -> Option<&'static str> {
         match self {
-            UnlockError::NoPassphrase | UnlockError::ForStakingOnly => Some("wallet_locked"),
+            UnlockError::NoPassphrase | UnlockError::OutOfKeys | UnlockError::ForStakingOnly => Some("wallet_locked"),
             UnlockError::File { .. } => Some("passphrase_file"),
             UnlockError::Wrong { .. } | UnlockError::WrongBefore { .. } => Some("wrong_passphrase"),
             UnlockError::Rpc(_) | UnlockError::Store(_) => None,
@@ -66,6 +71,9 @@ impl UnlockError {
         Some(match self {
             UnlockError::NoPassphrase => {
                 "set wallet.passphrase_file, or open the wallet by hand (`walletpassphrase`), then `bursar pay flush`"
+            }
+            UnlockError::OutOfKeys => {
+                "open the wallet by hand (`walletpassphrase`), then `bursar pay flush`; with wallet.passphrase_file the next sync opens it and has it make more"
             }
             UnlockError::ForStakingOnly => {
                 "lock it (`walletlock`), then `bursar pay flush`: bursar opens and closes it by itself; staking and paying do not share a wallet"

@@ -11,11 +11,14 @@ use crate::payout::error::PayoutError;
 use crate::payout::flow::{Sender, damaged};
 use crate::payout::observe::{Observer, Step};
 use crate::payout::rules::{self, Coin, Need, PlannedOutput, Price, Refusal, Shape, Spend, Verdict};
+use crate::unlock::UnlockError;
 
 /// The input may be replaced by one with a higher fee, where the network does that, and has no relative lock (BIP 125, BIP 68).
 pub(super) const SEQUENCE: u32 = 0xffff_fffd;
 /// What most coins' daemons relay for at least, in base units per 1000 virtual bytes.
 const USUAL_FEE_PER_KVB: u64 = 1000;
+/// The daemon's code of a wallet that has no keys left, and is locked: an open one makes more.
+const OUT_OF_KEYS: i64 = -12;
 /// Of these the default ceiling of a transaction is made: a tenth of a coin with eight decimals.
 const MOST_FEES: u64 = 10_000;
 
@@ -122,7 +125,10 @@ pub(super) fn priced(
 
 /// A new address of ours with its script.
 pub(super) fn change_place(wallet: &dyn Wallet) -> Result<(String, String), PayoutError> {
-    let address = wallet.change_address()?;
+    let address = wallet.change_address().map_err(|error| match error {
+        RpcError::Daemon { code: OUT_OF_KEYS, .. } => UnlockError::OutOfKeys.into(),
+        error => PayoutError::from(error),
+    })?;
     let facts = wallet.address(&address)?;
     match facts.script_hex.filter(|_| facts.is_mine) {
         Some(script_hex) => Ok((address, script_hex)),
