@@ -412,7 +412,8 @@ pub(super) enum AuditVerb {
     /// Lift a freeze by your word. It binds to exactly what was found: another finding freezes again.
     ///
     /// Of a store that went back in time it adopts the payments that the freeze names, and holds every queued payout, because they may
-    /// have paid it: release those that are unpaid.
+    /// have paid it: release those that are unpaid. Payouts that were asked for after the copy was made are unknown to the store, and so
+    /// are their ids: asked for again they are paid again. Find out first which they are, and let nobody ask for those again.
     Thaw {
         /// The number of the freeze, from `bursar status`.
         id: i64,
