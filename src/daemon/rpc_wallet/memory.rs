@@ -21,6 +21,9 @@ const COINS_KEPT: usize = 10_000;
 /// Transactions whose comments are kept: the last ones that were read.
 const COMMENTED_KEPT: usize = 16;
 
+/// A daemon counts the whole seconds of its clock: it may say almost one more than it has run.
+const UPTIME_ERROR: Duration = Duration::from_secs(1);
+
 /// What moves when the coins do.
 #[derive(Debug, PartialEq, Eq)]
 struct Ground {
@@ -102,7 +105,7 @@ impl RpcWallet {
         let run = ages.iter().any(Option::is_some).then(|| self.uptime_s().ok().flatten().map(Duration::from_secs)).flatten();
         let mut carrying = Vec::new();
         for ((txid, comment), age) in commented.iter().zip(ages) {
-            let is_of_this_run = age.zip(run).is_some_and(|(age, run)| age <= run);
+            let is_of_this_run = age.zip(run).is_some_and(|(age, run)| age + UPTIME_ERROR <= run);
             if is_of_this_run || self.transaction(txid)?.is_some_and(|known| known.has_comment(comment)) {
                 carrying.push(*txid);
             }
