@@ -104,6 +104,8 @@ impl From<RpcError> for Failure {
                 .next("`bursar status` tells whether it answers again; its debug.log tells what it is busy with"),
             RpcError::Http { status: 401, .. } => Failure::new("rpc_password", error, exit::FAILED)
                 .next("for a kept daemon `bursar daemon restart`, which gives it bursar's passwords; for an attached one check daemon.rpc_credentials_file"),
+            RpcError::Http { status: 403, .. } => Failure::new("daemon", error, exit::FAILED)
+                .next("rpcwhitelist or rpcallowip in the daemon's conf forbids it: for a kept daemon `bursar daemon restart`, which gives it the present lists; for an attached one let its owner allow it"),
             RpcError::WrongDaemon { .. } => Failure::new("wrong_daemon", error, exit::FAILED),
             RpcError::Daemon { code: -13, .. } => Failure::new("wallet_locked", error, exit::LOCKED),
             _ if error.is_transient() => Failure::new("daemon_busy", error, exit::LATER).next("try again in a minute"),
@@ -263,5 +265,18 @@ fn refused_payout(error: PayoutError) -> Failure {
             failed("not_decided").next("`bursar pay resolve --dry-run` tells what is known and what can be done")
         }
         _ => failed("payout"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_a_whitelist_forbids_says_who_can_allow_it() {
+        let failure = Failure::from(RpcError::Http { method: "listlabels".to_owned(), status: 403, body: String::new() });
+        assert!(failure.message.contains("listlabels") && failure.exit == exit::FAILED, "{failure:?}");
+        let next = failure.next.unwrap();
+        assert!(next.contains("bursar daemon restart") && next.contains("rpcwhitelist"), "{next}");
     }
 }
