@@ -77,10 +77,15 @@ impl World {
 
     /// Another branch takes the place of so many blocks. Of their transactions, some are forgotten by the network, or double-spent.
     pub(crate) fn reorg(&mut self, depth: u64) {
+        self.branch(depth, 600);
+    }
+
+    /// So many of the payments that lost in these blocks win in the other branch.
+    fn branch(&mut self, depth: u64, winners_of_1000: u64) {
         let depth = depth.min(self.chain.tip_height().saturating_sub(6)).min(self.above_proofs());
         let gone = self.chain.disconnect(depth as usize);
         let fork = self.chain.tip_height();
-        let mut wanted = if depth < FINAL_DEPTH { self.losers_to(&gone) } else { vec![] };
+        let mut wanted = if depth < FINAL_DEPTH { self.losers_to(&gone, winners_of_1000) } else { vec![] };
         for txid in &gone {
             if self.chance.permille(800) {
                 self.chain.elsewhere.insert(*txid);
@@ -118,7 +123,7 @@ impl World {
         let tip = self.chain.tip_height();
         let lost_at = self.unburied().into_iter().filter_map(|txid| self.chain.excluded_at(&txid));
         if let Some(height) = lost_at.min() {
-            self.reorg(tip + 1 - height);
+            self.branch(tip + 1 - height, 1000);
         }
     }
 
@@ -153,14 +158,14 @@ impl World {
     }
 
     /// Some of the payments of ours that these double-spent: in another branch they may have won.
-    fn losers_to(&mut self, gone: &[Txid]) -> Vec<Txid> {
+    fn losers_to(&mut self, gone: &[Txid], of_1000: u64) -> Vec<Txid> {
         let rivals: Vec<Tx> = gone.iter().map(|txid| self.chain.txs[txid].clone()).collect();
         let lost = |txid: &Txid| {
             let inputs = &self.chain.txs[txid].inputs;
             !gone.contains(txid) && inputs.iter().any(|(coin, _)| rivals.iter().any(|rival| rival.spends(coin)))
         };
         let losers: Vec<Txid> = self.unconfirmed().into_iter().filter(lost).collect();
-        losers.into_iter().filter(|_| self.chance.permille(600)).collect()
+        losers.into_iter().filter(|_| self.chance.permille(of_1000)).collect()
     }
 
     pub(crate) fn deposit(&mut self, value: i64) {
@@ -210,7 +215,7 @@ impl World {
             if self.chance.permille(500) {
                 _ = self.submit(&rival);
             }
-            if self.chance.permille(500) {
+            if self.chance.permille(700) {
                 self.mine(false);
             }
         }

@@ -38,13 +38,14 @@ faults! {
     SendKillsAfter 260 "the daemon died in a send after the commit",
     NotBroadcast 90 "a txid was answered that the mempool never saw",
     CrashAfterBroadcast 80 "bursar crashed right after a broadcast",
-    PowerLost 150 "the power failed right after a broadcast",
+    PowerLost 400 "the power failed right after a broadcast",
     Unreadable 30 "the reply of a send could not be read",
     WalletLocked 20 "the wallet was locked",
     BlockAmid 10 "a block came between two calls",
     ReorgAmid 3 "a reorg came between two calls",
     Reorg 120 "a reorg",
     DeepReorg 400 "a reorg deeper than final",
+    Contested 60 "a double spend right after a flush",
     Flip 300 "a branch in which our payment won took the place of one in which it lost",
     Eviction 60 "an eviction",
     DoubleSpend 200 "a double spend",
@@ -65,6 +66,7 @@ faults! {
     StoreRestored 600 "an older copy of the store",
     Poor 100 "funds too low",
     OtherMethod 400 "the method was changed",
+    HastyWord 250 "a person called a disputed batch unpaid at once",
     FalseWord 200 "a person said restarted who had not",
 }
 

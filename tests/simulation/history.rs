@@ -13,6 +13,7 @@ use super::bursar::{Act, Bursar, scratch};
 use super::chance::Chance;
 use super::coin::{address, payee, payee_of, settings};
 use super::faults::Fault;
+use super::sending::is_dust;
 use super::world::{Maker, World};
 
 /// A payout that somebody asked for.
@@ -95,20 +96,20 @@ impl History {
             return self.happen(World::flip);
         }
         match self.chance.below(100) {
-            0..21 => self.submit(),
-            21..44 => self.flush(),
-            44..60 => self.sync(),
-            60..68 => self.happen(|world| {
+            0..19 => self.submit(),
+            19..41 => self.flush(),
+            41..55 => self.sync(),
+            55..63 => self.happen(|world| {
                 let everything = world.chance.permille(500);
                 world.mine(everything);
             }),
-            68 => self.pass_the_night(),
-            69..71 => self.decide(),
-            71..74 => self.rule(),
-            74..77 => self.bump(),
-            77..82 => self.persons_payment(),
-            82..85 => self.daemon_trouble(),
-            85..89 => self.keep_or_restore(),
+            63..65 => self.pass_the_night(),
+            65..67 => self.decide(),
+            67..70 => self.rule(),
+            70..73 => self.bump(),
+            73..80 => self.persons_payment(),
+            80..83 => self.daemon_trouble(),
+            83..89 => self.keep_or_restore(),
             89..91 => self.happen(|world| world.deposit(50_000_000)),
             91 => self.change_method(),
             92..94 => self.deep_reorg(),
@@ -147,6 +148,16 @@ impl History {
         if !was_in_doubt && self.in_doubt() && self.strikes(Fault::PaidAtOnce) {
             self.pay_what_is_in_doubt();
         }
+        if self.strikes(Fault::Contested) {
+            self.double_spend();
+        }
+    }
+
+    fn double_spend(&mut self) {
+        self.happen(World::double_spend_any);
+        if self.chance.permille(700) {
+            self.sync();
+        }
     }
 
     pub(crate) fn ask(&mut self, at: usize) {
@@ -161,6 +172,9 @@ impl History {
         if self.in_doubt() {
             let restarted = !self.bursar.is_kept() && self.restart_by_hand();
             self.bursar.resolve(restarted);
+            if self.strikes(Fault::HastyWord) {
+                self.call_unpaid();
+            }
         }
         self.bursar.settle();
     }
@@ -214,6 +228,14 @@ impl History {
         self.bursar.rule(&batch, ruling);
     }
 
+    /// Payees who ask where their money is make people hasty.
+    fn call_unpaid(&mut self) {
+        let disputed = payout::batches(self.bursar.store(), BatchState::Disputed).unwrap();
+        if let Some(batch) = disputed.last() {
+            self.bursar.rule(batch, Ruling::Unpaid);
+        }
+    }
+
     /// A transaction that bursar once made for the payouts of a batch.
     fn payment_of(&mut self, batch: &Batch) -> Option<Txid> {
         let filter = Filter { batch: Some(batch.id.clone()), limit: usize::MAX, ..Filter::default() };
@@ -252,9 +274,11 @@ impl History {
             let queued = payout::list(self.bursar.store(), &filter).unwrap();
             let mut outputs: BTreeMap<String, i64> = BTreeMap::new();
             for payout in queued {
-                *outputs.entry(payout.address).or_default() += payout.amount.base_units();
+                if outputs.len() < self.bursar.coin.payouts.max_outputs || outputs.contains_key(&payout.address) {
+                    *outputs.entry(payout.address).or_default() += payout.amount.base_units();
+                }
             }
-            let outputs: Vec<(String, i64)> = outputs.into_iter().collect();
+            let outputs: Vec<(String, i64)> = outputs.into_iter().filter(|(to, _)| !is_dust(to)).collect();
             if !outputs.is_empty() {
                 self.happen(|world| _ = world.node.running.then(|| world.pay(&outputs, None, Maker::HandElse, true)));
                 // The queue is due as well.
@@ -342,10 +366,7 @@ impl History {
         } else if self.strikes(Fault::FeeBump) {
             self.happen(World::bump);
         } else if self.strikes(Fault::DoubleSpend) {
-            self.happen(World::double_spend_any);
-            if self.chance.permille(400) {
-                self.sync();
-            }
+            self.double_spend();
         } else if self.strikes(Fault::Reorg) {
             self.happen(|world| {
                 let depth = world.chance.between(1, 3);
@@ -369,6 +390,9 @@ impl History {
     fn pass_the_night(&mut self) {
         self.happen(World::pass_the_night);
         self.sync();
+        if self.chance.permille(300) {
+            self.deep_reorg();
+        }
     }
 
     /// Which payouts a transaction of the model pays, by its outputs.

@@ -206,10 +206,12 @@ impl Wallet for ModelWallet {
         let taken = self.call("sendrawtransaction", |world| world.take(raw_hex));
         let ends = {
             let mut world = self.0.borrow_mut();
-            // Peers have it. Of the wallet only what was flushed is left: Berkeley DB does not sync each write (`DB_TXN_WRITE_NOSYNC`).
-            let power_lost = taken.is_ok() && world.strikes(Fault::PowerLost);
+            // Peers have it. Of the wallet only what was flushed is left: Berkeley DB does not sync each write (`DB_TXN_WRITE_NOSYNC`). The machine
+            // comes up again with all its services.
+            let power_lost = taken.is_ok() && !world.faults.had(Fault::PowerLost) && world.strikes(Fault::PowerLost);
             if power_lost {
                 world.reboot();
+                world.start();
             }
             power_lost || taken.is_ok() && world.strikes(Fault::CrashAfterBroadcast)
         };

@@ -3,7 +3,7 @@
 use bursar::coin::Txid;
 use bursar::daemon::{RpcError, SendMany};
 
-use super::coin::payee_of;
+use super::coin::{payee_of, script_of};
 use super::faults::Fault;
 use super::rpc::{ModelWallet, crash, daemon_says, lost};
 use super::world::{Late, Maker, World};
@@ -12,9 +12,10 @@ const METHOD: &str = "sendmany";
 /// Every so manyth payee asks for dust.
 const DUST_EVERY: u32 = 17;
 
-/// Whether the daemon refuses payments to this payee as dust.
-pub(crate) fn is_dust(payee: u32) -> bool {
-    payee % DUST_EVERY == DUST_EVERY - 1
+/// Whether the daemon refuses payments to this address as dust.
+pub(crate) fn is_dust(address: &str) -> bool {
+    let payee = script_of(address).and_then(|script| payee_of(&script));
+    payee.is_some_and(|payee| payee % DUST_EVERY == DUST_EVERY - 1)
 }
 
 impl ModelWallet {
@@ -101,8 +102,7 @@ impl World {
             let (code, text) = self.chance.pick(&texts).unwrap_or(texts[0]);
             return Err(daemon_says(METHOD, code, text));
         }
-        let payees = outputs.iter().filter_map(|(to, _)| super::coin::script_of(to).and_then(|script| payee_of(&script)));
-        if payees.into_iter().any(is_dust) {
+        if outputs.iter().any(|(to, _)| is_dust(to)) {
             return Err(daemon_says(METHOD, -6, "Transaction amount too small"));
         }
         Ok(())

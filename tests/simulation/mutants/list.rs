@@ -201,13 +201,22 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "broadcast before the bytes are stored",
-        rule: "Journaled: the signed transaction is stored, synced, and only then given to the network.",
-        edits: &[Edit {
-            file: "src/payout/journaled/mod.rs",
-            from: "self.store.write(|tx| {\n            verify::adopt(tx, batch, &signed.txid, now)?;",
-            to: "if PLANTED { drop(verify::keep_alive(self.wallet, &signed.txid, &signed.raw_hex)); }
+        // Alone it is hardly missed: the wallet shows a spend that nobody ordered, and that freezes.
+        rule: "Journaled: the signed transaction is stored, synced, and only then given to the network; and a spend that nobody ordered freezes.",
+        edits: &[
+            Edit {
+                file: "src/payout/journaled/mod.rs",
+                from: "self.store.write(|tx| {\n            verify::adopt(tx, batch, &signed.txid, now)?;",
+                to: "if PLANTED { drop(verify::keep_alive(self.wallet, &signed.txid, &signed.raw_hex)); }
             self.store.write(|tx| {\n            verify::adopt(tx, batch, &signed.txid, now)?;",
-        }],
+            },
+            Edit {
+                file: "src/payout/journaled/known.rs",
+                from: "let mut stray = store.read(ledger::unordered)?;",
+                to: "let mut stray = store.read(ledger::unordered)?;
+    stray.retain(|_| !PLANTED);",
+            },
+        ],
     },
     Mutant {
         name: "journaled payments that the store forgot",
