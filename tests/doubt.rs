@@ -171,6 +171,26 @@ fn what_a_store_forgot_is_adopted_by_a_person_and_nobody_is_paid_twice() {
 }
 
 #[test]
+fn a_store_that_went_back_takes_no_payment_by_hand_for_a_batch_in_doubt() {
+    for generation in [Litecoin018, Knots] {
+        let mut bench = Bench::new(World::behind_proxy(generation));
+        bench.submit("a", &payee(1), "0.5");
+        bench.proxy().once("sendmany", Fault::DropCall);
+        bench.flush();
+        let old = bench.world.dir().join("old.db");
+        bench.store.copy_to(&old).unwrap();
+        assert_eq!(resolution(&mut bench), Resolution::NotSent { times: 1 }, "{generation:?}");
+        assert!(bench.flush().batches[0].txid.is_some());
+        bench.replace_store(&old);
+        // Whoever reads in the old store that it is in doubt may not know that it was paid since.
+        pay_by_hand(&bench.world, "");
+        let outcome = resolution(&mut bench);
+        let Resolution::Disputed { reasons } = &outcome else { panic!("{generation:?}: {outcome:?}") };
+        assert!(reasons.iter().any(|reason| reason.contains("went back in time")), "{generation:?}: {reasons:?}");
+    }
+}
+
+#[test]
 fn doubt_about_a_wallet_whose_keys_changed_ends_and_a_person_lets_the_ledger_follow_it() {
     for generation in [Litecoin018, Knots] {
         for (fault, paid) in [(Fault::DropCall, false), (Fault::DropReply, true)] {

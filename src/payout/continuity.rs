@@ -6,11 +6,11 @@ use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::batch::Batch;
+use super::batch::{Batch, mark_prefix};
 use super::error::PayoutError;
 use super::host::Host;
-use super::records;
 use super::rules::Continuity;
+use super::{journaled, records};
 use crate::coin::{Timestamp, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::Wallet;
@@ -47,6 +47,7 @@ pub(super) fn observe(store: &mut Store, wallet: &dyn Wallet, host: &dyn Host, b
     let unmarked = witnesses.iter().filter(|witness| !carries(witness)).map(|(txid, _)| *txid).collect();
     let mut signs = host.signs_since(batch.created);
     signs.extend(signs_in_store(store, batch.created)?);
+    signs.extend(forgotten_marks(store, wallet, &listed)?);
     signs.extend(batch.doubt_reason.as_deref().and_then(write_error));
     Ok(Continuity {
         fingerprints: (batch.fingerprint.clone(), wallet.identity()?.fingerprint),
@@ -55,6 +56,26 @@ pub(super) fn observe(store: &mut Store, wallet: &dyn Wallet, host: &dyn Host, b
         missing,
         unmarked,
         signs,
+    })
+}
+
+/// A store that went back in time, before a sync has seen that: what became of the batch may be among what it forgot, and under another mark.
+fn forgotten_marks(
+    store: &mut Store,
+    wallet: &dyn Wallet,
+    listed: &BTreeMap<Txid, BTreeSet<String>>,
+) -> Result<Option<String>, PayoutError> {
+    let remembered = journaled::remembered(wallet, store.id())?;
+    let prefix = mark_prefix(store.id());
+    let ours = listed.values().flatten().chain(&remembered).filter(|mark| mark.starts_with(&prefix));
+    let ours: BTreeSet<&String> = ours.collect();
+    store.read(|tx| {
+        for mark in ours {
+            if !records::knows_mark(tx, mark)? {
+                return Ok(Some(format!("this store went back in time: it does not know {mark}, which the wallet has")));
+            }
+        }
+        Ok(None)
     })
 }
 
