@@ -74,6 +74,12 @@ need_systemd_tools() {
   done
 }
 
+# minisign, with which anybody checks what bursar signed.
+need_minisign() {
+  if command -v minisign >/dev/null; then return 0; fi
+  need_packages minisign
+}
+
 # cargo-deb, which makes the Debian package.
 need_cargo_deb() {
   local version=3.8.0 tools="${XDG_CACHE_HOME:-$HOME/.cache}/bursar/tools/cargo"

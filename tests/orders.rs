@@ -346,6 +346,7 @@ fn every_other_answer_is_read_as_it_was_written() {
     back(&Answer::LedgerExplain(explained));
     let rekeyed = ledger::Rekeyed { wallet: "w".to_owned(), old: Some("f".to_owned()), new: None, transactions: u64::MAX };
     back(&Answer::LedgerRekeyed(rekeyed));
+    back(&Answer::LedgerKey { public_key: "RWQ".to_owned() });
     back(&Answer::LedgerVerify(a_verification()));
     back(&Answer::AuditRun(an_audit()));
     back(&Answer::AuditThaw(a_status().frozen.remove(0)));
@@ -422,6 +423,7 @@ fn every_order_is_read_as_it_was_written() {
         Order::LedgerEntries { after: u64::MAX, limit: usize::MAX },
         explain,
         Order::LedgerRekeyed { reason: "r".to_owned(), who: "w".to_owned() },
+        Order::LedgerKey,
         Order::LedgerVerify,
         Order::AuditRun,
         Order::AuditHistory { limit: usize::MAX },

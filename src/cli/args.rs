@@ -400,6 +400,8 @@ pub(super) enum LedgerVerb {
         #[arg(long)]
         yes: bool,
     },
+    /// Print the public key of what bursar signs, as `minisign -V -P` takes it.
+    Key,
     /// Check every sum, hash and reference.
     Verify,
 }

@@ -146,6 +146,7 @@ fn ledger(verb: LedgerVerb) -> Result<Request, Failure> {
             let question = "Follow this wallet on, although its keys are not those that the ledger knows?".to_owned();
             Request::asking(Order::LedgerRekeyed { reason, who: who() }, yes, question)
         }
+        LedgerVerb::Key => Order::LedgerKey.into(),
         LedgerVerb::Verify => Order::LedgerVerify.into(),
     })
 }

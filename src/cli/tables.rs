@@ -60,6 +60,7 @@ fn told(answer: &Answer, page: &Page) -> String {
                 word.wallet, word.transactions
             )
         }
+        Answer::LedgerKey { public_key } => public_key.clone(),
         Answer::LedgerVerify(report) => match &report.fault {
             None => format!("whole: {} postings, {} events, head {}", report.postings, report.events, report.head),
             Some(fault) => {

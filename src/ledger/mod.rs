@@ -19,6 +19,7 @@ mod records;
 mod rekeyed;
 mod rules;
 pub mod sighting;
+pub mod signing;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -76,6 +77,9 @@ pub enum LedgerError {
     /// A row or sum that breaks a promise.
     #[error("ledger: {0}")]
     Damaged(String),
+    /// The key of this coin.
+    #[error(transparent)]
+    Signing(#[from] signing::SigningError),
     /// Bad request of a person.
     #[error("{0}")]
     Refused(String),

@@ -53,6 +53,10 @@ pub enum Answer {
     },
     LedgerExplain(ledger::Explained),
     LedgerRekeyed(ledger::Rekeyed),
+    /// One line of base64.
+    LedgerKey {
+        public_key: String,
+    },
     LedgerVerify(ledger::VerifyReport),
     AuditRun(audit::Report),
     AuditHistory {

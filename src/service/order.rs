@@ -127,6 +127,8 @@ pub enum Order {
         /// Who says so.
         who: String,
     },
+    /// The public key by which what this service signs is checked; the key is made if there is none.
+    LedgerKey,
     /// Checks every sum, hash and reference of the ledger.
     LedgerVerify,
     /// Compares ledger and wallet.
@@ -200,6 +202,7 @@ impl Order {
             Order::LedgerEntries { .. } => "ledger_entries",
             Order::LedgerExplain { .. } => "ledger_explain",
             Order::LedgerRekeyed { .. } => "ledger_rekeyed",
+            Order::LedgerKey => "ledger_key",
             Order::LedgerVerify => "ledger_verify",
             Order::AuditRun => "audit_run",
             Order::AuditHistory { .. } => "audit_history",

@@ -13,7 +13,7 @@ use crate::config::CoinSettings;
 use crate::daemon::{RpcError, RpcWallet, Wallet};
 use crate::gate::{self, Cause};
 use crate::keeper::{KeeperError, ProcessState};
-use crate::ledger;
+use crate::ledger::{self, LedgerError};
 use crate::payout::{self, BatchState, FlushReport, Observer, Occasion, PayoutError, State, Step};
 use crate::repair;
 use crate::service::{Answer, DaemonReport, Failure, Order, exit};
@@ -98,6 +98,7 @@ impl World {
             | Order::LedgerEntries { .. }
             | Order::LedgerExplain { .. }
             | Order::LedgerRekeyed { .. }
+            | Order::LedgerKey
             | Order::LedgerVerify => self.ledger(order),
             Order::AuditRun => self.audit(),
             Order::AuditHistory { limit } => Ok(Answer::AuditHistory { audits: self.read(|tx| audit::history(tx, *limit))? }),
@@ -244,6 +245,9 @@ impl World {
             Order::LedgerRekeyed { reason, who } => Answer::LedgerRekeyed(
                 self.with_wallet(|store, wallet, coin, now| ledger::rekeyed(store, wallet, coin, reason, who, now))?,
             ),
+            Order::LedgerKey => Answer::LedgerKey {
+                public_key: ledger::signing::SigningKey::of(&self.coin).map_err(LedgerError::from)?.public().to_string(),
+            },
             _ => Answer::LedgerVerify(self.read(ledger::verify)?),
         })
     }

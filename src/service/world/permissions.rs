@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::World;
 use crate::config::{DaemonMode, RpcRole};
+use crate::ledger;
 use crate::service::{Checked, Level};
 
 const NAME: &str = "permissions";
@@ -43,6 +44,7 @@ impl World {
         ];
         let mut secrets: Vec<PathBuf> = roles.chain(named.into_iter().flatten().cloned()).collect();
         secrets.push(self.coin.service_dir().join("bursar.db"));
+        secrets.push(ledger::signing::key_file(&self.coin));
         if self.coin.daemon.mode == DaemonMode::Keep {
             secrets.push(self.coin.keeper_credentials_file());
         }

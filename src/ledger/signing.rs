@@ -1,0 +1,207 @@
+//! The key of one coin's service: Ed25519, in the files and signatures of minisign, so that whoever gets something that bursar signed can check it
+//! with the Debian package of that name, on a machine without bursar.
+//!
+//! A signature tells that bytes came from this service. It does not stop whoever has taken the machine, and the key with it, from signing something
+//! else: what was signed before and lies elsewhere does.
+
+use std::fs::File;
+use std::io::{self, Cursor, Read, Write};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use minisign::{KeyPair, SecretKeyBox, SignatureBox};
+use tempfile::NamedTempFile;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::config::{CoinSettings, open_secret};
+
+/// What the name of a signature ends with, after the name of the file that it is of.
+pub const SIGNATURE_SUFFIX: &str = ".minisig";
+/// The file of the key, below the service's state.
+const KEY_FILE: &str = "signing.key";
+/// Bytes of an Ed25519 signature.
+const SIGNATURE_BYTES: usize = 64;
+
+/// Why the key could not be used.
+#[derive(Debug, Error)]
+#[error("{}: {problem}; nothing was signed", file.display())]
+pub struct SigningError {
+    /// The file of the key.
+    pub file: PathBuf,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// The private key. Not `Debug`: what it comes from prints itself there.
+pub struct SigningKey {
+    file: PathBuf,
+    secret: minisign::SecretKey,
+    public: PublicKey,
+}
+
+/// The public half. Its text is one line of base64, as `minisign -P` takes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicKey(minisign::PublicKey);
+
+/// Where the key of a coin lies.
+pub fn key_file(coin: &CoinSettings) -> PathBuf {
+    coin.service_dir().join(KEY_FILE)
+}
+
+impl SigningKey {
+    /// The coin's key; made, 0600, if there is none. One that is damaged, or that others can read, is never replaced: that is for a person to do,
+    /// who then has to tell everybody the new public key.
+    pub fn of(coin: &CoinSettings) -> Result<SigningKey, SigningError> {
+        SigningKey::at(&key_file(coin))
+    }
+
+    fn at(file: &Path) -> Result<SigningKey, SigningError> {
+        let refused = |problem: String| SigningError { file: file.to_owned(), problem };
+        match file.try_exists() {
+            Ok(true) => {}
+            Ok(false) => make(file).map_err(|error| refused(error.to_string()))?,
+            Err(error) => return Err(refused(error.to_string())),
+        }
+        let mut text = Zeroizing::new(String::new());
+        open_secret(file).map_err(refused)?.read_to_string(&mut text).map_err(|error| refused(error.to_string()))?;
+        // The crate's words name what is wrong, never what is in the file.
+        let secret = SecretKeyBox::from(text.to_string()).into_unencrypted_secret_key();
+        let secret = secret.map_err(|error| refused(format!("it is not a key of ours: {error}")))?;
+        let public = minisign::PublicKey::from_secret_key(&secret).map_err(|error| refused(error.to_string()))?;
+        Ok(SigningKey { file: file.to_owned(), secret, public: PublicKey(public) })
+    }
+
+    /// The public half.
+    pub fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
+    /// The text of the `.minisig` file for `content`. The comment, one line of plain text, is signed with it.
+    pub fn sign(&self, content: &[u8], comment: &str) -> Result<String, SigningError> {
+        let public = &self.public.0;
+        let signed = minisign::sign(Some(public), &self.secret, Cursor::new(content), Some(comment), Some("signature of bursar"));
+        signed
+            .map(SignatureBox::into_string)
+            .map_err(|error| SigningError { file: self.file.clone(), problem: error.to_string() })
+    }
+}
+
+/// Makes a key. Another one that appears meanwhile is kept.
+fn make(file: &Path) -> io::Result<()> {
+    let folder = file.parent().unwrap_or(Path::new("."));
+    let key =
+        KeyPair::generate_unencrypted_keypair().and_then(|pair| pair.sk.to_box(Some("secret key of bursar: never copy it")));
+    let text = Zeroizing::new(key.map_err(io::Error::other)?.into_string());
+    let mut made = NamedTempFile::new_in(folder)?; // created new, 0600
+    made.write_all(text.as_bytes())?;
+    made.as_file().sync_all()?;
+    match made.persist_noclobber(file) {
+        Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(failed) => Err(failed.error),
+        Ok(_) => File::open(folder)?.sync_all(),
+    }
+}
+
+impl PublicKey {
+    /// The signed comment of a `.minisig` text that fits `content`.
+    ///
+    /// # Errors
+    /// Why it does not, in words.
+    pub fn check(&self, content: &[u8], signature: &str) -> Result<String, String> {
+        // The crate would panic at a shorter one.
+        let last = signature.lines().nth(3).and_then(|line| BASE64.decode(line.trim()).ok());
+        if last.is_none_or(|bytes| bytes.len() != SIGNATURE_BYTES) {
+            return Err("it is not a signature of minisign".to_owned());
+        }
+        let signature = SignatureBox::from_string(signature).map_err(|error| error.to_string())?;
+        minisign::verify(&self.0, &signature, Cursor::new(content), true, false, false).map_err(|error| error.to_string())?;
+        signature.trusted_comment().map_err(|error| error.to_string())
+    }
+}
+
+impl std::fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.to_base64())
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = String;
+    /// Takes the line of base64.
+    fn from_str(text: &str) -> Result<PublicKey, String> {
+        let key = minisign::PublicKey::from_base64(text.trim());
+        key.map(PublicKey).map_err(|_| format!("'{text}' is not a public key of minisign: `bursar ledger key` prints one"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn key() -> (tempfile::TempDir, SigningKey) {
+        let dir = tempfile::tempdir().unwrap();
+        let key = SigningKey::at(&dir.path().join(KEY_FILE)).unwrap();
+        (dir, key)
+    }
+
+    fn problem(file: &Path) -> String {
+        SigningKey::at(file).err().unwrap().to_string()
+    }
+
+    #[test]
+    fn a_key_is_made_once_for_its_owner_alone() {
+        let (dir, first) = key();
+        let file = dir.path().join(KEY_FILE);
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
+        assert_eq!(SigningKey::at(&file).unwrap().public(), first.public());
+        make(&file).unwrap();
+        assert_eq!(SigningKey::at(&file).unwrap().public(), first.public(), "a second one does not take its place");
+    }
+
+    #[test]
+    fn what_was_signed_is_checked_by_the_public_key_as_text() {
+        let (_dir, key) = key();
+        let signature = key.sign(b"content", "file of a test").unwrap();
+        let public: PublicKey = key.public().to_string().parse().unwrap();
+        assert_eq!(public.check(b"content", &signature).unwrap(), "file of a test");
+        assert!(public.check(b"Content", &signature).is_err());
+        assert!(public.check(b"content", &signature.replace("of a test", "of another")).is_err(), "the comment is signed, too");
+        let (_dir, other) = self::key();
+        assert!(other.public().check(b"content", &signature).unwrap_err().contains("key id"));
+    }
+
+    #[test]
+    fn a_damaged_signature_is_refused_and_no_more() {
+        let (_dir, key) = key();
+        let whole = key.sign(b"content", "c").unwrap();
+        for end in 0..whole.len() - 1 {
+            assert!(key.public().check(b"content", &whole[..end]).is_err(), "{end}");
+        }
+        for line in 0..4 {
+            let short: Vec<&str> = whole.lines().enumerate().map(|(at, text)| if at == line { "AAAA" } else { text }).collect();
+            assert!(key.public().check(b"content", &short.join("\n")).is_err(), "{line}");
+        }
+        assert!("".parse::<PublicKey>().is_err() && "RWQ".parse::<PublicKey>().is_err());
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_or_that_is_damaged_is_refused_and_stays() {
+        let (dir, _key) = key();
+        let file = dir.path().join(KEY_FILE);
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(problem(&file).contains("chmod 600"));
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, &text[..text.len() / 2]).unwrap();
+        let words = problem(&file);
+        assert!(words.contains("nothing was signed") && !words.contains(&text[30..60]), "{words}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), &text[..text.len() / 2]);
+    }
+}
