@@ -201,7 +201,7 @@ fn a_sync() -> ledger::SyncReport {
 
 fn a_verification() -> ledger::VerifyReport {
     let fault = ledger::Fault { seq: Some(u64::MAX), words: "changed".to_owned() };
-    ledger::VerifyReport { postings: u64::MAX, events: 1, head: "0".repeat(64), fault: Some(fault) }
+    ledger::VerifyReport { postings: u64::MAX, events: 1, head: "0".repeat(64), checkpoints: u64::MAX, fault: Some(fault) }
 }
 
 fn an_audit() -> audit::Report {

@@ -7,6 +7,8 @@
 //! transaction is not money any more; a wallet that forgets is no proof. An event keeps the block it was posted from; where the
 //! transaction stands now is in its [`TxState`].
 
+mod account;
+mod canonical;
 mod explain;
 mod flow;
 #[cfg(test)]
@@ -32,7 +34,10 @@ use crate::config::CoinSettings;
 use crate::daemon::{Entry, RpcError, Tip, Wallet};
 use crate::store::{Store, StoreError, Tx};
 
+use account::ACCOUNTS;
+pub use account::{Account, Kind};
 pub use rules::{Seen, Standing};
+pub use verify::{Fault, VerifyReport};
 
 /// Why the ledger could not do what was asked.
 #[derive(Debug, Error)]
@@ -84,46 +89,6 @@ pub enum LedgerError {
     #[error("{0}")]
     Refused(String),
 }
-
-/// An account of the double-entry ledger.
-///
-/// The postings of one event sum to zero. `Wallet` is what we hold; where money came from (deposit, mined, staked, opening) runs
-/// negative, where it went (payout, fee, unexplained) positive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Account {
-    /// What the wallet holds: trusted money.
-    Wallet,
-    /// Received from others.
-    Deposit,
-    /// Paid out by batches of ours.
-    Payout,
-    /// Fees of our own transactions.
-    Fee,
-    /// Mined and matured.
-    Mined,
-    /// Staked and matured.
-    Staked,
-    /// Sent to ourselves without an order; the receipt stands under `Deposit`, as every receipt does.
-    Internal,
-    /// From before bursar.
-    Opening,
-    /// A spend that bursar did not order.
-    Unexplained,
-}
-
-/// All accounts.
-const ACCOUNTS: [Account; 9] = [
-    Account::Wallet,
-    Account::Deposit,
-    Account::Payout,
-    Account::Fee,
-    Account::Mined,
-    Account::Staked,
-    Account::Internal,
-    Account::Opening,
-    Account::Unexplained,
-];
 
 /// Where a transaction of the wallet stands, as of the last sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -237,22 +202,6 @@ pub struct Posting {
     pub hash: String,
 }
 
-/// Why an event was posted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// What an adopted wallet held.
-    Opening,
-    /// A transaction of the wallet.
-    Posting,
-    /// A transaction that is not money any more.
-    Reversal,
-    /// A claim that came after its transaction was posted as unexplained.
-    Claimed,
-    /// A person's word.
-    Explained,
-}
-
 /// What an account holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountBalance {
@@ -286,28 +235,6 @@ pub struct Rekeyed {
     pub new: Option<String>,
     /// Transactions that it was seen to list as before.
     pub transactions: u64,
-}
-
-/// What [`verify`] found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VerifyReport {
-    /// Postings read.
-    pub postings: u64,
-    /// Events read.
-    pub events: u64,
-    /// Hash of the newest posting: keep it elsewhere, and nobody can rewrite what came before.
-    pub head: String,
-    /// The first thing that is wrong; none: the ledger is whole.
-    pub fault: Option<Fault>,
-}
-
-/// Something in the ledger that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fault {
-    /// The posting at which it shows; none when it shows in no single one.
-    pub seq: Option<u64>,
-    /// What is wrong.
-    pub words: String,
 }
 
 /// Brings the ledger in step with the wallet, in one store transaction. Idempotent.
@@ -476,5 +403,5 @@ pub fn rekeyed(
 
 /// Reads the whole ledger again: hashes, sums, references, running balances. Names the first posting that is wrong.
 pub fn verify(tx: &Tx<'_>) -> Result<VerifyReport, StoreError> {
-    verify::verify(tx)
+    verify::verify(tx, Vec::new())
 }

@@ -4,10 +4,8 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use rusqlite::{OptionalExtension, Row, params};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use sha2::{Digest, Sha256};
 
+use super::canonical;
 use super::rules::Leg;
 use super::{Account, Claim, Followed, Kind, Posting, TxState};
 use crate::coin::{Amount, Timestamp, Txid};
@@ -39,15 +37,12 @@ fn damaged(table: &str, what: impl Display) -> StoreError {
     StoreError::Damaged(format!("table {table}: {what}"))
 }
 
-fn name_of(value: impl Serialize) -> Result<String, StoreError> {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(text)) => Ok(text),
-        other => Err(damaged("entries", format!("a value without a name: {other:?}"))),
-    }
+fn account_named(name: &str) -> Result<Account, StoreError> {
+    Account::from_name(name).ok_or_else(|| damaged("entries", format!("no account is named '{name}'")))
 }
 
-fn named<T: DeserializeOwned>(text: String) -> Result<T, StoreError> {
-    serde_json::from_value(text.into()).map_err(|error| damaged("entries", error))
+fn kind_named(name: &str) -> Result<Kind, StoreError> {
+    Kind::from_name(name).ok_or_else(|| damaged("entries", format!("no kind is named '{name}'")))
 }
 
 fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, StoreError> {
@@ -127,28 +122,6 @@ pub(super) fn replace_fingerprint(
     Ok(())
 }
 
-/// SHA-256, in hex, over the posting's fields as one JSON array.
-pub(super) fn hash(posting: &Posting) -> Result<String, StoreError> {
-    let fields = (
-        posting.seq,
-        posting.event,
-        posting.time,
-        &posting.wallet,
-        posting.account,
-        posting.txid,
-        posting.vout,
-        &posting.category,
-        posting.block,
-        posting.amount,
-        posting.kind,
-        posting.reverses,
-        &posting.note,
-        &posting.previous,
-    );
-    let text = serde_json::to_vec(&fields).map_err(|error| damaged("entries", error))?;
-    Ok(hex::encode(Sha256::digest(text)))
-}
-
 pub(super) fn head(tx: &Tx<'_>) -> Result<(u64, String), StoreError> {
     Ok(tx.query_row("SELECT seq, hash FROM ledger_head", [], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }
@@ -180,7 +153,7 @@ pub(super) fn append(tx: &Tx<'_>, event: &Event<'_>, legs: &[Leg]) -> Result<u64
             previous,
             hash: String::new(),
         };
-        posting.hash = hash(&posting)?;
+        posting.hash = canonical::hash(&posting)?;
         insert_posting(tx, &posting)?;
         previous = posting.hash;
     }
@@ -197,14 +170,14 @@ fn insert_posting(tx: &Tx<'_>, posting: &Posting) -> Result<(), StoreError> {
         posting.event,
         posting.time.0,
         posting.wallet,
-        name_of(posting.account)?,
+        posting.account.name(),
         posting.txid.map(|txid| txid.to_string()),
         posting.vout,
         posting.category,
         posting.block.map(|block| block.hash.to_string()),
         posting.block.map(|block| block.height),
         posting.amount.base_units(),
-        name_of(posting.kind)?,
+        posting.kind.name(),
         posting.reverses,
         posting.note,
         posting.previous,
@@ -220,13 +193,13 @@ fn posting(row: &Row<'_>) -> Result<Posting, StoreError> {
         event: row.get(1)?,
         time: Timestamp(row.get(2)?),
         wallet: row.get(3)?,
-        account: named(row.get(4)?)?,
+        account: account_named(row.get_ref(4)?.as_str().map_err(|error| damaged("entries", error))?)?,
         txid: txid.as_deref().map(parsed).transpose()?,
         vout: row.get(6)?,
         category: row.get(7)?,
         block: place(row.get(8)?, row.get(9)?)?,
         amount: Amount::from_base_units(row.get(10)?),
-        kind: named(row.get(11)?)?,
+        kind: kind_named(row.get_ref(11)?.as_str().map_err(|error| damaged("entries", error))?)?,
         reverses: row.get(12)?,
         note: row.get(13)?,
         previous: row.get(14)?,
@@ -248,23 +221,8 @@ pub(super) fn postings(tx: &Tx<'_>, after: u64, limit: usize) -> Result<Vec<Post
     Ok(found)
 }
 
-/// Hands every posting to `look`, oldest first, with its seq; an unreadable one as the error. Ends when `look` says so.
-pub(super) fn each_posting<B>(
-    tx: &Tx<'_>,
-    mut look: impl FnMut(u64, Result<Posting, StoreError>) -> Result<Option<B>, StoreError>,
-) -> Result<Option<B>, StoreError> {
-    let mut statement = tx.prepare_cached(&format!("{POSTING} ORDER BY seq"))?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        if let Some(found) = look(row.get(0)?, posting(row))? {
-            return Ok(Some(found));
-        }
-    }
-    Ok(None)
-}
-
 pub(super) fn kind_of(tx: &Tx<'_>, event: u64) -> Result<Kind, StoreError> {
-    named(tx.query_row("SELECT kind FROM entries WHERE event = ?1 LIMIT 1", [event], |row| row.get(0))?)
+    kind_named(&tx.query_row("SELECT kind FROM entries WHERE event = ?1 LIMIT 1", [event], |row| row.get::<_, String>(0))?)
 }
 
 /// What stands for a transaction since `event`, per account.
@@ -276,7 +234,7 @@ pub(super) fn standing(tx: &Tx<'_>, txid: &Txid, event: u64) -> Result<Vec<(Acco
     let mut rows = statement.query(params![txid.to_string(), event])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push((named(row.get(0)?)?, Amount::from_base_units(row.get(1)?)));
+        found.push((account_named(&row.get::<_, String>(0)?)?, Amount::from_base_units(row.get(1)?)));
     }
     Ok(found)
 }
@@ -289,12 +247,12 @@ pub(super) fn posted_until(tx: &Tx<'_>, txid: &Txid, until: Timestamp) -> Result
 
 pub(super) fn balance(tx: &Tx<'_>, account: Account) -> Result<Amount, StoreError> {
     let mut statement = tx.prepare_cached("SELECT coalesce(sum(amount), 0) FROM balances WHERE account = ?1")?;
-    Ok(Amount::from_base_units(statement.query_row([name_of(account)?], |row| row.get(0))?))
+    Ok(Amount::from_base_units(statement.query_row([account.name()], |row| row.get(0))?))
 }
 
 /// What stands against an account by transaction. Written into the text: `unexplained` and `internal` have an index of their own each.
 pub(super) fn outstanding(tx: &Tx<'_>, account: Account) -> Result<Vec<(Txid, Amount)>, StoreError> {
-    let account = name_of(account)?;
+    let account = account.name();
     let mut statement = tx.prepare_cached(&format!(
         "SELECT txid, sum(amount) FROM entries WHERE account = '{account}' GROUP BY txid HAVING sum(amount) <> 0 ORDER BY txid",
     ))?;
@@ -404,7 +362,7 @@ pub(super) fn put_followed(tx: &Tx<'_>, wallet: &str, followed: &Followed, stray
 }
 
 pub(super) fn insert_claim(tx: &Tx<'_>, claim: &Claim) -> Result<(), StoreError> {
-    let account = name_of(claim.account)?;
+    let account = claim.account.name();
     tx.execute(
         "INSERT INTO claims (mark, \"order\", account) VALUES (?1, ?2, ?3) ON CONFLICT (mark) DO NOTHING",
         params![claim.mark, claim.order, account],
@@ -413,7 +371,7 @@ pub(super) fn insert_claim(tx: &Tx<'_>, claim: &Claim) -> Result<(), StoreError>
         tx.query_row("SELECT \"order\", account FROM claims WHERE mark = ?1", [&claim.mark], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })?;
-    if (&order, &kept) != (&claim.order, &account) {
+    if (order.as_str(), kept.as_str()) != (claim.order.as_str(), account) {
         return Err(damaged("claims", format!("mark '{}' belongs to order {order} already", claim.mark)));
     }
     Ok(())
@@ -436,7 +394,7 @@ pub(super) fn claimed(tx: &Tx<'_>, txid: &Txid, comment: Option<&str>) -> Result
          UNION ALL SELECT account FROM claims JOIN claim_txids USING (\"order\") WHERE txid = ?2 LIMIT 1",
     )?;
     let account: Option<String> = statement.query_row(params![comment, txid.to_string()], |row| row.get(0)).optional()?;
-    account.map(named).transpose()
+    account.as_deref().map(account_named).transpose()
 }
 
 /// Marks of transactions that were astray when they came, and that no claim knows to this day.
@@ -448,31 +406,9 @@ pub(super) fn stray_marks(tx: &Tx<'_>) -> Result<Vec<String>, StoreError> {
     Ok(marks)
 }
 
-/// What running sums and index say against the postings, in words; none when they agree.
-pub(super) fn first_mismatch(tx: &Tx<'_>) -> Result<Option<String>, StoreError> {
-    const CHECKS: [&str; 4] = [
-        "SELECT 'the running balance of account ' || b.account || ' is not the sum of its postings' FROM balances b
-         WHERE b.amount <> (SELECT coalesce(sum(amount), 0) FROM entries e WHERE e.wallet = b.wallet AND e.account = b.account)",
-        "SELECT 'account ' || account || ' has postings and no running balance' FROM entries
-         WHERE (wallet, account) NOT IN (SELECT wallet, account FROM balances)",
-        "SELECT 'transaction ' || t.txid || ' refers to an event that is not there, or not its own' FROM transactions t
-         WHERE t.event IS NOT NULL AND NOT EXISTS
-         (SELECT 1 FROM entries e WHERE e.event = t.event AND (e.txid = t.txid OR e.kind = 'opening'))",
-        "SELECT 'the transactions of wallet ''' || b.wallet || ''' do not add up to its balance' FROM balances b
-         WHERE b.account = 'wallet' AND b.amount <>
-         (SELECT coalesce(sum(net), 0) FROM transactions t WHERE t.wallet = b.wallet AND t.event IS NOT NULL)",
-    ];
-    for check in CHECKS {
-        if let Some(words) = tx.query_row(&format!("{check} LIMIT 1"), [], |row| row.get(0)).optional()? {
-            return Ok(Some(words));
-        }
-    }
-    Ok(None)
-}
-
 /// What somebody with the file in hand could do to the row of a seq.
 #[cfg(test)]
-pub(super) const DAMAGES: [&str; 9] = [
+pub(super) const DAMAGES: [&str; 14] = [
     "DELETE FROM entries WHERE seq = ?1",
     "DELETE FROM entries WHERE event = (SELECT event FROM entries WHERE seq = ?1)",
     "DELETE FROM entries WHERE seq >= ?1",
@@ -482,14 +418,24 @@ pub(super) const DAMAGES: [&str; 9] = [
     "UPDATE entries SET account = CASE account WHEN 'payout' THEN 'internal' ELSE 'payout' END WHERE seq = ?1",
     "UPDATE entries SET hash = previous WHERE seq = ?1",
     "UPDATE balances SET amount = amount + 1 WHERE account = (SELECT account FROM entries WHERE seq = ?1)",
+    "UPDATE entries SET note = coalesce(note, '') || ' ' WHERE seq = ?1",
+    "UPDATE entries SET vout = coalesce(vout + 1, 0) WHERE seq = ?1",
+    "UPDATE entries SET hash = upper(hash) WHERE seq = ?1",
+    // It changes places with its neighbour.
+    "UPDATE entries SET seq = -seq WHERE seq IN (max(?1, 2) - 1, max(?1, 2));
+     UPDATE entries SET seq = 2 * max(?1, 2) - 1 + seq WHERE seq < 0",
+    // A transaction points to another one's event.
+    "UPDATE transactions SET event = (SELECT event FROM entries e WHERE e.seq = ?1)
+     WHERE txid = (SELECT t.txid FROM transactions t, entries e WHERE e.seq = ?1 AND t.event IS NOT NULL AND t.txid <> e.txid LIMIT 1)",
 ];
 
-/// Does it, past the triggers.
+/// Does it, past the triggers. Returns whether it changed anything.
 #[cfg(test)]
-pub(super) fn tamper(tx: &Tx<'_>, damage: usize, seq: u64) -> Result<(), StoreError> {
+pub(super) fn tamper(tx: &Tx<'_>, damage: usize, seq: u64) -> Result<bool, StoreError> {
     tx.execute_batch("DROP TRIGGER entries_never_change; DROP TRIGGER entries_never_go;")?;
-    tx.execute(DAMAGES[damage], [seq])?;
-    Ok(())
+    let before = tx.total_changes();
+    tx.execute_batch(&DAMAGES[damage].replace("?1", &seq.to_string()))?;
+    Ok(tx.total_changes() > before)
 }
 
 /// Tries to change and to delete, with the triggers in force.

@@ -1,0 +1,105 @@
+//! The ledger as it lies in the store, read without copies.
+
+use rusqlite::Row;
+use rusqlite::types::ValueRef;
+
+use crate::ledger::canonical::{Fields, Place};
+use crate::ledger::{Account, Kind};
+use crate::store::{StoreError, Tx};
+
+/// Hands every posting to `look`, oldest first, with its seq and the hash that stands beside it; of one that cannot be read, why. Ends when `look` says
+/// that it has seen enough.
+pub(super) fn each_posting(
+    tx: &Tx<'_>,
+    mut look: impl FnMut(u64, Result<(Fields<'_>, &str), String>) -> Result<bool, StoreError>,
+) -> Result<(), StoreError> {
+    let mut statement = tx.prepare(
+        "SELECT seq, event, time_s, wallet, account, txid, vout, category, block, height, amount, kind, reverses, note, previous, hash
+         FROM entries ORDER BY seq",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let seq = row.get(0)?;
+        if look(seq, fields(row, seq))? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn fields<'r>(row: &'r Row<'_>, seq: u64) -> Result<(Fields<'r>, &'r str), String> {
+    let block = match (maybe_text(row, 8)?, maybe_number(row, 9)?) {
+        (Some(hash), Some(height)) => Some(Place { height, hash }),
+        _ => None,
+    };
+    let (account, kind) = (text(row, 4)?, text(row, 11)?);
+    let fields = Fields {
+        seq,
+        event: number(row, 1)?,
+        time_s: number(row, 2)?,
+        wallet: text(row, 3)?,
+        account: Account::from_name(account).ok_or_else(|| format!("no account is named '{account}'"))?,
+        txid: maybe_text(row, 5)?,
+        vout: maybe_number(row, 6)?,
+        category: maybe_text(row, 7)?,
+        block,
+        amount: number(row, 10)?,
+        kind: Kind::from_name(kind).ok_or_else(|| format!("no kind is named '{kind}'"))?,
+        reverses: maybe_number(row, 12)?,
+        note: maybe_text(row, 13)?,
+        previous: text(row, 14)?,
+    };
+    Ok((fields, text(row, 15)?))
+}
+
+fn value<'r>(row: &'r Row<'_>, column: usize) -> Result<ValueRef<'r>, String> {
+    row.get_ref(column).map_err(|error| error.to_string())
+}
+
+fn maybe_text<'r>(row: &'r Row<'_>, column: usize) -> Result<Option<&'r str>, String> {
+    value(row, column)?.as_str_or_null().map_err(|error| format!("column {column}: {error}"))
+}
+
+fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, String> {
+    value(row, column)?.as_str().map_err(|error| format!("column {column}: {error}"))
+}
+
+fn maybe_number<T: TryFrom<i64>>(row: &Row<'_>, column: usize) -> Result<Option<T>, String> {
+    let number = value(row, column)?.as_i64_or_null().map_err(|error| format!("column {column}: {error}"))?;
+    number.map(|number| T::try_from(number).map_err(|_| format!("column {column}: {number} is out of range"))).transpose()
+}
+
+fn number<T: TryFrom<i64>>(row: &Row<'_>, column: usize) -> Result<T, String> {
+    maybe_number(row, column)?.ok_or_else(|| format!("column {column} is empty"))
+}
+
+/// The running balances: wallet, account, base units.
+pub(super) fn balances(tx: &Tx<'_>) -> Result<Vec<(String, String, i64)>, StoreError> {
+    let mut statement = tx.prepare("SELECT wallet, account, amount FROM balances ORDER BY wallet, account")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// A transaction that says which event stands for it.
+pub(super) struct Reference<'r> {
+    pub(super) wallet: &'r str,
+    pub(super) txid: &'r str,
+    pub(super) event: u64,
+    pub(super) net: i64,
+}
+
+/// Hands over every transaction that an event from `first` on stands for, and before `end`.
+pub(super) fn each_reference(tx: &Tx<'_>, first: u64, end: u64, mut look: impl FnMut(Reference<'_>)) -> Result<(), StoreError> {
+    let mut statement = tx.prepare("SELECT wallet, txid, event, net FROM transactions WHERE event >= ?1 AND event < ?2")?;
+    let mut rows = statement.query([first, end.min(i64::MAX.cast_unsigned())])?;
+    while let Some(row) = rows.next()? {
+        let damaged = |words: String| StoreError::Damaged(format!("table transactions: {words}"));
+        look(Reference {
+            wallet: text(row, 0).map_err(damaged)?,
+            txid: text(row, 1).map_err(damaged)?,
+            event: number(row, 2).map_err(damaged)?,
+            net: number(row, 3).map_err(damaged)?,
+        });
+    }
+    Ok(())
+}
