@@ -80,6 +80,14 @@ need_minisign() {
   need_packages minisign
 }
 
+# hledger and ledger, which read what the ledger exports.
+need_journal_tools() {
+  local tool
+  for tool in hledger ledger; do
+    if ! command -v "$tool" >/dev/null; then need_packages "$tool"; fi
+  done
+}
+
 # cargo-deb, which makes the Debian package.
 need_cargo_deb() {
   local version=3.8.0 tools="${XDG_CACHE_HOME:-$HOME/.cache}/bursar/tools/cargo"

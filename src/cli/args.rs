@@ -1,10 +1,13 @@
 //! The verbs and their arguments.
 
+mod ledger;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(super) use self::ledger::{ExportArgs, LedgerFormat, LedgerVerb};
 use crate::coin::{Timestamp, Txid};
 use crate::payout::{BatchId, PayoutId, Priority, State};
 use crate::service::tokens::Role;
@@ -356,54 +359,6 @@ pub(super) enum TokenVerb {
         #[arg(long)]
         yes: bool,
     },
-}
-
-/// The ledger.
-#[derive(Debug, Subcommand)]
-pub(super) enum LedgerVerb {
-    /// Adopt a wallet that is older than bursar.
-    Open {
-        /// Sum up everything to this height; the tip when left out.
-        #[arg(long, value_name = "HEIGHT")]
-        at: Option<u64>,
-    },
-    /// Bring the ledger in step with the wallet, and settle payouts.
-    Sync,
-    /// Balances of all accounts.
-    Balance,
-    /// Entries, oldest first.
-    Entries {
-        /// After this sequence number.
-        #[arg(long, default_value_t = 0)]
-        after: u64,
-        /// At most so many.
-        #[arg(long, default_value_t = 100)]
-        limit: usize,
-    },
-    /// Move an unexplained amount to an account, under your name.
-    Explain {
-        /// The transaction.
-        txid: Txid,
-        /// To which account: payout, fee, internal, opening, deposit.
-        #[arg(long = "as", value_name = "ACCOUNT")]
-        account: String,
-        /// Why; kept for the auditor.
-        #[arg(long)]
-        reason: String,
-    },
-    /// Say that the wallet's keys changed (encrypted, new descriptors) and that it is still the one that the ledger follows.
-    Rekeyed {
-        /// Why; kept for the auditor.
-        #[arg(long)]
-        reason: String,
-        /// Do not ask.
-        #[arg(long)]
-        yes: bool,
-    },
-    /// Print the public key of what bursar signs, as `minisign -V -P` takes it.
-    Key,
-    /// Check every sum, hash and reference.
-    Verify,
 }
 
 /// Ledger against wallet.

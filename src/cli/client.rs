@@ -1,7 +1,7 @@
 //! Places an order: with the running service through its control socket, or in this process when none runs.
 
 use std::fs;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::{CoinSettings, Settings};
 use crate::daemon::{AnswerReader, HttpAnswer};
+use crate::ledger::{ExportError, ExportOrder};
 use crate::payout::ImportOrder;
 use crate::service::{Answer, Failure, IMPORT_HEADER, Order, World, exit, open_import, unreadable_import};
 
@@ -19,17 +20,38 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 const LOCK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Carries out the order, wherever the store is open.
+pub(super) fn place(settings: &Settings, coin: &CoinSettings, order: &Order) -> Result<Answer, Failure> {
+    reach(settings, coin, |stream| ask(stream, order), |mut world| world.execute(order))
+}
+
+/// Exports the ledger to standard output, from wherever the store is open.
+pub(super) fn export(settings: &Settings, coin: &CoinSettings, order: ExportOrder) -> Result<(), Failure> {
+    let there = |stream| download(stream, order, &mut io::stdout().lock());
+    let exported = reach(settings, coin, there, |mut world| Ok(world.export(order, &mut io::stdout().lock())))?;
+    match exported {
+        // A reader that went away (`| head`) is not our error.
+        Err(ExportError::Write(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        exported => Ok(exported?),
+    }
+}
+
+/// Reaches the store: by the running service, or in this process when none runs.
 ///
 /// A service that is starting holds the store before it listens, and another command holds it for a moment: both are waited for.
-pub(super) fn place(settings: &Settings, coin: &CoinSettings, order: &Order) -> Result<Answer, Failure> {
+fn reach<T>(
+    settings: &Settings,
+    coin: &CoinSettings,
+    there: impl FnOnce(UnixStream) -> Result<T, Failure>,
+    here: impl FnOnce(World) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let began = Instant::now();
     loop {
         if let Some(stream) = connect(coin)? {
-            return ask(stream, order);
+            return there(stream);
         }
         refuse_another_users_state(coin)?;
         match World::open(settings, coin) {
-            Ok(mut world) => return world.execute(order),
+            Ok(world) => return here(world),
             Err(failure) if failure.exit == exit::HELD && began.elapsed() < LOCK_PATIENCE => sleep(LOCK_INTERVAL),
             Err(failure) => return Err(failure),
         }
@@ -80,13 +102,47 @@ const MAX_ANSWER_BYTES: u64 = 1 << 30;
 
 /// Posts one order and reads the whole answer.
 fn post(mut stream: UnixStream, body: &[u8]) -> anyhow::Result<HttpAnswer> {
+    stream.write_all(&request("/v1/orders", body))?;
+    read_answer(stream)
+}
+
+/// A request with a JSON body.
+fn request(path: &str, body: &[u8]) -> Vec<u8> {
     let length = body.len();
     let head = format!(
-        "POST /v1/orders HTTP/1.1\r\nHost: bursar\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        "POST {path} HTTP/1.1\r\nHost: bursar\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
     );
-    stream.write_all(head.as_bytes())?;
-    stream.write_all(body)?;
-    read_answer(stream)
+    [head.as_bytes(), body].concat()
+}
+
+/// Has the service export the ledger, and hands the text on as it comes.
+fn download(mut stream: UnixStream, order: ExportOrder, out: &mut dyn Write) -> Result<Result<(), ExportError>, Failure> {
+    let cut_off = |why: String| {
+        let message = format!("the export ended early ({why}): what was written is not the whole of it");
+        Failure::new("export_cut_off", message, exit::FAILED).next("the service's log tells why; `bursar ledger verify`")
+    };
+    let body = serde_json::to_vec(&order).unwrap_or_default();
+    stream.write_all(&request("/v1/exports", &body)).map_err(|error| cut_off(error.to_string()))?;
+    let mut reader = AnswerReader::new(MAX_ANSWER_BYTES);
+    let mut bytes = vec![0; 64 << 10];
+    loop {
+        let count = stream.read(&mut bytes).map_err(|error| cut_off(error.to_string()))?;
+        let read = bytes.get(..count).unwrap_or_default();
+        let is_whole = reader.feed(read).map_err(|error| cut_off(error.to_string()))?;
+        if reader.status() == Some(200)
+            && let Err(error) = out.write_all(&reader.take_body())
+        {
+            return Ok(Err(error.into()));
+        }
+        if is_whole || count == 0 {
+            break;
+        }
+    }
+    let answer = reader.finish().map_err(|error| cut_off(error.to_string()))?;
+    if answer.status == 200 {
+        return Ok(out.flush().map_err(ExportError::from));
+    }
+    Err(serde_json::from_slice(&answer.body).unwrap_or_else(|_| cut_off(format!("HTTP {}", answer.status))))
 }
 
 /// Posts a payout file as it is read: in chunks, because a pipe does not say how long it is.

@@ -24,7 +24,7 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use self::args::{AuditVerb, Cli, CoinsVerb, Output, Verb};
+use self::args::{AuditVerb, Cli, CoinsVerb, LedgerVerb, Output, Verb};
 use self::journal::Stream;
 use self::orders::Request;
 use crate::config::Settings;
@@ -119,6 +119,10 @@ fn run(cli: Cli) -> Result<u8, Failure> {
         Verb::Render(args) => return setup::render(coin, &args, cli.global.output),
         Verb::Keep { extra, stopped } => {
             keeper::keep(coin, if stopped { First::AwaitOrder } else { First::Start(extra) })?;
+            return Ok(exit::DONE);
+        }
+        Verb::Ledger(LedgerVerb::Export(args)) => {
+            client::export(&settings, coin, args.into())?;
             return Ok(exit::DONE);
         }
         Verb::Token(verb) => return token::token(coin, verb, cli.global.output),

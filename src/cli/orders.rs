@@ -2,8 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::{AuditVerb, BackupVerb, DaemonVerb, FileFormat, LedgerVerb, ListArgs, PayVerb, RepairVerb, Verb, WishArgs};
-use crate::ledger::Account;
+use super::args::{
+    AuditVerb, BackupVerb, DaemonVerb, ExportArgs, FileFormat, LedgerFormat, LedgerVerb, ListArgs, PayVerb, RepairVerb, Verb,
+    WishArgs,
+};
+use crate::ledger::{Account, ExportFormat, ExportOrder};
 use crate::payout::{Decision, Filter, Format, ImportOrder, PersonsWord, Request as Payout, Ruling, Wish};
 use crate::service::{Failure, Order, exit};
 
@@ -148,7 +151,21 @@ fn ledger(verb: LedgerVerb) -> Result<Request, Failure> {
         }
         LedgerVerb::Key => Order::LedgerKey.into(),
         LedgerVerb::Verify => Order::LedgerVerify.into(),
+        // It places no order.
+        LedgerVerb::Export(_) => Order::Status.into(),
     })
+}
+
+impl From<ExportArgs> for ExportOrder {
+    fn from(args: ExportArgs) -> ExportOrder {
+        let format = match args.format {
+            LedgerFormat::Csv => ExportFormat::Csv,
+            LedgerFormat::Jsonl => ExportFormat::Jsonl,
+            LedgerFormat::Hledger => ExportFormat::Hledger,
+            LedgerFormat::Ledger => ExportFormat::Ledger,
+        };
+        ExportOrder { format, from: args.from, to: args.to }
+    }
 }
 
 /// The person at the keyboard, for the record. `sudo` keeps the name of who called it.

@@ -65,6 +65,17 @@ impl AnswerReader {
         Ok(matches!(self.state, State::Done))
     }
 
+    /// The status; none before the head was read.
+    pub fn status(&self) -> Option<u16> {
+        (!matches!(self.state, State::Head)).then_some(self.status)
+    }
+
+    /// What came of the body since the last time. Bytes that were taken do not count against the longest body: whoever takes them as they come may read any
+    /// number.
+    pub fn take_body(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.body)
+    }
+
     /// The connection was closed: the answer, if it is whole.
     pub fn finish(self) -> Result<Answer, HttpError> {
         match self.state {
@@ -80,15 +91,15 @@ impl AnswerReader {
             State::Head => self.read_head(),
             State::Length { left: 0 } => self.go_to(State::Done),
             State::Length { left } => {
-                let taken = self.take_body(left)?;
+                let taken = self.read_body(left)?;
                 self.state = State::Length { left: left.saturating_sub(taken) };
                 Ok(taken > 0)
             }
-            State::UntilClosed => self.take_body(u64::MAX).map(|taken| taken > 0),
+            State::UntilClosed => self.read_body(u64::MAX).map(|taken| taken > 0),
             State::ChunkSize => self.read_chunk_size(),
             State::ChunkData { left: 0 } => self.go_to(State::ChunkEnd),
             State::ChunkData { left } => {
-                let taken = self.take_body(left)?;
+                let taken = self.read_body(left)?;
                 self.state = State::ChunkData { left: left.saturating_sub(taken) };
                 Ok(taken > 0)
             }
@@ -104,7 +115,7 @@ impl AnswerReader {
     }
 
     /// Moves up to `most` unread bytes into the body.
-    fn take_body(&mut self, most: u64) -> Result<u64, HttpError> {
+    fn read_body(&mut self, most: u64) -> Result<u64, HttpError> {
         let count = usize::try_from(most).unwrap_or(usize::MAX).min(self.unread.len());
         self.body.extend(self.unread.drain(..count));
         if self.body.len() as u64 > self.max_body {
@@ -216,6 +227,19 @@ mod tests {
 
     fn whole(status: u16, body: &str) -> Result<Answer, HttpError> {
         Ok(Answer { status, body: body.as_bytes().to_vec() })
+    }
+
+    #[test]
+    fn a_body_longer_than_the_limit_can_be_taken_as_it_comes() {
+        let mut reader = AnswerReader::new(4);
+        assert_eq!(reader.status(), None);
+        let mut body = Vec::new();
+        for piece in b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n".chunks(2) {
+            reader.feed(piece).unwrap();
+            body.extend(reader.take_body());
+        }
+        assert_eq!((reader.status(), body.as_slice()), (Some(200), b"abcdef".as_slice()));
+        assert_eq!(reader.finish(), whole(200, ""));
     }
 
     #[test]

@@ -10,6 +10,7 @@
 mod account;
 mod canonical;
 mod explain;
+mod export;
 mod flow;
 #[cfg(test)]
 pub(crate) mod model;
@@ -26,6 +27,8 @@ pub mod signing;
 mod tests;
 mod verify;
 
+use std::io::Write;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -36,6 +39,7 @@ use crate::store::{Store, StoreError, Tx};
 
 use account::ACCOUNTS;
 pub use account::{Account, Kind};
+pub use export::{ExportError, ExportFormat, ExportOrder};
 pub use rules::{Seen, Standing};
 pub use verify::{Fault, VerifyReport};
 
@@ -404,4 +408,11 @@ pub fn rekeyed(
 /// Reads the whole ledger again: hashes, sums, references, running balances. Names the first posting that is wrong.
 pub fn verify(tx: &Tx<'_>) -> Result<VerifyReport, StoreError> {
     verify::verify(tx, Vec::new())
+}
+
+/// Writes the entries for other programs, as they stand now: the ledger may grow meanwhile. Takes the same memory for any number of them.
+///
+/// Fails where a row is missing or does not follow the one before; what was written until then is no whole export.
+pub fn export(store: &mut Store, coin: &CoinSettings, order: ExportOrder, out: &mut dyn Write) -> Result<(), ExportError> {
+    export::export(store, coin, order, out)
 }

@@ -37,7 +37,7 @@ fn damaged(table: &str, what: impl Display) -> StoreError {
     StoreError::Damaged(format!("table {table}: {what}"))
 }
 
-fn account_named(name: &str) -> Result<Account, StoreError> {
+pub(super) fn account_named(name: &str) -> Result<Account, StoreError> {
     Account::from_name(name).ok_or_else(|| damaged("entries", format!("no account is named '{name}'")))
 }
 

@@ -7,7 +7,7 @@ use crate::backup::BackupError;
 use crate::config::ConfigError;
 use crate::daemon::RpcError;
 use crate::keeper::KeeperError;
-use crate::ledger::LedgerError;
+use crate::ledger::{ExportError, LedgerError};
 use crate::payout::PayoutError;
 use crate::payout::rules::Refusal;
 use crate::repair::RepairError;
@@ -205,6 +205,17 @@ impl From<LedgerError> for Failure {
             LedgerError::Signing(_) => Failure::new("signing_key", error, exit::FAILED)
                 .next("mend the file, or move it aside: a new key is then made, whose public half everybody has to be told"),
             _ => Failure::new("ledger", error, exit::FAILED),
+        }
+    }
+}
+
+impl From<ExportError> for Failure {
+    fn from(error: ExportError) -> Failure {
+        match error {
+            ExportError::Store(error) => error.into(),
+            ExportError::Write(_) => {
+                Failure::new("stdout", error, exit::FAILED).next("see to where it is written, then export again")
+            }
         }
     }
 }

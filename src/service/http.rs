@@ -14,11 +14,13 @@ use axum::{Json, Router};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinHandle;
 
+use super::exports::{self, Exports};
 use super::imports::{self, Imports};
 use super::metrics::Metrics;
 use super::run::{Job, place};
 use super::{Failure, Order, exit, server};
 use crate::config::CoinSettings;
+use crate::store::Store;
 
 /// Largest order that the control socket takes: one with as many ids as a command line has room for.
 const MAX_ORDER_BYTES: usize = 8 << 20;
@@ -47,7 +49,9 @@ impl Listeners {
 }
 
 /// Opens the HTTP port, where configured, and the control socket: in that order, because only the port may be somebody else's.
-pub(super) async fn listen(coin: &CoinSettings, jobs: Sender<Job>, metrics: Metrics) -> Result<Listeners, Failure> {
+///
+/// `store` is a connection of their own.
+pub(super) async fn listen(coin: &CoinSettings, store: Store, jobs: Sender<Job>, metrics: Metrics) -> Result<Listeners, Failure> {
     let mut tasks = Vec::new();
     if let Some(address) = coin.http_listen {
         let listener = bind_http(address).await?;
@@ -60,7 +64,8 @@ pub(super) async fn listen(coin: &CoinSettings, jobs: Sender<Job>, metrics: Metr
     let imports = imports.with_state(Imports::new(coin, jobs.clone(), metrics.clone())?);
     let orders =
         Router::new().route("/v1/orders", post(order)).layer(DefaultBodyLimit::max(MAX_ORDER_BYTES)).with_state((jobs, metrics));
-    let orders = orders.merge(imports);
+    let exports = Router::new().route("/v1/exports", post(exports::export)).with_state(Exports::new(coin, store));
+    let orders = orders.merge(imports).merge(exports);
     tasks.push(tokio::spawn(async move {
         let _ = axum::serve(control, orders).await;
     }));

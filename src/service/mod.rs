@@ -5,6 +5,7 @@
 
 mod answer;
 mod api;
+mod exports;
 mod failure;
 mod http;
 mod imports;

@@ -53,7 +53,7 @@ async fn serve(world: World) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| Failure::new("signals", error, exit::FAILED))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| Failure::new("signals", error, exit::FAILED))?;
     // Listening comes before the daemon: a port that is taken must be known before a daemon is started.
-    let listeners = http::listen(&coin, jobs.clone(), metrics.clone()).await?;
+    let listeners = http::listen(&coin, world.store_beside()?, jobs.clone(), metrics.clone()).await?;
     let api = api::start(&coin, &world, &jobs, &metrics).await?;
     let mut scheduler = schedule::start(&coin, jobs.clone()).await?;
     let _webhook = webhook::start(&coin, world.store_beside()?, &metrics)?;

@@ -12,6 +12,7 @@ mod status;
 mod verify;
 mod wishes;
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use tracing::{info, warn};
@@ -23,7 +24,7 @@ use crate::daemon::staking::StakingVerdict;
 use crate::daemon::{self, RpcWallet};
 use crate::gate::{self, Cause, Freeze};
 use crate::keeper::{Keeper, KeeperError, KeeperReport, Phase, ProcessState, wallet_exists};
-use crate::ledger;
+use crate::ledger::{self, ExportError, ExportOrder};
 use crate::payout;
 use crate::store::{Store, StoreError};
 
@@ -88,6 +89,11 @@ impl World {
     /// A second connection to the store, for another thread.
     pub(super) fn store_beside(&self) -> Result<Store, StoreError> {
         self.store.beside()
+    }
+
+    /// Writes the ledger for other programs; see [`ledger::export`].
+    pub fn export(&mut self, order: ExportOrder, out: &mut dyn Write) -> Result<(), ExportError> {
+        ledger::export(&mut self.store, &self.coin, order, out)
     }
 
     /// The coin's settings.
