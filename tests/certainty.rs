@@ -106,7 +106,7 @@ fn coins_that_a_person_merged_by_hand_are_explained_as_a_move_within_the_wallet(
     bench.settle();
     assert_eq!(bench.store.read(gate::frozen).unwrap(), []);
     flush_one(&mut bench);
-    assert!(matches!(bench.order(&Order::LedgerVerify), Ok(Answer::LedgerVerify(_))));
+    assert!(matches!(bench.order(&Order::LedgerVerify { checkpoints: vec![], key: None }), Ok(Answer::LedgerVerify(_))));
 }
 
 #[test]

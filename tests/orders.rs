@@ -199,6 +199,20 @@ fn a_sync() -> ledger::SyncReport {
     }
 }
 
+fn a_checkpoint() -> ledger::checkpoint::CheckpointReport {
+    let checkpoint = ledger::checkpoint::Checkpoint {
+        n: u64::MAX,
+        time: TIME,
+        postings: u64::MAX,
+        hash: "0".repeat(64),
+        balances: "1".repeat(64),
+        tip: None,
+    };
+    let (name, content, signature) = ("f".to_owned(), "{\n}\n".to_owned(), "s\n".to_owned());
+    let file = ledger::checkpoint::CheckpointFile { name, content, signature };
+    ledger::checkpoint::CheckpointReport { checkpoint, file, exported: Some(PathBuf::from("/e/f")), public_key: "RWQ".to_owned() }
+}
+
 fn a_verification() -> ledger::VerifyReport {
     let fault = ledger::Fault { seq: Some(u64::MAX), words: "changed".to_owned() };
     ledger::VerifyReport { postings: u64::MAX, events: 1, head: "0".repeat(64), checkpoints: u64::MAX, fault: Some(fault) }
@@ -347,6 +361,7 @@ fn every_other_answer_is_read_as_it_was_written() {
     let rekeyed = ledger::Rekeyed { wallet: "w".to_owned(), old: Some("f".to_owned()), new: None, transactions: u64::MAX };
     back(&Answer::LedgerRekeyed(rekeyed));
     back(&Answer::LedgerKey { public_key: "RWQ".to_owned() });
+    back(&Answer::LedgerCheckpoint(a_checkpoint()));
     back(&Answer::LedgerVerify(a_verification()));
     back(&Answer::AuditRun(an_audit()));
     back(&Answer::AuditThaw(a_status().frozen.remove(0)));
@@ -424,7 +439,8 @@ fn every_order_is_read_as_it_was_written() {
         explain,
         Order::LedgerRekeyed { reason: "r".to_owned(), who: "w".to_owned() },
         Order::LedgerKey,
-        Order::LedgerVerify,
+        Order::LedgerCheckpoint,
+        Order::LedgerVerify { checkpoints: vec![a_checkpoint().file], key: Some("RWQ".to_owned()) },
         Order::AuditRun,
         Order::AuditHistory { limit: usize::MAX },
         Order::AuditThaw { id: i64::MAX, reason: "r".to_owned(), who: "w".to_owned() },

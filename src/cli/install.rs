@@ -72,7 +72,8 @@ fn settings(root: &Path, coin: &str) -> Result<Said, Failure> {
     plan::check(found)?;
     let mode = fs::metadata(&file).map_err(at(&file))?.permissions().mode();
     let attached = found.daemon.mode == DaemonMode::Attach;
-    Ok(Said { new: None, attached, backups: found.backup.directories.clone(), unreadable: mode & 0o004 == 0 })
+    let backups = found.backup.directories.iter().chain(&found.checkpoints_dir).cloned().collect();
+    Ok(Said { new: None, attached, backups, unreadable: mode & 0o004 == 0 })
 }
 
 /// The program that runs now.

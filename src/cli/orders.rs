@@ -1,15 +1,22 @@
 //! From verbs to orders.
 
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::args::{
     AuditVerb, BackupVerb, DaemonVerb, ExportArgs, FileFormat, LedgerFormat, LedgerVerb, ListArgs, PayVerb, RepairVerb, Verb,
     WishArgs,
 };
+use crate::ledger::checkpoint::CheckpointFile;
+use crate::ledger::signing::SIGNATURE_SUFFIX;
 use crate::ledger::{Account, ExportFormat, ExportOrder};
 use crate::payout::{Decision, Filter, Format, ImportOrder, PersonsWord, Request as Payout, Ruling, Wish};
 use crate::service::{Failure, Order, exit};
 
+/// Bytes of a checkpoint at most: it has a dozen lines.
+const MOST_CHECKPOINT_BYTES: u64 = 64 << 10;
 /// Where standard input is read from.
 const STDIN: &str = "/dev/stdin";
 
@@ -150,7 +157,11 @@ fn ledger(verb: LedgerVerb) -> Result<Request, Failure> {
             Request::asking(Order::LedgerRekeyed { reason, who: who() }, yes, question)
         }
         LedgerVerb::Key => Order::LedgerKey.into(),
-        LedgerVerb::Verify => Order::LedgerVerify.into(),
+        LedgerVerb::Checkpoint => Order::LedgerCheckpoint.into(),
+        LedgerVerb::Verify { checkpoints, key } => {
+            let checkpoints = checkpoints.iter().map(|file| checkpoint(file)).collect::<Result<_, _>>()?;
+            Order::LedgerVerify { checkpoints, key }.into()
+        }
         // It places no order.
         LedgerVerb::Export(_) => Order::Status.into(),
     })
@@ -166,6 +177,18 @@ impl From<ExportArgs> for ExportOrder {
         };
         ExportOrder { format, from: args.from, to: args.to }
     }
+}
+
+/// Read here, because the service may not see where it lies.
+fn checkpoint(file: &Path) -> Result<CheckpointFile, Failure> {
+    let read = |file: &Path| {
+        let mut text = String::new();
+        let read = File::open(file).and_then(|opened| opened.take(MOST_CHECKPOINT_BYTES).read_to_string(&mut text));
+        let message = |error| format!("{}: {error}; nothing was verified", file.display());
+        read.map(|_| text).map_err(|error| Failure::new("bad_checkpoint", message(error), exit::FAILED))
+    };
+    let signature = PathBuf::from([file.as_os_str(), OsStr::new(SIGNATURE_SUFFIX)].into_iter().collect::<OsString>());
+    Ok(CheckpointFile { name: file.display().to_string(), content: read(file)?, signature: read(&signature)? })
 }
 
 /// The person at the keyboard, for the record. `sudo` keeps the name of who called it.

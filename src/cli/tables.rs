@@ -61,12 +61,8 @@ fn told(answer: &Answer, page: &Page) -> String {
             )
         }
         Answer::LedgerKey { public_key } => public_key.clone(),
-        Answer::LedgerVerify(report) => match &report.fault {
-            None => format!("whole: {} postings, {} events, head {}", report.postings, report.events, report.head),
-            Some(fault) => {
-                format!("NOT WHOLE at posting {}: {}", fault.seq.map_or_else(String::new, |seq| seq.to_string()), fault.words)
-            }
-        },
+        Answer::LedgerCheckpoint(report) => checkpoint(report),
+        Answer::LedgerVerify(report) => verified(report),
         Answer::AuditRun(report) => page.audit(report),
         Answer::AuditThaw(thawed) => format!("freeze {} is lifted: {}", thawed.id, thawed.freeze.detail),
         Answer::AuditHistory { audits } => audits.iter().map(|report| page.audit_line(report)).collect(),
@@ -272,6 +268,31 @@ impl Page {
             [entry.seq.to_string(), entry.time.to_string(), account, self.coins(entry.amount), height, txid]
         });
         table(["seq", "time", "account", "amount", "height", "txid"], &[0, 3], rows.collect())
+    }
+}
+
+fn checkpoint(report: &ledger::checkpoint::CheckpointReport) -> String {
+    let (made, file) = (&report.checkpoint, &report.file);
+    let what = format!("checkpoint {} at {}: {} postings, head {}", made.n, made.time, made.postings, made.hash);
+    match &report.exported {
+        Some(path) => format!("{what}\n  {}", path.display()),
+        None => {
+            format!(
+                "{what}\n  it stays here: ledger.checkpoints_dir is not set. Its file and signature:\n\n{}\n{}",
+                file.content, file.signature
+            )
+        }
+    }
+}
+
+fn verified(report: &ledger::VerifyReport) -> String {
+    let ledger::VerifyReport { postings, events, head, checkpoints, fault } = report;
+    match fault {
+        None => format!("whole: {postings} postings, {events} events, head {head}; fits {checkpoints} checkpoints"),
+        Some(fault) => {
+            let place = fault.seq.map(|seq| format!(" at posting {seq}")).unwrap_or_default();
+            format!("NOT WHOLE{place}: {}", fault.words)
+        }
     }
 }
 

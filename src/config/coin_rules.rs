@@ -177,6 +177,21 @@ pub(super) fn directories(place: &Place<'_>, base: &Path, dirs: Vec<PathBuf>) ->
     Ok(absolute)
 }
 
+/// The folder that checkpoints are exported to: absolute, and not among the state that they are to prove.
+pub(super) fn checkpoints_dir(place: &Place<'_>, base: &Path, dir: &Path, state_dir: &Path) -> Result<PathBuf, ConfigError> {
+    let refuse = |problem: &str| Err(place.refuse(&["ledger", "checkpoints_dir"], problem));
+    if dir.as_os_str().is_empty() {
+        return refuse("the folder must not be empty");
+    }
+    let dir = base.join(dir);
+    if plain_path(&dir).starts_with(plain_path(state_dir)) {
+        return refuse(
+            "it lies in state_dir: a checkpoint is of use where whoever changes the ledger cannot change it, best on another machine",
+        );
+    }
+    Ok(dir)
+}
+
 /// Limits of health. A private chain has no peers and no blocks of its own.
 pub(super) fn health(place: &Place<'_>, raw: &RawHealth, chain: Chain) -> Result<HealthSettings, ConfigError> {
     let min_peers = raw.min_peers.unwrap_or(if chain == Chain::Regtest { 0 } else { MIN_PEERS });

@@ -44,13 +44,14 @@ fn coin(place: &Place<'_>, base: &Path, profiles: &BTreeMap<String, Profile>, ra
     coin_rules::check_coin_name(place)?;
     let (profile, params) = profile_and_chain(place, profiles, &raw)?;
     let (credit_depth, final_depth) = coin_rules::depths(place, &raw.ledger, &profile)?;
+    let state_dir = base.join(raw.state_dir.unwrap_or_else(|| Path::new(STATE_ROOT).join(place.coin)));
+    let state_dir = coin_rules::state_dir(place, state_dir)?;
+    let checkpoints_dir =
+        raw.ledger.checkpoints_dir.map(|dir| coin_rules::checkpoints_dir(place, base, &dir, &state_dir)).transpose()?;
     Ok(CoinSettings {
         name: place.coin.to_owned(),
         chain: raw.chain,
-        state_dir: coin_rules::state_dir(
-            place,
-            base.join(raw.state_dir.unwrap_or_else(|| Path::new(STATE_ROOT).join(place.coin))),
-        )?,
+        state_dir,
         daemon: daemon_rules::daemon(place, base, raw.daemon, &profile, &params)?,
         wallet: wallet(place, base, raw.wallet)?,
         payouts: payout_rules::payouts(place, &raw.payouts, &profile)?,
@@ -58,6 +59,7 @@ fn coin(place: &Place<'_>, base: &Path, profiles: &BTreeMap<String, Profile>, ra
             sync: coin_rules::cron(place, "sync", raw.schedule.sync, "*/15 * * * * *")?,
             flush: coin_rules::cron(place, "flush", raw.schedule.flush, "0 */10 * * * *")?,
             audit: coin_rules::cron(place, "audit", raw.schedule.audit, "30 7 * * * *")?,
+            checkpoint: coin_rules::cron(place, "checkpoint", raw.schedule.checkpoint, "0 3 0 * * *")?,
             backup: coin_rules::cron(place, "backup", raw.schedule.backup, "0 17 */6 * * *")?,
             drill: coin_rules::cron(place, "drill", raw.schedule.drill, "0 43 3 * * 0")?,
         },
@@ -70,6 +72,7 @@ fn coin(place: &Place<'_>, base: &Path, profiles: &BTreeMap<String, Profile>, ra
         http_listen: coin_rules::loopback(place, "http", raw.http.listen)?,
         api: payout_rules::api(place, base, raw.api)?,
         webhook: webhook_rules::webhook(place, base, raw.webhook)?,
+        checkpoints_dir,
         credit_depth,
         final_depth,
         profile,

@@ -90,6 +90,7 @@ pub(super) struct RawWallet {
 pub(super) struct RawLedger {
     pub(super) credit_depth: Option<u64>,
     pub(super) final_depth: Option<u64>,
+    pub(super) checkpoints_dir: Option<PathBuf>,
 }
 
 #[derive(Deserialize, Default)]
@@ -134,6 +135,7 @@ pub(super) struct RawSchedule {
     pub(super) sync: Option<String>,
     pub(super) flush: Option<String>,
     pub(super) audit: Option<String>,
+    pub(super) checkpoint: Option<String>,
     pub(super) backup: Option<String>,
     pub(super) drill: Option<String>,
 }

@@ -51,6 +51,8 @@ pub struct CoinSettings {
     pub api: ApiSettings,
     /// The webhook.
     pub webhook: WebhookSettings,
+    /// Where signed checkpoints of the ledger are exported to; none: nowhere.
+    pub checkpoints_dir: Option<PathBuf>,
     /// Confirmations at which a deposit is credited.
     pub credit_depth: u64,
     /// Confirmations at which a transaction is final.
@@ -284,6 +286,8 @@ pub struct ScheduleSettings {
     pub flush: String,
     /// Audit.
     pub audit: String,
+    /// Checkpoint of the ledger.
+    pub checkpoint: String,
     /// Backup.
     pub backup: String,
     /// Restore drill.

@@ -41,6 +41,18 @@ fn example_in_full() -> String {
 }
 
 #[test]
+fn checkpoints_do_not_lie_among_the_state_that_they_prove() {
+    let coin = "[coins.ltc]\nprofile = 'litecoin'\nchain = 'main'\nstate_dir = '/s'\n[coins.ltc.ledger]\n";
+    let key = "coins.ltc.ledger.checkpoints_dir";
+    for dir in ["/s", "/s/x", "/x/../s/service"] {
+        refused(&format!("{coin}checkpoints_dir = '{dir}'"), 6, key, "state_dir");
+    }
+    refused(&format!("{coin}checkpoints_dir = ''"), 6, key, "empty");
+    let settings = load(&format!("{coin}checkpoints_dir = '/sx'")).unwrap();
+    assert_eq!(settings.coin(None).unwrap().checkpoints_dir.as_deref(), Some(Path::new("/sx")));
+}
+
+#[test]
 fn the_example_is_a_working_configuration_of_one_coin() {
     let settings = load(EXAMPLE).unwrap();
     let coin = settings.coin(None).unwrap();
@@ -63,6 +75,7 @@ fn the_example_with_everything_switched_on_works_and_shows_the_defaults() {
         (coin.wallet.passphrase_file, coin.wallet.passphrase_identity_file) = (None, None);
         coin.daemon.prune_mib = None;
         coin.daemon.data_dir = None;
+        coin.checkpoints_dir = None;
         coin.backup = BackupSettings { recipients: vec![], identity_file: None, directories: vec![] };
         format!("{coin:?}")
     };

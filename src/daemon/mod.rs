@@ -31,7 +31,7 @@ pub use error::RpcError;
 pub use http::{Answer as HttpAnswer, AnswerReader, HttpError};
 pub use limits::Limits;
 pub use options::{OptionsUnknown, known_options};
-pub use private::{make_private_dir, replace_file};
+pub use private::{create_file, make_private_dir, replace_file};
 pub use probe::{Abilities, RescanWay, SendmanyForm};
 pub use roles::{role_of, whitelist};
 pub use rpc::Rpc;

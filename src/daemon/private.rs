@@ -22,6 +22,17 @@ pub fn replace_file(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
     sync_dir(dir_of(path))
 }
 
+/// Writes a file that is not there yet: after a crash there is none or the whole. The mode is exact, whatever the umask.
+///
+/// # Errors
+/// Among others [`io::ErrorKind::AlreadyExists`]; then the one that is there is as it was.
+pub fn create_file(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
+    let file = new_file(path, content)?;
+    file.as_file().set_permissions(Permissions::from_mode(mode))?;
+    file.persist_noclobber(path)?;
+    sync_dir(dir_of(path))
+}
+
 /// A file (0600) beside `path`, without its name yet, synced.
 pub(super) fn new_file(path: &Path, content: &[u8]) -> io::Result<NamedTempFile> {
     let mut file = NamedTempFile::new_in(dir_of(path))?; // created new, 0600

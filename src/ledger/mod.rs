@@ -9,6 +9,7 @@
 
 mod account;
 mod canonical;
+pub mod checkpoint;
 mod explain;
 mod export;
 mod flow;
@@ -89,6 +90,14 @@ pub enum LedgerError {
     /// The key of this coin.
     #[error(transparent)]
     Signing(#[from] signing::SigningError),
+    /// A checkpoint that stays on this machine.
+    #[error("the checkpoint was made, but {} could not be written: {problem}", file.display())]
+    NotExported {
+        /// Where it was to be.
+        file: std::path::PathBuf,
+        /// Why it is not.
+        problem: String,
+    },
     /// Bad request of a person.
     #[error("{0}")]
     Refused(String),
@@ -405,9 +414,9 @@ pub fn rekeyed(
     rekeyed::rekeyed(store, wallet, coin, reason, who, now)
 }
 
-/// Reads the whole ledger again: hashes, sums, references, running balances. Names the first posting that is wrong.
+/// Reads the whole ledger again: hashes, sums, references, running balances, the checkpoints of this store. Names the first posting that is wrong.
 pub fn verify(tx: &Tx<'_>) -> Result<VerifyReport, StoreError> {
-    verify::verify(tx, Vec::new())
+    verify::verify(tx, checkpoint::marks(tx)?)
 }
 
 /// Writes the entries for other programs, as they stand now: the ledger may grow meanwhile. Takes the same memory for any number of them.

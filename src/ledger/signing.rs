@@ -4,19 +4,18 @@
 //! A signature tells that bytes came from this service. It does not stop whoever has taken the machine, and the key with it, from signing something
 //! else: what was signed before and lies elsewhere does.
 
-use std::fs::File;
-use std::io::{self, Cursor, Read, Write};
+use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use minisign::{KeyPair, SecretKeyBox, SignatureBox};
-use tempfile::NamedTempFile;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::config::{CoinSettings, open_secret};
+use crate::daemon::create_file;
 
 /// What the name of a signature ends with, after the name of the file that it is of.
 pub const SIGNATURE_SUFFIX: &str = ".minisig";
@@ -91,17 +90,12 @@ impl SigningKey {
 
 /// Makes a key. Another one that appears meanwhile is kept.
 fn make(file: &Path) -> io::Result<()> {
-    let folder = file.parent().unwrap_or(Path::new("."));
     let key =
         KeyPair::generate_unencrypted_keypair().and_then(|pair| pair.sk.to_box(Some("secret key of bursar: never copy it")));
     let text = Zeroizing::new(key.map_err(io::Error::other)?.into_string());
-    let mut made = NamedTempFile::new_in(folder)?; // created new, 0600
-    made.write_all(text.as_bytes())?;
-    made.as_file().sync_all()?;
-    match made.persist_noclobber(file) {
-        Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(failed) => Err(failed.error),
-        Ok(_) => File::open(folder)?.sync_all(),
+    match create_file(file, 0o600, text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
     }
 }
 

@@ -57,6 +57,7 @@ pub enum Answer {
     LedgerKey {
         public_key: String,
     },
+    LedgerCheckpoint(ledger::checkpoint::CheckpointReport),
     LedgerVerify(ledger::VerifyReport),
     AuditRun(audit::Report),
     AuditHistory {

@@ -202,6 +202,8 @@ impl From<LedgerError> for Failure {
             LedgerError::OtherWallet(_) => Failure::new("other_wallet", error, exit::FROZEN).next(
                 "find out which wallet the daemon loaded; if it is yours and only its keys changed, `bursar ledger rekeyed`",
             ),
+            LedgerError::NotExported { .. } => Failure::new("checkpoint_not_exported", error, exit::PARTLY)
+                .next("see to the folder (ledger.checkpoints_dir), then `bursar ledger checkpoint`"),
             LedgerError::Signing(_) => Failure::new("signing_key", error, exit::FAILED)
                 .next("mend the file, or move it aside: a new key is then made, whose public half everybody has to be told"),
             _ => Failure::new("ledger", error, exit::FAILED),

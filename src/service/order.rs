@@ -129,8 +129,15 @@ pub enum Order {
     },
     /// The public key by which what this service signs is checked; the key is made if there is none.
     LedgerKey,
-    /// Checks every sum, hash and reference of the ledger.
-    LedgerVerify,
+    /// Makes a signed checkpoint of the ledger, and exports it where the settings say.
+    LedgerCheckpoint,
+    /// Checks every sum, hash and reference of the ledger, and that it is the one of which these checkpoints were made.
+    LedgerVerify {
+        /// As they were exported.
+        checkpoints: Vec<ledger::checkpoint::CheckpointFile>,
+        /// The public key that signed them; the coin's own when none.
+        key: Option<String>,
+    },
     /// Compares ledger and wallet.
     AuditRun,
     /// The audits so far, newest first.
@@ -203,7 +210,8 @@ impl Order {
             Order::LedgerExplain { .. } => "ledger_explain",
             Order::LedgerRekeyed { .. } => "ledger_rekeyed",
             Order::LedgerKey => "ledger_key",
-            Order::LedgerVerify => "ledger_verify",
+            Order::LedgerCheckpoint => "ledger_checkpoint",
+            Order::LedgerVerify { .. } => "ledger_verify",
             Order::AuditRun => "audit_run",
             Order::AuditHistory { .. } => "audit_history",
             Order::AuditThaw { .. } => "audit_thaw",
@@ -258,7 +266,7 @@ impl Order {
                 | PayBump { dry_run: true, .. }
                 | LedgerBalance
                 | LedgerEntries { .. }
-                | LedgerVerify
+                | LedgerVerify { .. }
                 | AuditHistory { .. }
                 | BackupList
                 | BackupVerify { .. }

@@ -17,11 +17,12 @@ use crate::config::{CoinSettings, ScheduleSettings};
 
 /// What runs when. Without backups in the settings there is nothing to make, and without an identity nothing to open.
 fn table(coin: &CoinSettings) -> Vec<(&'static str, &str, Order)> {
-    let ScheduleSettings { sync, flush, audit, backup, drill } = &coin.schedule;
+    let ScheduleSettings { sync, flush, audit, checkpoint, backup, drill } = &coin.schedule;
     let mut table = vec![
         ("sync", sync.as_str(), Order::LedgerSync),
         ("flush", flush, Order::PayFlush { dry_run: false, scheduled: true }),
         ("audit", audit, Order::AuditRun),
+        ("checkpoint", checkpoint, Order::LedgerCheckpoint),
     ];
     if coin.backup.recipients.is_empty() || coin.backup.directories.is_empty() {
         warn!("no backups are made: backup.recipients or backup.directories is empty");

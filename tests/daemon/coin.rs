@@ -56,6 +56,7 @@ pub(crate) fn coin(profile: &str, program: &Path, dir: &Path) -> CoinSettings {
             sync: String::new(),
             flush: String::new(),
             audit: String::new(),
+            checkpoint: String::new(),
             backup: String::new(),
             drill: String::new(),
         },
@@ -63,6 +64,7 @@ pub(crate) fn coin(profile: &str, program: &Path, dir: &Path) -> CoinSettings {
         http_listen: None,
         api: ApiSettings::default(),
         webhook: WebhookSettings::default(),
+        checkpoints_dir: None,
         credit_depth: 6,
         final_depth: 12,
     }

@@ -1,5 +1,7 @@
 //! The verbs of the ledger.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::coin::Txid;
@@ -48,8 +50,17 @@ pub(in crate::cli) enum LedgerVerb {
     },
     /// Print the public key of what bursar signs, as `minisign -V -P` takes it.
     Key,
+    /// Sign what the ledger is worth now, so that a cut off or rewritten one shows later; into ledger.checkpoints_dir.
+    Checkpoint,
     /// Check every sum, hash and reference.
-    Verify,
+    Verify {
+        /// Exported checkpoints that the ledger has to fit, each with its .minisig beside it.
+        #[arg(long = "checkpoint", value_name = "FILE", num_args = 1..)]
+        checkpoints: Vec<PathBuf>,
+        /// The public key that signed them, if it is not the one that this coin has now.
+        #[arg(long, value_name = "KEY", requires = "checkpoints")]
+        key: Option<String>,
+    },
     /// Write all entries to standard output for another program, as they stand now; the service may run on.
     Export(ExportArgs),
 }

@@ -56,7 +56,7 @@ pub(super) fn layout(coin: &str, settings: Option<String>, backups: &[PathBuf]) 
 /// A drop-in: the unit sees a read-only system, but for these. A folder that is missing must not keep the service from starting.
 fn writable(backups: &[PathBuf]) -> String {
     let mut text =
-        "# backup.directories of bursar.toml, by `bursar install`: run it again when they change.\n[Service]\n".to_owned();
+        "# backup.directories and ledger.checkpoints_dir of bursar.toml, by `bursar install`: run it again when they change.\n[Service]\n".to_owned();
     for path in backups {
         let quoted = path.to_string_lossy().replace('%', "%%").replace('\\', "\\\\").replace('"', "\\\"");
         text.push_str(&format!("ReadWritePaths=\"-{quoted}\"\n"));

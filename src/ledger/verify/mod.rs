@@ -14,6 +14,7 @@ use self::hasher::Hasher;
 use self::references::References;
 use self::rules::Reader;
 pub(super) use self::sums::Sums;
+use super::Account;
 use super::records::head;
 use crate::store::{StoreError, Tx};
 
@@ -115,6 +116,16 @@ fn end(tx: &Tx<'_>, reader: &Reader, references: References) -> Result<Option<Fa
         None => references.end(tx, &reader.sums)?,
     };
     Ok(words.map(|words| Fault { seq: None, words }))
+}
+
+/// The running balances, without adding up anything.
+pub(super) fn running_sums(tx: &Tx<'_>) -> Result<Sums, StoreError> {
+    let mut sums = Sums::default();
+    for (wallet, name, amount) in records::balances(tx)? {
+        let account = Account::from_name(&name).filter(|account| sums.add(&wallet, *account, amount));
+        account.ok_or_else(|| StoreError::Damaged(format!("table balances: account '{name}' of wallet '{wallet}'")))?;
+    }
+    Ok(sums)
 }
 
 /// What the running balances say against the sums of the postings, in words.

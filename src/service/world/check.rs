@@ -47,6 +47,7 @@ impl World {
         ];
         checks.extend(self.check_payouts(now)?);
         checks.extend(self.check_webhook(now)?);
+        checks.push(self.check_checkpoint(now)?);
         checks.push(self.check_backup(now)?);
         checks.push(self.check_drill(now)?);
         checks.push(self.check_repair()?);
@@ -229,6 +230,21 @@ impl World {
             checks.push(Checked::new(name, Level::Ok, format!("open, {} queued", count(&[State::Queued]))));
         }
         Ok(checks)
+    }
+
+    fn check_checkpoint(&mut self, now: Timestamp) -> Result<Checked, Failure> {
+        let at = |level, words: String| Ok(Checked::new("checkpoint", level, words));
+        if self.coin.checkpoints_dir.is_none() {
+            return at(Level::Ok, "none leaves this machine: ledger.checkpoints_dir is not set".to_owned());
+        }
+        let warn = |words: String| at(Level::Warning, words).map(|checked: Checked| checked.next("`bursar ledger checkpoint`"));
+        match self.read(ledger::checkpoint::last_exported)? {
+            None => warn("none was exported yet".to_owned()),
+            Some(last) if is_overdue(&self.coin.schedule.checkpoint, last, now) => {
+                warn(format!("overdue: the last was exported at {last}"))
+            }
+            Some(last) => at(Level::Ok, format!("exported at {last}")),
+        }
     }
 
     fn check_backup(&mut self, now: Timestamp) -> Result<Checked, Failure> {

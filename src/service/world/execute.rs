@@ -99,7 +99,8 @@ impl World {
             | Order::LedgerExplain { .. }
             | Order::LedgerRekeyed { .. }
             | Order::LedgerKey
-            | Order::LedgerVerify => self.ledger(order),
+            | Order::LedgerCheckpoint
+            | Order::LedgerVerify { .. } => self.ledger(order),
             Order::AuditRun => self.audit(),
             Order::AuditHistory { limit } => Ok(Answer::AuditHistory { audits: self.read(|tx| audit::history(tx, *limit))? }),
             Order::AuditThaw { id, reason, who } => self.thaw(*id, reason, who),
@@ -233,7 +234,6 @@ impl World {
             Order::LedgerOpen { at } => {
                 Answer::LedgerSync(self.with_wallet(|store, wallet, coin, now| ledger::open(store, wallet, coin, *at, now))?)
             }
-            Order::LedgerSync => self.sync()?,
             Order::LedgerBalance => Answer::LedgerBalance { balances: self.read(ledger::balances)? },
             Order::LedgerEntries { after, limit } => {
                 Answer::LedgerEntries { entries: self.read(|tx| ledger::entries(tx, *after, *limit))? }
@@ -248,7 +248,13 @@ impl World {
             Order::LedgerKey => Answer::LedgerKey {
                 public_key: ledger::signing::SigningKey::of(&self.coin).map_err(LedgerError::from)?.public().to_string(),
             },
-            _ => Answer::LedgerVerify(self.read(ledger::verify)?),
+            Order::LedgerCheckpoint => {
+                Answer::LedgerCheckpoint(ledger::checkpoint::make(&mut self.store, &self.coin, Timestamp::now())?)
+            }
+            Order::LedgerVerify { checkpoints, key } => {
+                Answer::LedgerVerify(ledger::checkpoint::verify(&mut self.store, &self.coin, checkpoints, key.as_deref())?)
+            }
+            _ => self.sync()?,
         })
     }
 

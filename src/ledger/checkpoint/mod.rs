@@ -1,0 +1,94 @@
+//! What the ledger was worth at a time, signed, to be kept where nobody who has this machine can change it.
+//!
+//! A chain of hashes shows a changed row. It does not show that its end was cut off, that an older copy was put in its place, or that all of it was
+//! written anew: each of these is a whole chain. A checkpoint that lies elsewhere does. It tells the number of postings, the hash of the last, and a
+//! digest of the balances, so it gives away no amount.
+
+mod flow;
+mod records;
+mod rules;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{LedgerError, VerifyReport};
+use crate::coin::Timestamp;
+use crate::config::CoinSettings;
+use crate::daemon::Tip;
+use crate::store::{Store, StoreError, Tx};
+
+/// A checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Its number in this store, from 1.
+    pub n: u64,
+    /// When it was made.
+    pub time: Timestamp,
+    /// How many postings the ledger had.
+    pub postings: u64,
+    /// The hash of the last; 64 zeros when there was none.
+    pub hash: String,
+    /// SHA-256 over all balances that were not zero.
+    pub balances: String,
+    /// The tip at which the ledger stood.
+    pub tip: Option<Tip>,
+}
+
+/// An exported checkpoint: the file, and the `.minisig` beside it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointFile {
+    /// The file's name, for messages.
+    pub name: String,
+    /// What is in it.
+    pub content: String,
+    /// What is in the other.
+    pub signature: String,
+}
+
+/// A checkpoint that was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointReport {
+    /// What it says.
+    pub checkpoint: Checkpoint,
+    /// The same as a file.
+    pub file: CheckpointFile,
+    /// Where it was exported to; none: `ledger.checkpoints_dir` is not set.
+    pub exported: Option<PathBuf>,
+    /// By which the signature is checked.
+    pub public_key: String,
+}
+
+/// Makes a checkpoint of the ledger as it stands, signs it, and exports it where the settings say.
+///
+/// # Errors
+/// [`LedgerError::NotExported`] when it was made, and its files could not be written.
+pub fn make(store: &mut Store, coin: &CoinSettings, now: Timestamp) -> Result<CheckpointReport, LedgerError> {
+    flow::make(store, coin, now)
+}
+
+/// Verifies the ledger, and that it is the one of which these checkpoints were made. They have to be signed with `key`, one line of base64; this coin's own when
+/// there is none.
+///
+/// # Errors
+/// [`LedgerError::Refused`] when a file is no checkpoint, or not signed with that key; then nothing was read.
+pub fn verify(
+    store: &mut Store,
+    coin: &CoinSettings,
+    files: &[CheckpointFile],
+    key: Option<&str>,
+) -> Result<VerifyReport, LedgerError> {
+    flow::verify(store, coin, files, key)
+}
+
+/// The checkpoints of this store as marks for a verification.
+pub(super) fn marks(tx: &Tx<'_>) -> Result<Vec<super::verify::Mark>, StoreError> {
+    Ok(records::all(tx)?.iter().map(rules::own_mark).collect())
+}
+
+/// When a checkpoint was last exported.
+pub fn last_exported(tx: &Tx<'_>) -> Result<Option<Timestamp>, StoreError> {
+    records::last_exported(tx)
+}

@@ -1,0 +1,194 @@
+//! What a chain of hashes alone does not show.
+
+use std::fs;
+use std::path::Path;
+
+use super::*;
+use crate::ledger::model::{self, ModelWallet};
+use crate::ledger::sync;
+
+const NOW: Timestamp = Timestamp(1_700_000_000);
+
+struct Bench {
+    wallet: ModelWallet,
+    store: Store,
+    coin: CoinSettings,
+    dir: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let dir = tempfile::tempdir().unwrap();
+        let coin = CoinSettings {
+            state_dir: dir.path().to_owned(),
+            checkpoints_dir: Some(dir.path().join("elsewhere")),
+            ..model::coin()
+        };
+        fs::create_dir(dir.path().join("elsewhere")).unwrap();
+        Bench { wallet: ModelWallet::new(), store: Store::open(&coin.service_dir()).unwrap(), coin, dir }
+    }
+
+    fn deposit(&mut self, units: i64) {
+        self.wallet.deposit(units);
+        self.wallet.mine(1, false);
+        sync(&mut self.store, &self.wallet, &self.coin, NOW).unwrap();
+    }
+
+    fn make(&mut self) -> CheckpointFile {
+        make(&mut self.store, &self.coin, NOW).unwrap().file
+    }
+
+    fn verify(&mut self, files: &[CheckpointFile]) -> VerifyReport {
+        verify(&mut self.store, &self.coin, files, None).unwrap()
+    }
+
+    fn words(&mut self, files: &[CheckpointFile]) -> String {
+        self.verify(files).fault.expect("a fault").words
+    }
+
+    fn refusal(&mut self, file: CheckpointFile, key: Option<&str>) -> String {
+        verify(&mut self.store, &self.coin, &[file], key).unwrap_err().to_string()
+    }
+}
+
+#[test]
+fn a_ledger_fits_its_checkpoints_as_it_grows() {
+    let mut bench = Bench::new();
+    let mut files = vec![bench.make()];
+    for units in 1..4 {
+        bench.deposit(units);
+        files.push(bench.make());
+    }
+    bench.deposit(9);
+    let report = bench.verify(&files);
+    assert_eq!((report.fault, report.checkpoints), (None, 8), "four in the store, four from elsewhere");
+}
+
+#[test]
+fn an_exported_checkpoint_is_a_file_and_its_signature() {
+    let mut bench = Bench::new();
+    bench.deposit(5);
+    let report = make(&mut bench.store, &bench.coin, NOW).unwrap();
+    let path = report.exported.unwrap();
+    assert_eq!(path.file_name().unwrap(), "ltc-checkpoint-000001-20231114T221320Z.json");
+    assert_eq!(fs::read_to_string(&path).unwrap(), report.file.content);
+    let key: crate::ledger::signing::PublicKey = report.public_key.parse().unwrap();
+    let signature = fs::read_to_string(path.with_extension("json.minisig")).unwrap();
+    let said = key.check(report.file.content.as_bytes(), &signature).unwrap();
+    assert_eq!(said, "ltc checkpoint 1 of 2023-11-14T22:13:20Z, 2 postings");
+    assert_eq!(bench.store.read(last_exported).unwrap(), Some(NOW));
+    assert!(!report.file.content.contains("wallet"), "balances stay here");
+}
+
+#[test]
+fn a_cut_off_end_is_whole_by_itself_and_shows_by_a_checkpoint_from_elsewhere() {
+    let mut bench = Bench::new();
+    bench.deposit(5);
+    let early = bench.make();
+    bench.deposit(6);
+    let late = bench.make();
+    bench.store.write::<_, StoreError>(|tx| records::cut_off_from(tx, 3)).unwrap();
+    assert_eq!(bench.verify(&[]).fault, None);
+    assert_eq!(bench.verify(std::slice::from_ref(&early)).fault, None);
+    let fault = bench.verify(&[early, late]).fault.unwrap();
+    assert!(fault.words.contains("saw 4 postings, and the ledger ends with 2"), "{}", fault.words);
+    assert_eq!(fault.seq, Some(3));
+}
+
+#[test]
+fn an_older_ledger_copied_in_shows() {
+    let mut bench = Bench::new();
+    bench.deposit(5);
+    let older = bench.dir.path().join("older.db");
+    bench.store.copy_to(&older).unwrap();
+    bench.deposit(6);
+    let late = bench.make();
+    put_in_place(&mut bench, &older);
+    assert_eq!(bench.verify(&[]).fault, None);
+    assert!(bench.words(&[late]).contains("an older ledger was copied into its place"));
+}
+
+fn put_in_place(bench: &mut Bench, copy: &Path) {
+    let service = bench.coin.service_dir();
+    bench.store = Store::open(&bench.dir.path().join("aside")).unwrap();
+    for left in ["bursar.db-wal", "bursar.db-shm"] {
+        let _ = fs::remove_file(service.join(left));
+    }
+    fs::copy(copy, service.join("bursar.db")).unwrap();
+    bench.store = Store::open(&service).unwrap();
+}
+
+#[test]
+fn a_ledger_that_was_written_anew_shows() {
+    let (mut bench, mut other) = (Bench::new(), Bench::new());
+    bench.deposit(5);
+    let file = bench.make();
+    other.deposit(8);
+    let against = |store: &mut Store| {
+        let report = verify(store, &bench.coin, std::slice::from_ref(&file), None).unwrap();
+        report.fault.expect("a fault").words
+    };
+    assert!(against(&mut other.store).contains("another ledger was put in the place of this one"));
+    let id = bench.store.id().to_owned();
+    other.store.write::<_, StoreError>(|tx| records::rename_store(tx, &id)).unwrap();
+    other.store = other.store.beside().unwrap();
+    drop(other.store);
+    let mut renamed = Store::open(&other.coin.service_dir()).unwrap();
+    assert_eq!(renamed.read(crate::ledger::verify).unwrap().fault, None);
+    assert!(against(&mut renamed).contains("saw another posting here: the ledger was rewritten here or before"));
+}
+
+#[test]
+fn of_a_ledger_that_was_rewritten_from_somewhere_on_it_is_said_how_far_it_still_fits() {
+    let mut bench = Bench::new();
+    bench.deposit(5);
+    let early = bench.make();
+    let older = bench.dir.path().join("older.db");
+    bench.store.copy_to(&older).unwrap();
+    bench.deposit(6);
+    let late = bench.make();
+    put_in_place(&mut bench, &older);
+    // The same money, written at another time.
+    sync(&mut bench.store, &bench.wallet, &bench.coin, Timestamp(NOW.0 + 1)).unwrap();
+    assert_eq!(bench.verify(std::slice::from_ref(&early)).fault, None);
+    let words = bench.words(&[late, early]);
+    assert!(words.contains("checkpoint 2 of") && words.contains("and after checkpoint 1 of"), "{words}");
+}
+
+#[test]
+fn a_file_that_was_changed_or_signed_by_others_is_refused() {
+    let mut bench = Bench::new();
+    bench.deposit(5);
+    let file = bench.make();
+    let changed = CheckpointFile { content: file.content.replace("\"postings\": 2", "\"postings\": 1"), ..file.clone() };
+    assert_ne!(changed, file);
+    assert!(bench.refusal(changed, None).contains("signature"));
+    let mut other = Bench::new();
+    let theirs = other.make();
+    assert!(bench.refusal(theirs.clone(), None).contains("--key"));
+    let their_key = make(&mut other.store, &other.coin, NOW).unwrap().public_key;
+    let report = verify(&mut bench.store, &bench.coin, &[theirs], Some(&their_key)).unwrap();
+    assert!(report.fault.unwrap().words.contains("the file belongs to another coin"));
+    assert!(bench.refusal(file, Some("nonsense")).contains("not a public key"));
+}
+
+#[test]
+fn what_cannot_be_exported_is_said_and_was_made() {
+    let mut bench = Bench::new();
+    fs::remove_dir_all(bench.dir.path().join("elsewhere")).unwrap();
+    let words = make(&mut bench.store, &bench.coin, NOW).unwrap_err().to_string();
+    assert!(words.contains("is its disk mounted?"), "{words}");
+    assert_eq!(bench.store.read(records::all).unwrap().len(), 1);
+    assert_eq!(bench.store.read(last_exported).unwrap(), None);
+    bench.coin.checkpoints_dir = None;
+    assert_eq!(make(&mut bench.store, &bench.coin, NOW).unwrap().exported, None);
+}
+
+#[test]
+fn checkpoints_are_never_changed_or_deleted() {
+    let mut bench = Bench::new();
+    bench.make();
+    for delete in [false, true] {
+        assert!(bench.store.write(|tx| records::meddle(tx, delete)).is_err());
+    }
+}

@@ -1,0 +1,94 @@
+//! Signed checkpoints as an operator and an auditor use them: with bursar, and without it, with Debian's minisign.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use support::{Generation, World};
+
+/// A world whose checkpoints are exported to a folder beside its state.
+fn world() -> World {
+    let world = World::with(Generation::Litecoin021, &[("ledger.checkpoints_dir", "\"elsewhere\"")]);
+    fs::create_dir(world.dir().join("elsewhere")).unwrap();
+    world
+}
+
+fn checkpoint(world: &World) -> PathBuf {
+    world.done(&["ledger", "checkpoint"])["exported"].as_str().expect("a path").into()
+}
+
+fn verify(world: &World, file: &Path) -> (Value, i32) {
+    world.order(&["ledger", "verify", "--checkpoint", file.to_str().unwrap()])
+}
+
+fn minisign(key: &str, file: &Path) -> Output {
+    let minisign = Command::new("minisign").args(["-V", "-P", key, "-m"]).arg(file).output();
+    minisign.expect("minisign is missing from PATH: scripts/test brings it")
+}
+
+#[test]
+fn whoever_has_a_checkpoint_and_the_public_key_can_check_it_without_bursar() {
+    let world = world();
+    let file = checkpoint(&world);
+    let key = world.done(&["ledger", "key"])["public_key"].as_str().unwrap().to_owned();
+    let output = minisign(&key, &file);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && said.contains("coin checkpoint 1 of ") && said.contains(", 0 postings"), "{said}");
+    let printed = world.bursar(&["ledger", "key"]).stdout;
+    assert_eq!(String::from_utf8(printed).unwrap().trim(), key, "as minisign takes it");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("\"postings\": 0", "\"postings\": 1")).unwrap();
+    assert!(!minisign(&key, &file).status.success());
+    let (refused, code) = verify(&world, &file);
+    assert_eq!(code, 1);
+    assert!(refused["error"]["message"].as_str().unwrap().contains("signature"), "{refused}");
+}
+
+#[test]
+fn a_store_that_was_put_back_to_yesterday_is_whole_by_itself_and_not_by_the_checkpoint_of_today() {
+    let world = world();
+    drop(world.start_daemon());
+    world.fund(&["8"]);
+    world.done(&["ledger", "sync"]);
+    let early = checkpoint(&world);
+    let (store, yesterday) = (world.coin().service_dir().join("bursar.db"), world.dir().join("yesterday.db"));
+    fs::copy(&store, &yesterday).unwrap();
+    world.fund(&["5"]);
+    world.done(&["ledger", "sync"]);
+    let late = checkpoint(&world);
+    let (whole, code) = verify(&world, &late);
+    assert_eq!((code, &whole["fault"], whole["checkpoints"].as_u64()), (0, &Value::Null, Some(3)), "{whole}");
+    for left in ["bursar.db-wal", "bursar.db-shm"] {
+        let _ = fs::remove_file(store.with_file_name(left));
+    }
+    fs::copy(&yesterday, &store).unwrap();
+    assert_eq!(world.done(&["ledger", "verify"])["fault"], Value::Null);
+    assert_eq!(verify(&world, &early).1, 0);
+    let (found, code) = verify(&world, &late);
+    let words = found["fault"]["words"].as_str().unwrap();
+    assert!(code == 1 && words.contains("its end was cut off, or an older ledger was copied into its place"), "{words}");
+}
+
+#[test]
+fn a_folder_that_is_away_is_said_and_checked() {
+    let world = world();
+    let level = |world: &World| {
+        let (report, _) = world.order(&["check"]);
+        let checks = report["checks"].as_array().unwrap().clone();
+        let found = checks.into_iter().find(|check| check["name"] == "checkpoint").expect("a check of checkpoints");
+        (found["level"].as_str().unwrap().to_owned(), found["message"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(level(&world), ("warning".to_owned(), "none was exported yet".to_owned()));
+    fs::remove_dir(world.dir().join("elsewhere")).unwrap();
+    let (failed, code) = world.order(&["ledger", "checkpoint"]);
+    assert_eq!((code, &failed["error"]["code"]), (3, &Value::from("checkpoint_not_exported")), "{failed}");
+    fs::create_dir(world.dir().join("elsewhere")).unwrap();
+    checkpoint(&world);
+    assert_eq!(level(&world).0, "ok");
+    let (refused, code) = world.order(&["ledger", "verify", "--checkpoint", "/nowhere/x.json"]);
+    assert_eq!((code, &refused["error"]["code"]), (1, &Value::from("bad_checkpoint")), "{refused}");
+}
