@@ -4,6 +4,8 @@
 //! written and not be read: only a read-back shows it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+#[path = "orders/ledger.rs"]
+mod ledger_answers;
 #[path = "orders/status.rs"]
 mod status;
 
@@ -25,6 +27,7 @@ use bursar::repair;
 use bursar::service::{
     Answer, AuditSummary, DaemonReport, Failure, KeeperWords, LastFlush, Order, QueueStatus, StatusReport, exit,
 };
+use ledger_answers::{a_statement, a_verification};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use status::{a_flush, a_status};
@@ -213,11 +216,6 @@ fn a_checkpoint() -> ledger::checkpoint::CheckpointReport {
     ledger::checkpoint::CheckpointReport { checkpoint, file, exported: Some(PathBuf::from("/e/f")), public_key: "RWQ".to_owned() }
 }
 
-fn a_verification() -> ledger::VerifyReport {
-    let fault = ledger::Fault { seq: Some(u64::MAX), words: "changed".to_owned() };
-    ledger::VerifyReport { postings: u64::MAX, events: 1, head: "0".repeat(64), checkpoints: u64::MAX, fault: Some(fault) }
-}
-
 fn an_audit() -> audit::Report {
     let suspect = audit::Suspect {
         txid: txid(),
@@ -362,6 +360,7 @@ fn every_other_answer_is_read_as_it_was_written() {
     back(&Answer::LedgerRekeyed(rekeyed));
     back(&Answer::LedgerKey { public_key: "RWQ".to_owned() });
     back(&Answer::LedgerCheckpoint(a_checkpoint()));
+    back(&Answer::LedgerStatement(Box::new(a_statement())));
     back(&Answer::LedgerVerify(a_verification()));
     back(&Answer::AuditRun(an_audit()));
     back(&Answer::AuditThaw(a_status().frozen.remove(0)));
@@ -441,6 +440,7 @@ fn every_order_is_read_as_it_was_written() {
         Order::LedgerKey,
         Order::LedgerCheckpoint,
         Order::LedgerVerify { checkpoints: vec![a_checkpoint().file], key: Some("RWQ".to_owned()) },
+        Order::LedgerStatement { day: "2026-11-20".parse().unwrap(), format: bursar::audit::StatementFormat::Csv },
         Order::AuditRun,
         Order::AuditHistory { limit: usize::MAX },
         Order::AuditThaw { id: i64::MAX, reason: "r".to_owned(), who: "w".to_owned() },

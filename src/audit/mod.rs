@@ -12,6 +12,7 @@ mod properties;
 mod records;
 mod rules;
 mod snapshot;
+mod statement;
 #[cfg(test)]
 mod tests;
 mod unconfirmed;
@@ -19,11 +20,13 @@ mod unconfirmed;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::coin::{Amount, AmountError, Timestamp, Txid};
+use crate::coin::{Amount, AmountError, Day, Timestamp, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::{BalanceSource, RpcError, Tip, Wallet};
 use crate::ledger::LedgerError;
 use crate::store::{Store, StoreError, Tx};
+
+pub use statement::{AuditLine, SignedStatement, Statement, StatementError, StatementFormat};
 
 /// Why an audit came to no verdict. Nothing was recorded, no freeze was set or lifted by it.
 #[derive(Debug, Error)]
@@ -173,4 +176,15 @@ pub fn history(tx: &Tx<'_>, limit: usize) -> Result<Vec<Report>, StoreError> {
 /// The newest audit; none before the first.
 pub fn last(tx: &Tx<'_>) -> Result<Option<Report>, StoreError> {
     Ok(history(tx, 1)?.pop())
+}
+
+/// The statement of a day, signed. Makes the coin's key if there is none.
+pub fn statement(
+    store: &mut Store,
+    coin: &CoinSettings,
+    day: Day,
+    format: StatementFormat,
+    now: Timestamp,
+) -> Result<SignedStatement, StatementError> {
+    statement::statement(store, coin, day, format, now)
 }

@@ -1,8 +1,9 @@
 //! The table of audits.
 
-use rusqlite::params;
+use rusqlite::{Rows, params};
 
 use super::{Report, Verdict};
+use crate::coin::Timestamp;
 use crate::store::{StoreError, Tx};
 
 fn damaged(error: serde_json::Error) -> StoreError {
@@ -23,9 +24,18 @@ pub(super) fn insert(tx: &Tx<'_>, report: &Report) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Audits from one time, before another, the oldest first.
+pub(super) fn between(tx: &Tx<'_>, from: Timestamp, before: Timestamp) -> Result<Vec<Report>, StoreError> {
+    let mut statement = tx.prepare_cached("SELECT report FROM audits WHERE time_s >= ?1 AND time_s < ?2 ORDER BY time_s, id")?;
+    collect(statement.query([from.0, before.0])?)
+}
+
 pub(super) fn newest(tx: &Tx<'_>, limit: usize) -> Result<Vec<Report>, StoreError> {
     let mut statement = tx.prepare_cached("SELECT report FROM audits ORDER BY id DESC LIMIT ?1")?;
-    let mut rows = statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    collect(statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?)
+}
+
+fn collect(mut rows: Rows<'_>) -> Result<Vec<Report>, StoreError> {
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         found.push(serde_json::from_str(&row.get::<_, String>(0)?).map_err(damaged)?);

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-pub(super) use self::ledger::{ExportArgs, LedgerFormat, LedgerVerb};
+pub(super) use self::ledger::{DocumentFormat, ExportArgs, LedgerFormat, LedgerVerb, StatementArgs};
 use crate::coin::{Timestamp, Txid};
 use crate::payout::{BatchId, PayoutId, Priority, State};
 use crate::service::tokens::Role;

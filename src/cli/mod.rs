@@ -12,6 +12,7 @@ mod orders;
 mod print;
 mod screen;
 mod setup;
+mod statement;
 mod tables;
 mod token;
 
@@ -115,6 +116,11 @@ fn run(cli: Cli) -> Result<u8, Failure> {
         return many::place(&settings, &order, cli.global.output);
     }
     let coin = settings.coin(cli.global.coin.as_deref())?;
+    if let Verb::Ledger(LedgerVerb::Statement(args)) = &cli.verb
+        && let Some(dir) = &args.to
+    {
+        return statement::write(&settings, coin, args, dir, cli.global.output);
+    }
     let request = match cli.verb {
         Verb::Render(args) => return setup::render(coin, &args, cli.global.output),
         Verb::Keep { extra, stopped } => {

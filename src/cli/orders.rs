@@ -6,9 +6,10 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::args::{
-    AuditVerb, BackupVerb, DaemonVerb, ExportArgs, FileFormat, LedgerFormat, LedgerVerb, ListArgs, PayVerb, RepairVerb, Verb,
-    WishArgs,
+    AuditVerb, BackupVerb, DaemonVerb, DocumentFormat, ExportArgs, FileFormat, LedgerFormat, LedgerVerb, ListArgs, PayVerb,
+    RepairVerb, StatementArgs, Verb, WishArgs,
 };
+use crate::audit::StatementFormat;
 use crate::ledger::checkpoint::CheckpointFile;
 use crate::ledger::signing::SIGNATURE_SUFFIX;
 use crate::ledger::{Account, ExportFormat, ExportOrder};
@@ -162,9 +163,22 @@ fn ledger(verb: LedgerVerb) -> Result<Request, Failure> {
             let checkpoints = checkpoints.iter().map(|file| checkpoint(file)).collect::<Result<_, _>>()?;
             Order::LedgerVerify { checkpoints, key }.into()
         }
+        LedgerVerb::Statement(args) => args.order().into(),
         // It places no order.
         LedgerVerb::Export(_) => Order::Status.into(),
     })
+}
+
+impl StatementArgs {
+    /// What the service has to do for it.
+    pub(super) fn order(&self) -> Order {
+        let format = match self.format {
+            DocumentFormat::Text => StatementFormat::Text,
+            DocumentFormat::Json => StatementFormat::Json,
+            DocumentFormat::Csv => StatementFormat::Csv,
+        };
+        Order::LedgerStatement { day: self.day, format }
+    }
 }
 
 impl From<ExportArgs> for ExportOrder {

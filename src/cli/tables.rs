@@ -60,6 +60,7 @@ fn told(answer: &Answer, page: &Page) -> String {
                 word.wallet, word.transactions
             )
         }
+        Answer::LedgerStatement(signed) => signed.document.clone(),
         Answer::LedgerKey { public_key } => public_key.clone(),
         Answer::LedgerCheckpoint(report) => checkpoint(report),
         Answer::LedgerVerify(report) => verified(report),

@@ -18,5 +18,5 @@ pub use letters::does_something;
 pub use profile::{
     BUILT_IN, Chain, ChainParams, Deadline, Profile, ProfileError, Programs, Relay, Staking, StakingProof, Versions,
 };
-pub use time::Timestamp;
+pub use time::{Day, Timestamp};
 pub(crate) use toml_text::{Fault, TomlText};

@@ -10,6 +10,7 @@
 mod account;
 mod canonical;
 pub mod checkpoint;
+mod day;
 mod explain;
 mod export;
 mod flow;
@@ -33,14 +34,15 @@ use std::io::Write;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::coin::{Amount, AmountError, BlockHash, Timestamp, Txid};
+use crate::coin::{Amount, AmountError, BlockHash, Day, Timestamp, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::{Entry, RpcError, Tip, Wallet};
 use crate::store::{Store, StoreError, Tx};
 
 use account::ACCOUNTS;
 pub use account::{Account, Kind};
-pub use export::{ExportError, ExportFormat, ExportOrder};
+pub use day::{DayBalance, DayBook, LastEntry, Movement};
+pub use export::{ExportError, ExportFormat, ExportOrder, csv_field};
 pub use rules::{Seen, Standing};
 pub use verify::{Fault, VerifyReport};
 
@@ -338,6 +340,11 @@ pub fn balance(tx: &Tx<'_>, account: Account) -> Result<Amount, StoreError> {
 /// The balances of all accounts.
 pub fn balances(tx: &Tx<'_>) -> Result<Vec<AccountBalance>, StoreError> {
     ACCOUNTS.iter().map(|account| Ok(AccountBalance { account: *account, amount: balance(tx, *account)? })).collect()
+}
+
+/// What a day began with, moved and ended with.
+pub fn day(tx: &Tx<'_>, day: Day) -> Result<DayBook, StoreError> {
+    day::book(tx, day)
 }
 
 /// At most `limit` postings after the one numbered `after` (0: from the first).

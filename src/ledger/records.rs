@@ -41,7 +41,7 @@ pub(super) fn account_named(name: &str) -> Result<Account, StoreError> {
     Account::from_name(name).ok_or_else(|| damaged("entries", format!("no account is named '{name}'")))
 }
 
-fn kind_named(name: &str) -> Result<Kind, StoreError> {
+pub(super) fn kind_named(name: &str) -> Result<Kind, StoreError> {
     Kind::from_name(name).ok_or_else(|| damaged("entries", format!("no kind is named '{name}'")))
 }
 
@@ -408,7 +408,7 @@ pub(super) fn stray_marks(tx: &Tx<'_>) -> Result<Vec<String>, StoreError> {
 
 /// What somebody with the file in hand could do to the row of a seq.
 #[cfg(test)]
-pub(super) const DAMAGES: [&str; 14] = [
+pub(super) const DAMAGES: [&str; 15] = [
     "DELETE FROM entries WHERE seq = ?1",
     "DELETE FROM entries WHERE event = (SELECT event FROM entries WHERE seq = ?1)",
     "DELETE FROM entries WHERE seq >= ?1",
@@ -424,6 +424,7 @@ pub(super) const DAMAGES: [&str; 14] = [
     // It changes places with its neighbour.
     "UPDATE entries SET seq = -seq WHERE seq IN (max(?1, 2) - 1, max(?1, 2));
      UPDATE entries SET seq = 2 * max(?1, 2) - 1 + seq WHERE seq < 0",
+    "UPDATE days SET amount = amount + 1 WHERE day = (SELECT time_s / 86400 FROM entries WHERE seq = ?1)",
     // A transaction points to another one's event.
     "UPDATE transactions SET event = (SELECT event FROM entries e WHERE e.seq = ?1)
      WHERE txid = (SELECT t.txid FROM transactions t, entries e WHERE e.seq = ?1 AND t.event IS NOT NULL AND t.txid <> e.txid LIMIT 1)",

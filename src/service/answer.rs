@@ -58,6 +58,7 @@ pub enum Answer {
         public_key: String,
     },
     LedgerCheckpoint(ledger::checkpoint::CheckpointReport),
+    LedgerStatement(Box<audit::SignedStatement>),
     LedgerVerify(ledger::VerifyReport),
     AuditRun(audit::Report),
     AuditHistory {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::audit::AuditError;
+use crate::audit::{AuditError, StatementError};
 use crate::backup::BackupError;
 use crate::config::ConfigError;
 use crate::daemon::RpcError;
@@ -160,6 +160,16 @@ impl From<AuditError> for Failure {
             AuditError::Store(error) => error.into(),
             AuditError::Restless(_) => Failure::new("chain_moving", error, exit::LATER),
             AuditError::Sum(_) => Failure::new("audit", error, exit::FAILED),
+        }
+    }
+}
+
+impl From<StatementError> for Failure {
+    fn from(error: StatementError) -> Failure {
+        match error {
+            StatementError::Store(error) => error.into(),
+            StatementError::Signing(error) => LedgerError::from(error).into(),
+            StatementError::NotYet(_) => Failure::new("not_yet", error, exit::USAGE),
         }
     }
 }

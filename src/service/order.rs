@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{Failure, exit};
-use crate::coin::{Txid, does_something};
+use crate::audit;
+use crate::coin::{Day, Txid, does_something};
 use crate::ledger;
 use crate::payout;
 
@@ -138,6 +139,13 @@ pub enum Order {
         /// The public key that signed them; the coin's own when none.
         key: Option<String>,
     },
+    /// The signed statement of a day.
+    LedgerStatement {
+        /// Which day, of UTC.
+        day: Day,
+        /// How it is written.
+        format: audit::StatementFormat,
+    },
     /// Compares ledger and wallet.
     AuditRun,
     /// The audits so far, newest first.
@@ -212,6 +220,7 @@ impl Order {
             Order::LedgerKey => "ledger_key",
             Order::LedgerCheckpoint => "ledger_checkpoint",
             Order::LedgerVerify { .. } => "ledger_verify",
+            Order::LedgerStatement { .. } => "ledger_statement",
             Order::AuditRun => "audit_run",
             Order::AuditHistory { .. } => "audit_history",
             Order::AuditThaw { .. } => "audit_thaw",
@@ -267,6 +276,7 @@ impl Order {
                 | LedgerBalance
                 | LedgerEntries { .. }
                 | LedgerVerify { .. }
+                | LedgerStatement { .. }
                 | AuditHistory { .. }
                 | BackupList
                 | BackupVerify { .. }

@@ -5,6 +5,7 @@
 mod support;
 
 mod books;
+mod statement;
 mod stream;
 
 use std::process::{Command, Output};

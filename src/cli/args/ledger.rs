@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::coin::Txid;
+use crate::coin::{Day, Txid};
 
 /// The ledger.
 #[derive(Debug, Subcommand)]
@@ -61,8 +61,35 @@ pub(in crate::cli) enum LedgerVerb {
         #[arg(long, value_name = "KEY", requires = "checkpoints")]
         key: Option<String>,
     },
+    /// The statement of a day: opening, movements, closing, audits; signed.
+    Statement(StatementArgs),
     /// Write all entries to standard output for another program, as they stand now; the service may run on.
     Export(ExportArgs),
+}
+
+/// Which statement, and where it goes.
+#[derive(Clone, Debug, Args)]
+pub(in crate::cli) struct StatementArgs {
+    /// The day, of UTC, such as 2026-11-20.
+    #[arg(long)]
+    pub(in crate::cli) day: Day,
+    /// How it is written.
+    #[arg(long, default_value = "text")]
+    pub(in crate::cli) format: DocumentFormat,
+    /// Write it and its signature into this folder, as COIN-DAY.txt (.json, .csv) and the same with .minisig; nothing is overwritten.
+    #[arg(long, value_name = "DIR")]
+    pub(in crate::cli) to: Option<PathBuf>,
+}
+
+/// How a statement is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum DocumentFormat {
+    /// For people.
+    Text,
+    /// One JSON object; amounts in base units.
+    Json,
+    /// One table; amounts in coins.
+    Csv,
 }
 
 /// What to export, and how.

@@ -73,6 +73,8 @@ pub(super) fn cut_off_from(tx: &Tx<'_>, seq: u64) -> Result<(), StoreError> {
          DELETE FROM checkpoint_balances; DELETE FROM checkpoints;
          UPDATE balances SET amount = (SELECT coalesce(sum(amount), 0) FROM entries e WHERE e.account = balances.account);
          DELETE FROM balances WHERE account NOT IN (SELECT account FROM entries);
+         DELETE FROM days;
+         INSERT INTO days SELECT time_s / 86400, wallet, account, kind, sum(amount), count(*), max(seq) FROM entries GROUP BY 1, 2, 3, 4;
          UPDATE ledger_head SET seq = (SELECT max(seq) FROM entries), hash = (SELECT hash FROM entries ORDER BY seq DESC LIMIT 1);"
     ))?;
     Ok(())

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use self::journal::Journal;
+pub use self::rows::csv_field;
 use super::{Account, Posting, entries};
 use crate::config::CoinSettings;
 use crate::store::{Store, StoreError};

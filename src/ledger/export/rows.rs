@@ -13,10 +13,10 @@ pub(super) const CSV_HEADER: &str =
 pub(super) fn write_csv(out: &mut dyn Write, event: &[Posting], decimals: u8) -> io::Result<()> {
     for posting in event {
         let Posting { seq, event, time, previous, hash, .. } = posting;
-        let (wallet, account, kind) = (quoted(&posting.wallet), posting.account.name(), posting.kind.name());
+        let (wallet, account, kind) = (csv_field(&posting.wallet), posting.account.name(), posting.kind.name());
         let (txid, vout, reverses) = (shown(posting.txid), shown(posting.vout), shown(posting.reverses));
         let (height, block) = (shown(posting.block.map(|block| block.height)), shown(posting.block.map(|block| block.hash)));
-        let [category, note] = [&posting.category, &posting.note].map(|text| text.as_deref().map(quoted).unwrap_or_default());
+        let [category, note] = [&posting.category, &posting.note].map(|text| text.as_deref().map(csv_field).unwrap_or_default());
         let amount = posting.amount.to_decimal(decimals);
         write!(
             out,
@@ -31,8 +31,8 @@ fn shown(value: Option<impl Display>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
 }
 
-/// In quotes where a comma, a quote, a line break or a space at an end would otherwise be taken for something else.
-fn quoted(text: &str) -> String {
+/// A field of CSV: in quotes where a comma, a quote, a line break or a space at an end would otherwise be taken for something else.
+pub fn csv_field(text: &str) -> String {
     let is_plain = !text.contains([',', '"', '\r', '\n']) && text.trim() == text;
     if is_plain { text.to_owned() } else { format!("\"{}\"", text.replace('"', "\"\"")) }
 }

@@ -2,6 +2,7 @@
 //!
 //! Rows are read in place, and their hashes taken on a second thread: a million postings in about a second. The memory that it takes does not grow with the ledger.
 
+mod days;
 mod hasher;
 mod records;
 mod references;
@@ -10,6 +11,7 @@ mod sums;
 
 use serde::{Deserialize, Serialize};
 
+use self::days::Days;
 use self::hasher::Hasher;
 use self::references::References;
 use self::rules::Reader;
@@ -58,21 +60,21 @@ pub(super) struct Mark {
 
 /// Verifies the ledger, and that it is the one about which `marks` were written down.
 pub(super) fn verify(tx: &Tx<'_>, marks: Vec<Mark>) -> Result<VerifyReport, StoreError> {
-    let (mut reader, mut references) = (Reader::new(marks), References::new());
+    let (mut reader, mut references, mut days) = (Reader::new(marks), References::new(), Days::default());
     let first = reader.compare().map(|words| Fault { seq: None, words });
     let fault = match first {
         Some(fault) => Some(fault),
-        None => read(tx, &mut reader, &mut references)?,
+        None => read(tx, &mut reader, &mut references, &mut days)?,
     };
     let fault = match fault {
         Some(fault) => Some(fault),
-        None => end(tx, &reader, references)?,
+        None => end(tx, &reader, references, days)?,
     };
     Ok(VerifyReport { postings: reader.seq, events: reader.events, head: reader.hash, checkpoints: reader.fitted, fault })
 }
 
 /// Reads every posting, until one is wrong.
-fn read(tx: &Tx<'_>, reader: &mut Reader, references: &mut References) -> Result<Option<Fault>, StoreError> {
+fn read(tx: &Tx<'_>, reader: &mut Reader, references: &mut References, days: &mut Days) -> Result<Option<Fault>, StoreError> {
     std::thread::scope(|scope| {
         let mut hasher = Hasher::start(scope);
         let mut fault = None;
@@ -84,6 +86,7 @@ fn read(tx: &Tx<'_>, reader: &mut Reader, references: &mut References) -> Result
                     None => {
                         hasher.take(&posting, hash)?;
                         references.note(tx, &posting)?;
+                        days.add(&posting);
                         reader.take(&posting, hash)
                     }
                 },
@@ -98,7 +101,7 @@ fn read(tx: &Tx<'_>, reader: &mut Reader, references: &mut References) -> Result
 }
 
 /// What only shows at the end: a cut-off tail, an unfinished event, sums and index that do not fit.
-fn end(tx: &Tx<'_>, reader: &Reader, references: References) -> Result<Option<Fault>, StoreError> {
+fn end(tx: &Tx<'_>, reader: &Reader, references: References, days: Days) -> Result<Option<Fault>, StoreError> {
     let next = Some(reader.seq + 1);
     let (seq, hash) = head(tx)?;
     if (seq, &hash) != (reader.seq, &reader.hash) {
@@ -114,6 +117,10 @@ fn end(tx: &Tx<'_>, reader: &Reader, references: References) -> Result<Option<Fa
     let words = match running_balances(tx, &reader.sums)? {
         Some(words) => Some(words),
         None => references.end(tx, &reader.sums)?,
+    };
+    let words = match words {
+        Some(words) => Some(words),
+        None => days.compare(tx)?,
     };
     Ok(words.map(|words| Fault { seq: None, words }))
 }

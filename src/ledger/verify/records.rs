@@ -3,6 +3,7 @@
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
+use super::days::DaySum;
 use crate::ledger::canonical::{Fields, Place};
 use crate::ledger::{Account, Kind};
 use crate::store::{StoreError, Tx};
@@ -78,6 +79,19 @@ pub(super) fn balances(tx: &Tx<'_>) -> Result<Vec<(String, String, i64)>, StoreE
     let mut statement = tx.prepare("SELECT wallet, account, amount FROM balances ORDER BY wallet, account")?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Hands over every row of the table of days: day, wallet, account, kind, and what it sums up.
+pub(super) fn each_day(tx: &Tx<'_>, mut look: impl FnMut(i64, &str, &str, &str, DaySum)) -> Result<(), StoreError> {
+    let mut statement = tx.prepare("SELECT day, wallet, account, kind, amount, entries, last_seq FROM days ORDER BY day")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let damaged = |words: String| StoreError::Damaged(format!("table days: {words}"));
+        let (wallet, account, kind) = (text(row, 1), text(row, 2), text(row, 3));
+        let names = (wallet.map_err(damaged)?, account.map_err(damaged)?, kind.map_err(damaged)?);
+        look(row.get(0)?, names.0, names.1, names.2, (row.get(4)?, row.get(5)?, row.get(6)?));
+    }
+    Ok(())
 }
 
 /// A transaction that says which event stands for it.

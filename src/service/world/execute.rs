@@ -101,6 +101,10 @@ impl World {
             | Order::LedgerKey
             | Order::LedgerCheckpoint
             | Order::LedgerVerify { .. } => self.ledger(order),
+            Order::LedgerStatement { day, format } => {
+                let signed = audit::statement(&mut self.store, &self.coin, *day, *format, Timestamp::now())?;
+                Ok(Answer::LedgerStatement(Box::new(signed)))
+            }
             Order::AuditRun => self.audit(),
             Order::AuditHistory { limit } => Ok(Answer::AuditHistory { audits: self.read(|tx| audit::history(tx, *limit))? }),
             Order::AuditThaw { id, reason, who } => self.thaw(*id, reason, who),
