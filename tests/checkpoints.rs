@@ -6,13 +6,15 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use serde_json::Value;
-use support::{Generation, World};
+use support::{Generation, Service, World, wait_for};
 
-/// A world whose checkpoints are exported to a folder beside its state.
+/// A world whose checkpoints are exported to a folder beside its state, by a service each second.
 fn world() -> World {
-    let world = World::with(Generation::Litecoin021, &[("ledger.checkpoints_dir", "\"elsewhere\"")]);
+    let settings = [("ledger.checkpoints_dir", "\"elsewhere\""), ("schedule.checkpoint", "\"* * * * * *\"")];
+    let world = World::with(Generation::Litecoin021, &settings);
     fs::create_dir(world.dir().join("elsewhere")).unwrap();
     world
 }
@@ -71,6 +73,23 @@ fn a_store_that_was_put_back_to_yesterday_is_whole_by_itself_and_not_by_the_chec
     let (found, code) = verify(&world, &late);
     let words = found["fault"]["words"].as_str().unwrap();
     assert!(code == 1 && words.contains("its end was cut off, or an older ledger was copied into its place"), "{words}");
+}
+
+#[test]
+fn a_service_exports_checkpoints_by_its_schedule_and_verifies_against_them() {
+    let world = world();
+    let service = Service::start(&world);
+    let exported = || fs::read_dir(world.dir().join("elsewhere")).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    let file = wait_for(Duration::from_secs(20), "a checkpoint", || {
+        exported().into_iter().find(|path| path.extension().is_some_and(|end| end == "json"))
+    });
+    let (report, code) = verify(&world, &file);
+    assert_eq!((code, &report["fault"]), (0, &Value::Null), "{report}");
+    assert!(service.stop().success());
+    assert!(
+        exported().iter().all(|path| !path.file_name().unwrap().to_str().unwrap().starts_with('.')),
+        "nothing half done is left"
+    );
 }
 
 #[test]

@@ -8,6 +8,8 @@ mod records;
 mod references;
 mod rules;
 mod sums;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 
