@@ -4,6 +4,7 @@
 #![allow(clippy::float_arithmetic, reason = "ratios for people")]
 #![allow(clippy::expect_used, reason = "a bench stops at what it did not expect")]
 
+mod books;
 mod history;
 #[path = "../../tests/support/mod.rs"]
 mod support;
@@ -29,6 +30,7 @@ fn main() {
     let world = World::new(Generation::Litecoin021);
     let head = history::write(&world, POSTINGS);
     verify::measure(&world, &head);
+    books::measure(&world);
 }
 
 /// One figure a line, for machines.

@@ -34,7 +34,7 @@ pub(super) fn measure(world: &World, head: &str) {
 }
 
 /// The most that a process had resident; none once it has ended.
-fn resident_mib(pid: u32) -> Option<f64> {
+pub(super) fn resident_mib(pid: u32) -> Option<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(line.trim_end_matches("kB").trim().parse::<f64>().ok()? / 1024.0)

@@ -43,7 +43,7 @@ pub(super) const ACCOUNTS: [Account; 9] = [
 ];
 
 /// Why an event was posted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// What an adopted wallet held.

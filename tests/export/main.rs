@@ -5,6 +5,7 @@
 mod support;
 
 mod books;
+mod older;
 mod statement;
 mod stream;
 

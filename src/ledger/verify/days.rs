@@ -9,7 +9,7 @@ use crate::ledger::{Account, Kind};
 use crate::store::{StoreError, Tx};
 
 /// Day, account and kind, and the wallet by its place in a list.
-type Key = (i64, &'static str, &'static str, usize);
+type Key = (i64, Account, Kind, usize);
 
 /// Sum in base units, entries, and the newest of them.
 pub(super) type DaySum = (i64, u64, u64);
@@ -30,7 +30,7 @@ impl Days {
             self.wallets.len() - 1
         });
         let day = Day::of(Timestamp(posting.time_s)).number();
-        let (sum, entries, last) = self.sums.entry((day, posting.account.name(), posting.kind.name(), wallet)).or_default();
+        let (sum, entries, last) = self.sums.entry((day, posting.account, posting.kind, wallet)).or_default();
         *sum = sum.wrapping_add(posting.amount);
         *entries += 1;
         *last = posting.seq;
@@ -42,7 +42,7 @@ impl Days {
         records::each_day(tx, |day, wallet, account, kind, said| {
             let wallet = self.wallets.iter().position(|known| known == wallet);
             let names = Account::from_name(account).zip(Kind::from_name(kind)).zip(wallet);
-            let key = names.map(|((account, kind), wallet)| (day, account.name(), kind.name(), wallet));
+            let key = names.map(|((account, kind), wallet)| (day, account, kind, wallet));
             if key.and_then(|key| self.sums.remove(&key)) != Some(said) {
                 wrong.get_or_insert(day);
             }
