@@ -84,7 +84,7 @@ fn a_daemon_that_did_not_start_after_a_fence_is_started_again_and_one_that_a_per
 }
 
 /// Damages one page after the other, the middle first and in ever smaller parts, until the daemon salvages the file by itself and comes
-/// up: which page does that depends on what the wallet wrote where.
+/// up: which page does that depends on what the wallet wrote where. It cannot in the second of an earlier try, whose copy has the name of its own.
 fn start_on_a_damaged_wallet(world: &World, whole: &[u8]) {
     let file = wallet_dir(world.coin()).join("wallet.dat");
     let pages = whole.len() / 4096;
@@ -95,6 +95,11 @@ fn start_on_a_damaged_wallet(world: &World, whole: &[u8]) {
                 *byte = (at * 7 + 13) as u8;
             }
             fs::write(&file, damaged).unwrap();
+            for copy in fs::read_dir(wallet_dir(world.coin())).unwrap().flatten() {
+                if copy.path().extension().is_some_and(|ext| ext == "bak") {
+                    fs::remove_file(copy.path()).unwrap();
+                }
+            }
             let started = world.bursar(&["daemon", "start"]);
             let printed = fs::read_to_string(world.coin().daemon_dir().join("keeper-output.log")).unwrap();
             if started.status.success() && printed.contains("data salvaged") {
