@@ -60,6 +60,17 @@ pub enum Verdict {
     Unexplained,
 }
 
+impl Verdict {
+    /// The word for it in tables and reports.
+    fn name(self) -> &'static str {
+        match self {
+            Verdict::Agrees => "agrees",
+            Verdict::Explained => "explained",
+            Verdict::Unexplained => "unexplained",
+        }
+    }
+}
+
 /// What the ledger holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerSide {

@@ -2,7 +2,7 @@
 
 use rusqlite::{Rows, params};
 
-use super::{Report, Verdict};
+use super::Report;
 use crate::coin::Timestamp;
 use crate::store::{StoreError, Tx};
 
@@ -11,15 +11,10 @@ fn damaged(error: serde_json::Error) -> StoreError {
 }
 
 pub(super) fn insert(tx: &Tx<'_>, report: &Report) -> Result<(), StoreError> {
-    let verdict = match report.verdict {
-        Verdict::Agrees => "agrees",
-        Verdict::Explained => "explained",
-        Verdict::Unexplained => "unexplained",
-    };
     let evidence = serde_json::to_string(report).map_err(damaged)?;
     tx.execute(
         "INSERT INTO audits (time_s, verdict, tip_height, difference, report) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![report.time.0, verdict, report.tip.height, report.difference.base_units(), evidence],
+        params![report.time.0, report.verdict.name(), report.tip.height, report.difference.base_units(), evidence],
     )?;
     Ok(())
 }

@@ -14,16 +14,6 @@ const SCHEMA: u32 = 1;
 /// The columns of CSV. What a row has none of is empty.
 const CSV_HEADER: &str = "row,day,wallet,account,kind,amount,entries,time,verdict,height,txids,seq,hash\r\n";
 
-impl Verdict {
-    fn name(self) -> &'static str {
-        match self {
-            Verdict::Agrees => "agrees",
-            Verdict::Explained => "explained",
-            Verdict::Unexplained => "unexplained",
-        }
-    }
-}
-
 /// For people. Amounts are in coins.
 pub(super) fn text(statement: &Statement) -> String {
     let Statement { coin, ticker, day, store, .. } = statement;

@@ -20,10 +20,6 @@ pub(super) fn add(tx: &Tx<'_>, now: Timestamp) -> Result<Checkpoint, StoreError>
         params![now.0, postings, hash, balances, block, height],
     )?;
     let n = tx.last_insert_rowid().cast_unsigned();
-    tx.execute(
-        "INSERT INTO checkpoint_balances (checkpoint, wallet, account, amount) SELECT ?1, wallet, account, amount FROM balances",
-        [n],
-    )?;
     Ok(Checkpoint { n, time: now, postings, hash, balances, tip })
 }
 
@@ -67,10 +63,10 @@ fn checkpoint(row: &Row<'_>) -> Result<Checkpoint, StoreError> {
 #[cfg(test)]
 pub(super) fn cut_off_from(tx: &Tx<'_>, seq: u64) -> Result<(), StoreError> {
     tx.execute_batch(&format!(
-        "DROP TRIGGER entries_never_go; DROP TRIGGER checkpoints_never_go; DROP TRIGGER checkpoint_balances_never_go;
+        "DROP TRIGGER entries_never_go; DROP TRIGGER checkpoints_never_go;
          DELETE FROM entries WHERE event >= (SELECT event FROM entries WHERE seq = {seq});
          DELETE FROM transactions WHERE event > (SELECT max(seq) FROM entries);
-         DELETE FROM checkpoint_balances; DELETE FROM checkpoints;
+         DELETE FROM checkpoints;
          UPDATE balances SET amount = (SELECT coalesce(sum(amount), 0) FROM entries e WHERE e.account = balances.account);
          DELETE FROM balances WHERE account NOT IN (SELECT account FROM entries);
          DELETE FROM days;

@@ -1,5 +1,4 @@
--- What the ledger was worth at a time. Signed and exported, it shows later whether the end was cut off or all of it written anew; and a balance of
--- then need not be added up from the first posting. Rows are only ever added.
+-- What the ledger was worth at a time. Signed and exported, it shows later whether the end was cut off or all of it written anew. Rows are only ever added.
 CREATE TABLE checkpoints (
     n          INTEGER PRIMARY KEY,
     at_s       INTEGER NOT NULL,
@@ -13,19 +12,7 @@ CREATE TABLE checkpoints (
 ) STRICT;
 CREATE INDEX checkpoints_exported ON checkpoints (exported_s) WHERE exported_s IS NOT NULL;
 
-CREATE TABLE checkpoint_balances (
-    checkpoint INTEGER NOT NULL REFERENCES checkpoints (n),
-    wallet     TEXT NOT NULL,
-    account    TEXT NOT NULL,
-    amount     INTEGER NOT NULL,                      -- base units, signed
-    PRIMARY KEY (checkpoint, wallet, account)
-) STRICT, WITHOUT ROWID;
-
 CREATE TRIGGER checkpoints_never_change BEFORE UPDATE OF n, at_s, seq, hash, balances, tip_block, tip_height ON checkpoints
 BEGIN SELECT RAISE(ABORT, 'checkpoints are never changed'); END;
 CREATE TRIGGER checkpoints_never_go BEFORE DELETE ON checkpoints
-BEGIN SELECT RAISE(ABORT, 'checkpoints are never deleted'); END;
-CREATE TRIGGER checkpoint_balances_never_change BEFORE UPDATE ON checkpoint_balances
-BEGIN SELECT RAISE(ABORT, 'checkpoints are never changed'); END;
-CREATE TRIGGER checkpoint_balances_never_go BEFORE DELETE ON checkpoint_balances
 BEGIN SELECT RAISE(ABORT, 'checkpoints are never deleted'); END;
