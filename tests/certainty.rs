@@ -5,26 +5,19 @@
 mod bench;
 mod support;
 
-use bench::{Bench, payee, script_of};
+use bench::{Bench, JOURNALED, flush_one, payee, script_of};
 use bursar::gate::{self, Cause};
 use bursar::ledger::Account;
 use bursar::payout::rules::Refusal;
-use bursar::payout::{BatchReport, PayoutError, State};
+use bursar::payout::{PayoutError, State};
 use bursar::service::{Answer, Order};
 use serde_json::json;
 use support::{Fault, FaultProxy, Generation, World};
 
 use Generation::{Knots, Litecoin018, Litecoin021};
 
-const JOURNALED: (&str, &str) = ("payouts.method", "'journaled'");
 /// A daemon that forgets its mempool and gives nothing to the network by itself.
 const FORGETFUL: [&str; 2] = ["-walletbroadcast=0", "-persistmempool=0"];
-
-fn flush_one(bench: &mut Bench) -> BatchReport {
-    let report = bench.flush();
-    assert!(report.batches.len() == 1 && report.waiting.is_none(), "{report:?}");
-    report.batches[0].clone()
-}
 
 fn restart_forgetful(bench: &mut Bench) {
     bench.flush_chain_to_disk();

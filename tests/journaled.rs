@@ -7,7 +7,7 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use bench::{Bench, payee, script_of};
+use bench::{Bench, JOURNALED, flush_one, journaled, payee, script_of, submit_some};
 use bursar::audit::Verdict;
 use bursar::coin::Amount;
 use bursar::daemon::{Unspent, Wallet};
@@ -20,24 +20,6 @@ use serde_json::{Value, json};
 use support::{Fault, FaultProxy, Generation, World};
 
 use Generation::{Knots, Litecoin018, Litecoin021};
-
-const JOURNALED: (&str, &str) = ("payouts.method", "'journaled'");
-
-fn journaled(generation: Generation) -> Bench {
-    Bench::new(World::with(generation, &[JOURNALED]))
-}
-
-fn submit_some(bench: &mut Bench, numbers: std::ops::Range<u32>) {
-    for n in numbers {
-        bench.submit(&format!("p{n}"), &payee(n), "0.1");
-    }
-}
-
-fn flush_one(bench: &mut Bench) -> BatchReport {
-    let report = bench.flush();
-    assert!(report.batches.len() == 1 && report.waiting.is_none(), "{report:?}");
-    report.batches[0].clone()
-}
 
 /// The transaction as the daemon tells it.
 fn decoded(bench: &Bench, txid: &str) -> Value {

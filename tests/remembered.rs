@@ -7,36 +7,18 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use bench::{Bench, payee, script_of};
+use bench::{Bench, JOURNALED, flush_one, journaled, payee, script_of, submit_some};
 use bursar::audit::Verdict;
 use bursar::coin::Txid;
 use bursar::daemon::Wallet;
 use bursar::gate::{self, Cause};
 use bursar::payout::rules::Refusal;
-use bursar::payout::{self, BatchReport, BatchState, PayoutError, State};
+use bursar::payout::{self, BatchState, PayoutError, State};
 use bursar::service::{Answer, Order};
 use serde_json::json;
 use support::{Generation, World};
 
 use Generation::Litecoin018;
-
-const JOURNALED: (&str, &str) = ("payouts.method", "'journaled'");
-
-fn journaled(generation: Generation) -> Bench {
-    Bench::new(World::with(generation, &[JOURNALED]))
-}
-
-fn submit_some(bench: &mut Bench, numbers: std::ops::Range<u32>) {
-    for n in numbers {
-        bench.submit(&format!("p{n}"), &payee(n), "0.1");
-    }
-}
-
-fn flush_one(bench: &mut Bench) -> BatchReport {
-    let report = bench.flush();
-    assert!(report.batches.len() == 1 && report.waiting.is_none(), "{report:?}");
-    report.batches[0].clone()
-}
 
 #[test]
 fn a_store_of_an_earlier_time_sends_nothing_until_its_forgotten_payment_is_adopted() {

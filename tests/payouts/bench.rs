@@ -12,14 +12,14 @@ use bursar::config::CoinSettings;
 use bursar::daemon::{RpcWallet, Wallet};
 use bursar::keeper::Keeper;
 use bursar::payout::{
-    self, Filter, FlushReport, KeptHost, LocalHost, Observer, PayoutError, PayoutId, Request, ResolveReport, SettleReport, State,
-    Step, Submitted,
+    self, BatchReport, Filter, FlushReport, KeptHost, LocalHost, Observer, PayoutError, PayoutId, Request, ResolveReport,
+    SettleReport, State, Step, Submitted,
 };
 use bursar::service::{self, Answer, Failure, Order};
 use bursar::store::{Store, StoreError};
 use serde_json::{Value, json};
 
-use crate::support::{FaultProxy, World, wait_for};
+use crate::support::{FaultProxy, Generation, World, wait_for};
 
 /// A script that nobody holds the key of, as an address: version 111 is the same on all regtest chains.
 pub fn payee(number: u32) -> String {
@@ -44,6 +44,28 @@ fn hash_of(number: u32) -> [u8; 20] {
 pub fn taproot(hrp: &str) -> String {
     let hrp = bech32::Hrp::parse(hrp).unwrap();
     bech32::segwit::encode(hrp, bech32::segwit::VERSION_1, &[7; 32]).unwrap()
+}
+
+/// The setting of the method.
+pub const JOURNALED: (&str, &str) = ("payouts.method", "'journaled'");
+
+/// A world that pays by it.
+pub fn journaled(generation: Generation) -> Bench {
+    Bench::new(World::with(generation, &[JOURNALED]))
+}
+
+/// Payouts `p0`, `p1` and so on of a tenth, to the payee of their number.
+pub fn submit_some(bench: &mut Bench, numbers: std::ops::Range<u32>) {
+    for n in numbers {
+        bench.submit(&format!("p{n}"), &payee(n), "0.1");
+    }
+}
+
+/// A flush that sends all in one batch.
+pub fn flush_one(bench: &mut Bench) -> BatchReport {
+    let report = bench.flush();
+    assert!(report.batches.len() == 1 && report.waiting.is_none(), "{report:?}");
+    report.batches[0].clone()
 }
 
 /// Does something once, after the first step that fits.
