@@ -117,7 +117,7 @@ fn a_comment_that_was_read_before_counts_until_the_daemon_is_started_again() {
     bench.world.mine(1);
     bench.flush_chain_to_disk();
     let wallet = bench.world.wallet();
-    let entries = wallet.list_since(None).unwrap().entries;
+    let entries = wallet.list_since(None).unwrap();
     let marked = entries.into_iter().find_map(|entry| Some((entry.txid, entry.comment?))).unwrap();
     let carrying = |comment: &str| wallet.carrying(&[(marked.0, comment.to_owned())]).unwrap();
     for _ in 0..2 {

@@ -57,7 +57,7 @@ fn causes(store: &mut Store) -> Vec<Cause> {
 
 /// A confirmed transaction of the wallet, picked at random.
 fn picked(world: &World) -> Txid {
-    let listed = world.wallet().list_since(None).unwrap().entries;
+    let listed = world.wallet().list_since(None).unwrap();
     let confirmed: BTreeSet<Txid> = listed.iter().filter(|entry| entry.confirmations > 0).map(|entry| entry.txid).collect();
     let mut random = [0; 1];
     getrandom::fill(&mut random).unwrap();

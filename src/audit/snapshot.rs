@@ -7,7 +7,7 @@ use super::AuditError;
 use super::unconfirmed::{Coin, Payment};
 use crate::coin::{Amount, OutPoint, Timestamp, Txid};
 use crate::config::CoinSettings;
-use crate::daemon::{Balances, Category, DecodedTx, Entry, RpcError, Tip, Wallet};
+use crate::daemon::{self, Balances, Category, DecodedTx, Entry, RpcError, Tip, Wallet};
 use crate::ledger::{self, Account, Followed, LedgerError, Seen, TxState};
 use crate::store::Store;
 
@@ -75,9 +75,10 @@ type Shown = BTreeMap<Txid, Vec<Entry>>;
 /// The wallet's whole listing, in an order of its own: two are equal if they say the same.
 fn listing(wallet: &dyn Wallet) -> Result<Shown, RpcError> {
     let mut shown = Shown::new();
-    for entry in wallet.list_since(None)?.entries {
+    daemon::each_entry(wallet, None, |entry| {
         shown.entry(entry.txid).or_default().push(entry);
-    }
+        Ok::<_, RpcError>(())
+    })?;
     for entries in shown.values_mut() {
         entries.sort_by(|a, b| (a.vout, a.amount, &a.address).cmp(&(b.vout, b.amount, &b.address)));
     }

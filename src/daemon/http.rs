@@ -76,13 +76,19 @@ impl AnswerReader {
         std::mem::take(&mut self.body)
     }
 
-    /// The connection was closed: the answer, if it is whole.
-    pub fn finish(self) -> Result<Answer, HttpError> {
+    /// The connection was closed: fails unless the answer is whole.
+    pub fn close(&self) -> Result<(), HttpError> {
         match self.state {
-            State::Done | State::UntilClosed => Ok(Answer { status: self.status, body: self.body }),
+            State::Done | State::UntilClosed => Ok(()),
             State::Head if self.unread.is_empty() => Err(HttpError::CutOff("without an answer")),
             _ => Err(HttpError::CutOff("in the middle of the answer")),
         }
+    }
+
+    /// The connection was closed: the answer, if it is whole.
+    pub fn finish(self) -> Result<Answer, HttpError> {
+        self.close()?;
+        Ok(Answer { status: self.status, body: self.body })
     }
 
     /// One step; false when more bytes are needed or nothing is left to do.

@@ -19,6 +19,9 @@ const RESCAN: Duration = Duration::from_secs(24 * 3600);
 const MAX_ANSWER: u64 = 100_000_000;
 /// Listings are at most this long, in bytes: an entry takes 400 to 900, and a wallet of ten busy years has a million.
 const MAX_LISTING: u64 = 1_000_000_000;
+/// An element of a listing that is read as it comes is at most this long, in bytes; the listing itself may have any length. An entry takes 400 to 900;
+/// comments are a person's, and short.
+const MAX_ELEMENT: u64 = 4_000_000;
 
 /// Deadlines and sizes of the transport.
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,6 +47,11 @@ impl Limits {
     pub(super) fn max_body(&self, method: &str) -> u64 {
         let table = if method.starts_with("list") { MAX_LISTING } else { MAX_ANSWER };
         self.max_body.unwrap_or(table)
+    }
+
+    /// The longest element of an answer that is read as it comes, in bytes.
+    pub(super) fn max_element(&self) -> u64 {
+        self.max_body.unwrap_or(MAX_ELEMENT)
     }
 }
 

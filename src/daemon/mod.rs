@@ -18,6 +18,7 @@ mod rpc_wallet;
 mod rpcauth;
 mod slots;
 pub mod staking;
+mod streamed;
 mod together;
 mod transport;
 mod waiting;

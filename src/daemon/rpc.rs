@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ const JSONRPC: &str = "1.0";
 /// RPC to one daemon, or to one wallet of it.
 pub struct Rpc {
     client: bitcoincore_rpc::Client,
-    link: Arc<Link>,
+    transport: HttpTransport,
 }
 
 impl Rpc {
@@ -35,35 +36,35 @@ impl Rpc {
     pub fn with_limits(coin: &CoinSettings, limits: Limits) -> Rpc {
         let daemon = &coin.daemon;
         let link = Link::new(daemon.rpc_connect, RoleFiles::of_coin(coin), daemon.rpc_concurrency, limits);
-        Rpc::over(Arc::new(link), "/".to_owned())
+        Rpc::over(HttpTransport::new(Arc::new(link), "/".to_owned()))
     }
 
     /// RPC to the daemon's own port with the `user:password` of this file for every call.
     pub fn direct(coin: &CoinSettings, credentials: &Path, limits: Limits) -> Rpc {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, coin.daemon.rpc_port));
         let link = Link::new(address, RoleFiles::all(credentials.to_owned()), coin.daemon.rpc_concurrency, limits);
-        Rpc::over(Arc::new(link), "/".to_owned())
+        Rpc::over(HttpTransport::new(Arc::new(link), "/".to_owned()))
     }
 
     /// RPC to the wallet of this name; it shares the open calls' limit. The path names the wallet even when its name is empty: a call
     /// that names none is answered from whichever wallet happens to be the only one.
     pub fn at_wallet(&self, name: &str) -> Rpc {
-        Rpc::over(Arc::clone(&self.link), format!("/wallet/{}", percent_encode(name)))
+        Rpc::over(self.transport.at(format!("/wallet/{}", percent_encode(name))))
     }
 
     /// RPC by the same way, with no wallet named.
     pub fn at_node(&self) -> Rpc {
-        Rpc::over(Arc::clone(&self.link), "/".to_owned())
+        Rpc::over(self.transport.at("/".to_owned()))
     }
 
-    fn over(link: Arc<Link>, path: String) -> Rpc {
-        let transport = HttpTransport::new(Arc::clone(&link), path);
-        Rpc { client: bitcoincore_rpc::Client::from_jsonrpc(jsonrpc::Client::with_transport(transport)), link }
+    fn over(transport: HttpTransport) -> Rpc {
+        let client = jsonrpc::Client::with_transport(transport.clone());
+        Rpc { client: bitcoincore_rpc::Client::from_jsonrpc(client), transport }
     }
 
     /// Where the daemon is.
     pub fn address(&self) -> SocketAddr {
-        self.link.address()
+        self.transport.address()
     }
 
     /// Calls a method with positional arguments.
@@ -97,6 +98,23 @@ impl Rpc {
             response.result().map_err(|error| told_apart(method, error))
         };
         Ok(responses.into_iter().map(answer).collect())
+    }
+
+    /// Calls a method whose result has a list under the name `field`, however long, and hands on its elements as they come: the answer is never held.
+    ///
+    /// What was handed on counts only when this succeeds. A visitor that breaks ends the call as it says, unread as it is. It must not call the daemon:
+    /// its own call is open still, and holds one of few places.
+    pub fn list<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        args: &[Value],
+        field: &str,
+        visit: impl FnMut(T) -> ControlFlow<Result<(), RpcError>>,
+    ) -> Result<(), RpcError> {
+        let params = raw(method, &args)?;
+        let client = self.client.get_jsonrpc_client();
+        let request = Request { jsonrpc: Some(JSONRPC), ..client.build_request(method, Some(&params)) };
+        self.transport.list(&request, field, visit)
     }
 
     /// Calls a method with a secret among its positional arguments: what was written of them is wiped.

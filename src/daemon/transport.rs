@@ -3,6 +3,7 @@
 //! Fresh, because an idle connection delays the stop of older daemons by 30 s, and because nothing between us and the daemon may hold a
 //! call back and run it later: no proxy, no tunnel, no pool. Every failure says whether the daemon can have seen the call.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jsonrpc::error::RpcError as JsonError;
 use jsonrpc::{Request, Response};
+use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use super::RpcError;
@@ -19,6 +22,7 @@ use super::http::{Answer, AnswerReader, HttpError};
 use super::limits::Limits;
 use super::roles::role_of;
 use super::slots::Slots;
+use super::streamed::{Body, Envelope, List, Next};
 use super::together::{self, Together};
 use super::waiting::Waiting;
 use crate::config::{CoinSettings, RpcRole};
@@ -71,15 +75,10 @@ impl Link {
     pub(super) fn new(address: SocketAddr, credentials: RoleFiles, concurrency: usize, limits: Limits) -> Link {
         Link { address, credentials, limits, slots: Slots::new(concurrency) }
     }
-
-    /// Where it is.
-    pub(super) fn address(&self) -> SocketAddr {
-        self.address
-    }
 }
 
 /// A path below a daemon's RPC port: `/`, or `/wallet/NAME`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct HttpTransport {
     link: Arc<Link>,
     path: String,
@@ -91,12 +90,49 @@ impl HttpTransport {
         HttpTransport { link, path }
     }
 
+    /// Where the daemon is.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.link.address
+    }
+
+    /// The same daemon at another path.
+    pub(super) fn at(&self, path: String) -> HttpTransport {
+        HttpTransport::new(Arc::clone(&self.link), path)
+    }
+
+    /// Makes a call whose result has a list under this name, and hands its elements to `visit` as they come.
+    pub(super) fn list<T: DeserializeOwned>(
+        &self,
+        request: &Request<'_>,
+        field: &str,
+        visit: impl FnMut(T) -> Next,
+    ) -> Result<(), RpcError> {
+        let refused =
+            |error: serde_json::Error| RpcError::Refused { method: request.method.to_owned(), reason: error.to_string() };
+        let body = Zeroizing::new(serde_json::to_vec(request).map_err(refused)?);
+        self.post(request.method, &body, |call, stream| call.list(stream, request, field, visit))
+    }
+
     /// Makes a call, and hands its answer on to be understood.
-    fn post<T>(
+    fn post_whole<T>(
         &self,
         method: &str,
         body: &[u8],
         understand: impl FnOnce(&Call<'_>, &Answer) -> Result<T, RpcError>,
+    ) -> Result<T, RpcError> {
+        self.post(method, body, |call, stream| {
+            let answer = call.read(stream)?;
+            call.note(answer.status);
+            understand(call, &answer)
+        })
+    }
+
+    /// Makes a call, and hands on the connection on which its answer comes.
+    fn post<T>(
+        &self,
+        method: &str,
+        body: &[u8],
+        receive: impl FnOnce(&Call<'_>, &mut TcpStream) -> Result<T, RpcError>,
     ) -> Result<T, RpcError> {
         let _waiting = Waiting::begin();
         let call = Call::start(&self.link, method);
@@ -107,9 +143,7 @@ impl HttpTransport {
         let credentials = Credentials::read(self.link.credentials.of(method)).map_err(|reason| call.not_connected(&reason))?;
         let mut stream = call.connect()?;
         call.write(&mut stream, &self.request(&credentials, body))?;
-        let answer = call.read(&mut stream)?;
-        tracing::debug!(method, status = answer.status, ms = call.started.elapsed().as_millis() as u64, "rpc");
-        understand(&call, &answer)
+        receive(&call, &mut stream)
     }
 
     /// The whole request in one piece, so that it needs few writes; wiped after use, for it holds the password.
@@ -138,7 +172,7 @@ impl HttpTransport {
 impl jsonrpc::Transport for HttpTransport {
     fn send_request(&self, request: Request<'_>) -> Result<Response, jsonrpc::Error> {
         let body = Zeroizing::new(serde_json::to_vec(&request)?);
-        self.post(request.method, &body, |call, answer| call.understand(answer))
+        self.post_whole(request.method, &body, |call, answer| call.understand(answer))
             .map_err(|error| jsonrpc::Error::Transport(Box::new(error)))
     }
 
@@ -146,7 +180,7 @@ impl jsonrpc::Transport for HttpTransport {
         let outside = |error| jsonrpc::Error::Transport(Box::new(error));
         let method = together::method_of(requests).map_err(outside)?;
         let body = Zeroizing::new(serde_json::to_vec(requests)?);
-        match self.post(method, &body, |call, answer| call.understand_each(answer)).map_err(outside)? {
+        match self.post_whole(method, &body, |call, answer| call.understand_each(answer)).map_err(outside)? {
             Together::Each(responses) => Ok(responses),
             Together::Refused(error) => Err(jsonrpc::Error::Rpc(error)),
         }
@@ -158,7 +192,7 @@ impl jsonrpc::Transport for HttpTransport {
 }
 
 /// One call under way: what its errors say, and when it must be over.
-struct Call<'a> {
+pub(super) struct Call<'a> {
     link: &'a Link,
     method: &'a str,
     started: Instant,
@@ -209,20 +243,75 @@ impl Call<'_> {
 
     fn read(&self, stream: &mut TcpStream) -> Result<Answer, RpcError> {
         let mut reader = AnswerReader::new(self.link.limits.max_body(self.method));
-        let mut piece = vec![0; READ_SIZE];
+        let mut buffer = vec![0; READ_SIZE];
         loop {
-            let left = self.left().ok_or_else(|| self.lost("the deadline passed"))?;
-            stream.set_read_timeout(Some(left)).map_err(|error| self.lost(&error.to_string()))?;
-            let is_whole = match stream.read(&mut piece) {
-                Ok(0) => true,
-                Ok(count) => reader.feed(piece.get(..count).unwrap_or_default()).map_err(|error| self.unanswered(error))?,
-                Err(error) if error.kind() == ErrorKind::Interrupted => false,
-                Err(error) => return Err(self.lost(&in_words(&error))),
-            };
-            if is_whole {
+            let piece = self.read_piece(stream, &mut buffer)?;
+            if piece.is_empty() || reader.feed(piece).map_err(|error| self.unanswered(error))? {
                 return reader.finish().map_err(|error| self.unanswered(error));
             }
         }
+    }
+
+    /// What came next; nothing: the connection was closed.
+    pub(super) fn read_piece<'b>(&self, stream: &mut TcpStream, buffer: &'b mut [u8]) -> Result<&'b [u8], RpcError> {
+        loop {
+            let left = self.left().ok_or_else(|| self.lost("the deadline passed"))?;
+            stream.set_read_timeout(Some(left)).map_err(|error| self.lost(&error.to_string()))?;
+            match stream.read(buffer) {
+                Ok(count) => return Ok(buffer.get(..count).unwrap_or_default()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.lost(&in_words(&error))),
+            }
+        }
+    }
+
+    /// Reads an answer whose result has a list. One that is no success is short, and understood as a whole.
+    fn list<T: DeserializeOwned>(
+        &self,
+        stream: &mut TcpStream,
+        request: &Request<'_>,
+        field: &str,
+        visit: impl FnMut(T) -> Next,
+    ) -> Result<(), RpcError> {
+        let longest = self.link.limits.max_element();
+        let allowance = Cell::new(longest);
+        let mut body = Body::begin(self, stream, &allowance)?;
+        let status = body.status();
+        if status != 200 {
+            let mut whole = Vec::new();
+            let read = body.read_to_end(&mut whole);
+            read.map_err(|error| body.failure().unwrap_or_else(|| self.lost(&error.to_string())))?;
+            self.note(status);
+            let response = self.understand(&Answer { status, body: whole })?;
+            return Err(self.refusal(request, Envelope { id: Some(response.id), error: response.error, has_list: false }));
+        }
+        let mut list = List::new(field, longest, &allowance, visit);
+        let read = list.read(&mut body);
+        self.note(status);
+        match (list.ended(), body.failure(), read) {
+            (Some(outcome), _, _) => outcome,
+            (None, Some(failure), _) => Err(failure),
+            (None, None, Err(error)) => Err(self.unreadable(&error.to_string())),
+            (None, None, Ok(Envelope { id: Some(id), error: None, has_list: true })) if id == request.id => Ok(()),
+            (None, None, Ok(envelope)) => Err(self.refusal(request, envelope)),
+        }
+    }
+
+    /// Why an answer without a list is none.
+    fn refusal(&self, request: &Request<'_>, Envelope { id, error, has_list }: Envelope) -> RpcError {
+        // An answer to a call that could not be parsed has no id; it can only be ours, for the connection was.
+        let is_ours = id.is_some_and(|id| id == request.id || (id.is_null() && error.is_some()));
+        match error {
+            Some(JsonError { code, message, .. }) if is_ours => {
+                RpcError::Daemon { method: self.method.to_owned(), code: i64::from(code), message }
+            }
+            _ if is_ours && !has_list => self.unreadable("what was asked for is not in it"),
+            _ => self.unreadable("it answers another call"),
+        }
+    }
+
+    fn note(&self, status: u16) {
+        tracing::debug!(method = self.method, status, ms = self.started.elapsed().as_millis() as u64, "rpc");
     }
 
     /// JSON-RPC comes with 200, and its errors with 404 and 500; every other answer is the HTTP server's own.
@@ -258,11 +347,11 @@ impl Call<'_> {
         RpcError::Lost { method: self.method.to_owned(), reason: reason.to_owned(), waited: self.started.elapsed() }
     }
 
-    fn unreadable(&self, reason: &str) -> RpcError {
+    pub(super) fn unreadable(&self, reason: &str) -> RpcError {
         RpcError::Unreadable { method: self.method.to_owned(), reason: reason.to_owned() }
     }
 
-    fn unanswered(&self, error: HttpError) -> RpcError {
+    pub(super) fn unanswered(&self, error: HttpError) -> RpcError {
         match error {
             HttpError::CutOff(_) => self.lost(&error.to_string()),
             HttpError::Malformed(_) | HttpError::TooLong(_) => self.unreadable(&error.to_string()),

@@ -1,5 +1,6 @@
 //! The `Wallet` trait: what the capabilities ask of one wallet on one daemon, and the plain facts that it answers.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -95,15 +96,6 @@ pub struct Entry {
     pub comment: Option<String>,
     /// When the wallet saw it.
     pub time: Timestamp,
-}
-
-/// A listing of the wallet since some block.
-#[derive(Clone, Debug, Default)]
-pub struct Listing {
-    /// Everything after the block, and everything unconfirmed.
-    pub entries: Vec<Entry>,
-    /// A hint at what a reorg took away. Only a hint: see facts/daemons.md.
-    pub removed: Vec<Entry>,
 }
 
 /// One transaction as the wallet knows it.
@@ -306,8 +298,23 @@ pub trait Wallet {
     /// What the wallet holds, by the best RPC that the daemon has.
     fn balances(&self) -> Result<Balances, RpcError>;
 
-    /// All entries after `block` (all there are when none), watch-only included, unconfirmed included.
-    fn list_since(&self, block: Option<&BlockHash>) -> Result<Listing, RpcError>;
+    /// Hands on all entries after `block` (all there are when none), watch-only included, unconfirmed included, as they come: there may be millions, and
+    /// they are never held. A visitor that breaks ends the call, which then succeeds; [`each_entry`] is for visitors that may fail.
+    ///
+    /// What was handed on counts only when the call succeeds: half a listing is none. The visitor must not call the daemon, for this call is open still.
+    ///
+    /// What daemons say a reorg took away is left aside: a deposit that was reorged out and double-spent stands in neither list (facts/daemons.md §8).
+    fn list_each(&self, block: Option<&BlockHash>, visit: &mut dyn FnMut(Entry) -> ControlFlow<()>) -> Result<(), RpcError>;
+
+    /// The same as a list, for what is small by nature: since a recent block, never from the beginning.
+    fn list_since(&self, block: Option<&BlockHash>) -> Result<Vec<Entry>, RpcError> {
+        let mut entries = Vec::new();
+        self.list_each(block, &mut |entry| {
+            entries.push(entry);
+            ControlFlow::Continue(())
+        })?;
+        Ok(entries)
+    }
 
     /// One transaction; none when the wallet does not know it (code -5).
     fn transaction(&self, txid: &Txid) -> Result<Option<WalletTx>, RpcError>;
@@ -440,4 +447,21 @@ pub trait Wallet {
 
     /// How long the daemon has been up, in seconds; none where it does not say.
     fn uptime_s(&self) -> Result<Option<u64>, RpcError>;
+}
+
+/// [`Wallet::list_each`] for a visitor that may fail: its error ends the call.
+pub fn each_entry<E: From<RpcError>>(
+    wallet: &dyn Wallet,
+    block: Option<&BlockHash>,
+    mut visit: impl FnMut(Entry) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut failed = None;
+    wallet.list_each(block, &mut |entry| match visit(entry) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => {
+            failed = Some(error);
+            ControlFlow::Break(())
+        }
+    })?;
+    failed.map_or(Ok(()), Err)
 }

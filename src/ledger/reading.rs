@@ -7,7 +7,7 @@ use tracing::warn;
 use super::rules::{self, Seen, Standing};
 use super::{Followed, LedgerError, TxState, records};
 use crate::coin::{BlockHash, Txid};
-use crate::daemon::{BlockPlace, Entry, RpcError, Tip, Wallet};
+use crate::daemon::{self, BlockPlace, Entry, RpcError, Tip, Wallet};
 use crate::store::{Store, StoreError};
 
 /// How often a reading starts over because the chain moved under it.
@@ -115,12 +115,12 @@ fn read_at(
 ) -> Result<Option<Reading>, LedgerError> {
     let start = cursor(store, chain, tip)?;
     let reopened = reopened(store, chain, start)?;
-    // The listing's `removed` is left aside: a deposit that was reorged out and double-spent stands in neither list.
-    let listing = chain.wallet.list_since(start.filter(|_| since == Since::Cursor).map(|start| start.hash).as_ref())?;
     let mut shown: BTreeMap<Txid, Vec<Entry>> = BTreeMap::new();
-    for entry in listing.entries {
+    let from = start.filter(|_| since == Since::Cursor).map(|start| start.hash);
+    daemon::each_entry(chain.wallet, from.as_ref(), |entry| {
         shown.entry(entry.txid).or_default().push(entry);
-    }
+        Ok::<_, RpcError>(())
+    })?;
     let mut forgotten = Vec::new();
     let mut sightings = Vec::with_capacity(shown.len());
     let open: Vec<Followed> = store.read(records::not_final)?;

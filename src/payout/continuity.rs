@@ -1,6 +1,6 @@
 //! Could the wallet have forgotten a payment since a batch was made? Gathers what `rules::breaks` judges.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::path::Path;
@@ -13,7 +13,7 @@ use super::rules::Continuity;
 use super::{journaled, records};
 use crate::coin::{Timestamp, Txid};
 use crate::config::CoinSettings;
-use crate::daemon::Wallet;
+use crate::daemon::{self, RpcError, Wallet};
 use crate::gate::{self, Cause};
 use crate::keeper::wallet_dir;
 use crate::ledger::{self, TxState};
@@ -36,18 +36,17 @@ const LOG_BYTES: u64 = 256 << 20;
 
 /// What is known about the wallet's memory since the batch was made.
 pub(super) fn observe(store: &mut Store, wallet: &dyn Wallet, host: &dyn Host, batch: &Batch) -> Result<Continuity, PayoutError> {
-    let listed: BTreeMap<Txid, BTreeSet<String>> = listing(wallet)?;
     let (followed, witnesses) =
         store.read(|tx| Ok::<_, PayoutError>((ledger::transactions(tx)?, records::witnesses(tx, &batch.id)?)))?;
+    let listed = Listed::of(wallet, &mark_prefix(store.id()), &witnesses)?;
     // A stranger's unconfirmed receipt may vanish by itself, and so may what is dead.
     let kept = |state: &TxState| !matches!(state, TxState::Pending | TxState::Dead);
     let followed: Vec<Txid> = followed.into_iter().filter(|(_, state)| kept(state)).map(|(txid, _)| txid).collect();
-    let missing = followed.iter().filter(|txid| !listed.contains_key(txid)).copied().collect();
-    let carries = |(txid, mark): &(Txid, String)| listed.get(txid).is_some_and(|comments| comments.contains(mark));
-    let unmarked = witnesses.iter().filter(|witness| !carries(witness)).map(|(txid, _)| *txid).collect();
+    let missing = followed.iter().filter(|txid| !listed.txids.contains(txid)).copied().collect();
+    let unmarked = witnesses.iter().filter(|witness| !listed.carrying.contains(witness)).map(|(txid, _)| *txid).collect();
     let mut signs = host.signs_since(batch.created);
     signs.extend(signs_in_store(store, batch.created)?);
-    signs.extend(forgotten_marks(store, wallet, &listed)?);
+    signs.extend(forgotten_marks(store, wallet, listed.marks)?);
     signs.extend(batch.doubt_reason.as_deref().and_then(write_error));
     Ok(Continuity {
         fingerprints: (batch.fingerprint.clone(), wallet.identity()?.fingerprint),
@@ -60,18 +59,12 @@ pub(super) fn observe(store: &mut Store, wallet: &dyn Wallet, host: &dyn Host, b
 }
 
 /// A store that went back in time, before a sync has seen that: what became of the batch may be among what it forgot, and under another mark.
-fn forgotten_marks(
-    store: &mut Store,
-    wallet: &dyn Wallet,
-    listed: &BTreeMap<Txid, BTreeSet<String>>,
-) -> Result<Option<String>, PayoutError> {
-    let remembered = journaled::remembered(wallet, store.id())?;
+fn forgotten_marks(store: &mut Store, wallet: &dyn Wallet, mut ours: BTreeSet<String>) -> Result<Option<String>, PayoutError> {
     let prefix = mark_prefix(store.id());
-    let ours = listed.values().flatten().chain(&remembered).filter(|mark| mark.starts_with(&prefix));
-    let ours: BTreeSet<&String> = ours.collect();
+    ours.extend(journaled::remembered(wallet, store.id())?.into_iter().filter(|mark| mark.starts_with(&prefix)));
     store.read(|tx| {
         for mark in ours {
-            if !records::knows_mark(tx, mark)? {
+            if !records::knows_mark(tx, &mark)? {
                 return Ok(Some(format!("this store went back in time: it does not know {mark}, which the wallet has")));
             }
         }
@@ -79,13 +72,30 @@ fn forgotten_marks(
     })
 }
 
-fn listing(wallet: &dyn Wallet) -> Result<BTreeMap<Txid, BTreeSet<String>>, PayoutError> {
-    let mut listed: BTreeMap<Txid, BTreeSet<String>> = BTreeMap::new();
-    for entry in wallet.list_since(None)?.entries {
-        let comments = listed.entry(entry.txid).or_default();
-        comments.extend(entry.comment);
+/// What counts here of the wallet's whole listing.
+#[derive(Default)]
+struct Listed {
+    txids: HashSet<Txid>,
+    /// Witnesses that still carry their marks.
+    carrying: BTreeSet<(Txid, String)>,
+    /// Marks of this store.
+    marks: BTreeSet<String>,
+}
+
+impl Listed {
+    fn of(wallet: &dyn Wallet, prefix: &str, witnesses: &[(Txid, String)]) -> Result<Listed, RpcError> {
+        let mut listed = Listed::default();
+        daemon::each_entry(wallet, None, |entry| {
+            listed.txids.insert(entry.txid);
+            if let Some(comment) = entry.comment {
+                let is_witness = |(txid, mark): &&(Txid, String)| *txid == entry.txid && *mark == comment;
+                listed.carrying.extend(witnesses.iter().find(is_witness).cloned());
+                listed.marks.extend(Some(comment).filter(|comment| comment.starts_with(prefix)));
+            }
+            Ok::<_, RpcError>(())
+        })?;
+        Ok(listed)
     }
-    Ok(listed)
 }
 
 /// A repair since the batch, or a wallet that was seen to be another one. That an audit agreed afterwards says nothing here: the ledger

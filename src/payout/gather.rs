@@ -12,7 +12,7 @@ use super::rules::{self, Candidate, Facts, Limits, Plan, Price};
 use super::{journaled, records};
 use crate::coin::{Timestamp, check_address};
 use crate::config::{CoinSettings, Method};
-use crate::daemon::{Entry, RpcError, Wallet};
+use crate::daemon::{self, RpcError, Wallet};
 use crate::gate::{self, Cause, Freeze};
 use crate::ledger::{self, LedgerError};
 use crate::store::{Store, Tx};
@@ -32,7 +32,7 @@ pub(super) fn synced(
     let (marks, refusal) = match ledger::sync(store, wallet, coin, now) {
         Ok(report) => (report.unknown_marks, None),
         // A store from before its first sync refuses a wallet with payments in it, and those may be its own.
-        Err(error @ LedgerError::NotOpened { .. }) => (marks_of(store.id(), &wallet.list_since(None)?.entries), Some(error)),
+        Err(error @ LedgerError::NotOpened { .. }) => (marks_of(store.id(), wallet)?, Some(error)),
         Err(error) => return Err(error.into()),
     };
     let remembered = journaled::remembered(wallet, store.id())?;
@@ -63,10 +63,14 @@ fn freeze_unknown(tx: &Tx<'_>, marks: &BTreeSet<String>, now: Timestamp) -> Resu
     Ok(unknown)
 }
 
-fn marks_of(store_id: &str, entries: &[Entry]) -> Vec<String> {
+fn marks_of(store_id: &str, wallet: &dyn Wallet) -> Result<Vec<String>, RpcError> {
     let ours = batch::mark_prefix(store_id);
-    let marks: BTreeSet<&String> = entries.iter().filter_map(|entry| entry.comment.as_ref()).collect();
-    marks.into_iter().filter(|mark| mark.starts_with(&ours)).cloned().collect()
+    let mut marks = BTreeSet::new();
+    daemon::each_entry(wallet, None, |entry| {
+        marks.extend(entry.comment.filter(|comment| comment.starts_with(&ours)));
+        Ok::<_, RpcError>(())
+    })?;
+    Ok(marks.into_iter().collect())
 }
 
 /// What is done with payees that the daemon does not take.

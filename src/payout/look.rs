@@ -8,28 +8,46 @@ use super::rules::{self, Finding, Lookalike, Marked, Sightings};
 use super::{records, verify};
 use crate::coin::{Amount, BlockHash, OutPoint, Txid};
 use crate::config::CoinSettings;
-use crate::daemon::{Category, Entry, RpcError, Wallet, WalletIdentity};
+use crate::daemon::{self, Category, Entry, RpcError, Wallet, WalletIdentity};
 use crate::ledger;
 use crate::store::Store;
 
-/// Everything of the wallet that can be the batch's: from a final-depth ancestor of its tip that is on the active chain, or else
-/// from the beginning. A tip that the daemon lost or left would make the listing empty or partial without an error.
+/// Everything of the wallet that can be the batch's, namely what carries its mark and what we paid without one: from a final-depth ancestor of its tip
+/// that is on the active chain, or else from the beginning. A tip that the daemon lost or left would make the listing empty or partial without an error.
 pub(super) fn entries(wallet: &dyn Wallet, batch: &Batch, final_depth: u64) -> Result<Vec<Entry>, RpcError> {
     let active = |block: &BlockHash| Ok(wallet.block_place(block)?.is_some_and(|place| place.active));
     if active(&batch.tip.hash)? && batch.tip.height > final_depth {
         let ancestor = wallet.block_hash(batch.tip.height - final_depth)?;
-        let entries = wallet.list_since(Some(&ancestor))?.entries;
+        let entries = entries_since(wallet, batch, Some(&ancestor))?;
         if active(&ancestor)? {
             return Ok(entries);
         }
     }
-    Ok(wallet.list_since(None)?.entries)
+    entries_since(wallet, batch, None)
+}
+
+fn entries_since(wallet: &dyn Wallet, batch: &Batch, block: Option<&BlockHash>) -> Result<Vec<Entry>, RpcError> {
+    let mut entries = Vec::new();
+    daemon::each_entry(wallet, block, |entry| {
+        if carries_mark(&entry, batch) || is_unmarked_send(&entry) {
+            entries.push(entry);
+        }
+        Ok::<_, RpcError>(())
+    })?;
+    Ok(entries)
+}
+
+fn carries_mark(entry: &Entry, batch: &Batch) -> bool {
+    entry.comment.as_deref() == Some(batch.mark.as_str())
+}
+
+fn is_unmarked_send(entry: &Entry) -> bool {
+    entry.category == Category::Send && !entry.comment.as_deref().unwrap_or("").starts_with("bursar:")
 }
 
 /// Transactions of ours that carry the batch's mark, compared whole. A receipt of one of them repeats the mark: it is the same txid.
 pub(super) fn marked(entries: &[Entry], batch: &Batch) -> Vec<Marked> {
-    let carries = |entry: &&Entry| entry.comment.as_deref() == Some(batch.mark.as_str());
-    let txids: BTreeSet<Txid> = entries.iter().filter(carries).map(|entry| entry.txid).collect();
+    let txids: BTreeSet<Txid> = entries.iter().filter(|entry| carries_mark(entry, batch)).map(|entry| entry.txid).collect();
     let abandoned = |txid: Txid| entries.iter().any(|entry| entry.txid == txid && entry.abandoned);
     txids.into_iter().map(|txid| Marked { txid, abandoned: abandoned(txid) }).collect()
 }
@@ -99,10 +117,8 @@ fn lookalikes(store: &mut Store, wallet: &dyn Wallet, batch: &Batch, entries: &[
 /// What we paid without a mark of bursar's, by txid.
 fn unmarked_sends(entries: &[Entry]) -> BTreeMap<Txid, Vec<&Entry>> {
     let mut sends: BTreeMap<Txid, Vec<&Entry>> = BTreeMap::new();
-    for entry in entries.iter().filter(|entry| entry.category == Category::Send) {
-        if !entry.comment.as_deref().unwrap_or("").starts_with("bursar:") {
-            sends.entry(entry.txid).or_default().push(entry);
-        }
+    for entry in entries.iter().filter(|entry| is_unmarked_send(entry)) {
+        sends.entry(entry.txid).or_default().push(entry);
     }
     sends
 }

@@ -59,7 +59,7 @@ fn ask(coin: &CoinSettings) -> Result<Noted, RpcError> {
     let tip = wallet.tip()?;
     let since = tip.height.checked_sub(coin.final_depth).map(|height| wallet.block_hash(height)).transpose()?;
     let mut pending = Vec::new();
-    for (txid, own) in rules::pending(&wallet.list_since(since.as_ref())?.entries) {
+    for (txid, own) in rules::pending(&wallet.list_since(since.as_ref())?) {
         if let Some(known) = wallet.transaction(&txid)? {
             pending.push((txid, known.raw_hex, own));
         }

@@ -165,12 +165,11 @@ fn a_payment_is_seen_on_every_side(generation: Generation) {
     wallet.broadcast(&known.raw_hex).unwrap();
     assert!(!wallet.in_mempool(&txid).unwrap());
     let listing = wallet.list_since(Some(&before.hash)).unwrap();
-    check_payment(&listing.entries, &txid, 1);
-    assert_eq!(listing.entries[0].block, Some(wallet.tip().unwrap().hash));
-    assert!(listing.removed.is_empty());
-    assert_eq!(wallet.list_since(Some(&wallet.tip().unwrap().hash)).unwrap().entries, []);
+    check_payment(&listing, &txid, 1);
+    assert_eq!(listing[0].block, Some(wallet.tip().unwrap().hash));
+    assert_eq!(wallet.list_since(Some(&wallet.tip().unwrap().hash)).unwrap(), []);
     assert_eq!(wallet.list_since(Some(&BlockHash::from_bytes([9; 32]))).unwrap_err().code(), Some(-5));
-    assert!(wallet.list_since(None).unwrap().entries.iter().any(|entry| entry.category == Category::Generate));
+    assert!(wallet.list_since(None).unwrap().iter().any(|entry| entry.category == Category::Generate));
 }
 
 /// Two `send` entries of 1 and 2 coins, each with mark and fee.
@@ -307,7 +306,7 @@ fn a_rescan_finds_what_was_forgotten(generation: Generation) {
     assert_eq!((identity.tx_count, identity.encrypted, &identity.name), (2, false, &scene.daemon.coin.wallet.name));
     assert!(identity.fingerprint.as_ref().is_some_and(|fingerprint| fingerprint.len() >= 40) && identity.keypool > 0);
 
-    let forgotten = wallet.list_since(None).unwrap().entries[0].txid;
+    let forgotten = wallet.list_since(None).unwrap()[0].txid;
     wallet.wallet_rpc().call::<Value>("removeprunedfunds", &[json!(forgotten)]).unwrap();
     assert_eq!(wallet.identity().unwrap().tx_count, 1);
     assert!(wallet.transaction(&forgotten).unwrap().is_none());
@@ -332,8 +331,7 @@ fn a_reorg_shows_in_the_listing(generation: Generation) {
     let place = wallet.block_place(&stale).unwrap().unwrap();
     assert_eq!((place.height, place.active), (103, false));
     let listing = wallet.list_since(Some(&stale)).unwrap();
-    assert!(listing.entries.iter().any(|entry| entry.txid == txid));
-    assert!(listing.removed.iter().any(|entry| entry.txid == txid));
+    assert!(listing.iter().any(|entry| entry.txid == txid && entry.block.is_none_or(|block| block != stale)));
 }
 
 fn wrong_credentials_and_wrong_chains_are_named(generation: Generation) {
@@ -374,7 +372,7 @@ fn the_daemon_refuses_with_its_own_words(generation: Generation) {
     assert!(matches!(send(&address, Amount::ZERO), RpcError::Refused { .. }));
     // None of the three knows it. What stands in no whitelist is refused before that.
     assert_eq!(wallet.node_rpc().call::<Value>("getinfo", &[]).unwrap_err().code(), Some(-32601));
-    assert!(wallet.list_since(None).unwrap().entries.iter().all(|entry| entry.category != Category::Send));
+    assert!(wallet.list_since(None).unwrap().iter().all(|entry| entry.category != Category::Send));
 
     wallet.wallet_rpc().call::<Value>("encryptwallet", &[json!("a passphrase")]).unwrap();
     assert!(wallet.identity().unwrap().encrypted);

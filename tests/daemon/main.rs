@@ -9,4 +9,5 @@ mod conf;
 mod old_daemon;
 mod process;
 mod server;
+mod streamed;
 mod transport;

@@ -106,7 +106,7 @@ fn the_next_best_call_is_used_where_one_is_missing() {
     let identity = wallet.identity().unwrap();
     assert_eq!((identity.tx_count, identity.keypool, identity.fingerprint.as_deref()), (3, 101, Some("ef")));
     let listing = wallet.list_since(None).unwrap();
-    assert_eq!(listing.entries[0].category, Category::Other("stake".to_owned()));
+    assert_eq!(listing[0].category, Category::Other("stake".to_owned()));
     assert!(matches!(wallet.rescan(0), Err(RpcError::Refused { .. })));
     assert!(matches!(wallet.create_wallet(), Err(RpcError::Refused { .. })));
 }

@@ -1,6 +1,7 @@
 //! The model as a `Wallet`, with what can happen to any call.
 
 use std::cell::RefCell;
+use std::ops::ControlFlow;
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::rc::Rc;
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use bursar::coin::{Amount, BlockHash, FeeRate, OutPoint, Txid};
 use bursar::daemon::{
-    AddressFacts, AddressScript, BalanceSource, Balances, BlockPlace, ChainCoin, DecodedTx, Listing, LockState, MempoolEntry,
+    AddressFacts, AddressScript, BalanceSource, Balances, BlockPlace, ChainCoin, DecodedTx, Entry, LockState, MempoolEntry,
     RpcError, SendMany, Signed, Tip, TxOutput, Unspent, Wallet, WalletIdentity, WalletTx,
 };
 
@@ -158,7 +159,7 @@ impl Wallet for ModelWallet {
         })
     }
 
-    fn list_since(&self, block: Option<&BlockHash>) -> Result<Listing, RpcError> {
+    fn list_each(&self, block: Option<&BlockHash>, visit: &mut dyn FnMut(Entry) -> ControlFlow<()>) -> Result<(), RpcError> {
         self.call("listsinceblock", |world| {
             let deepest = match block {
                 None => i64::MAX,
@@ -170,7 +171,8 @@ impl Wallet for ModelWallet {
                 }
             };
             let listed = world.wallet.known.keys().filter(|txid| world.depth(txid).abs() < deepest);
-            Ok(Listing { entries: listed.flat_map(|txid| world.entries(txid)).collect(), removed: vec![] })
+            _ = listed.flat_map(|txid| world.entries(txid)).try_for_each(visit);
+            Ok(())
         })
     }
 

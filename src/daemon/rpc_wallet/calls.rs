@@ -1,6 +1,7 @@
 //! The calls of [`Wallet`], each by the best RPC that the probe found.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
@@ -10,11 +11,11 @@ use sha2::{Digest, Sha256};
 
 use super::super::probe::RescanWay;
 use super::super::{
-    AddressFacts, AddressScript, BalanceSource, Balances, BlockPlace, ChainCoin, DecodedTx, Entry, FeeWay, Listing, LockState,
+    AddressFacts, AddressScript, BalanceSource, Balances, BlockPlace, ChainCoin, DecodedTx, Entry, FeeWay, LockState,
     MempoolEntry, RpcError, SendMany, Signed, Tip, TxOutput, Unspent, Wallet, WalletIdentity, WalletTx,
 };
 use super::replies::{
-    AddressReply, BalancesReply, ChainReply, DecodedReply, DescriptorsReply, EntryReply, HeaderReply, ListingReply, MempoolReply,
+    AddressReply, BalancesReply, ChainReply, DecodedReply, DescriptorsReply, EntryReply, HeaderReply, MempoolReply,
     ReceivedReply, TransactionReply, TxOutReply, UnspentReply, WalletBalanceReply, WalletInfoReply, amount, amount_if_any,
 };
 use super::{RpcWallet, order};
@@ -48,10 +49,6 @@ impl RpcWallet {
             hash.update(b"\n");
         }
         Ok(Some(hex::encode(hash.finalize())))
-    }
-
-    fn entries(&self, replies: Vec<EntryReply>) -> Result<Vec<Entry>, RpcError> {
-        replies.into_iter().map(|reply| reply.into_entry("listsinceblock", self.decimals)).collect()
     }
 
     /// Coins of `listaddressgroupings`: `[[[address, amount, label], …], …]`. Finds change addresses, which no other listing has.
@@ -122,17 +119,20 @@ impl Wallet for RpcWallet {
         }
     }
 
-    fn list_since(&self, block: Option<&BlockHash>) -> Result<Listing, RpcError> {
+    fn list_each(&self, block: Option<&BlockHash>, visit: &mut dyn FnMut(Entry) -> ControlFlow<()>) -> Result<(), RpcError> {
+        let method = "listsinceblock";
         // An empty hash means "from the beginning" in every generation; the target only moves `lastblock`, which we do not use.
         let mut args = vec![json!(block.map(ToString::to_string).unwrap_or_default()), json!(1)];
         if self.abilities.lists_watch_only {
             args.push(json!(true));
         }
         if self.abilities.lists_removed {
-            args.push(json!(true));
+            args.push(json!(false));
         }
-        let reply: ListingReply = self.ask("listsinceblock", &args)?;
-        Ok(Listing { entries: self.entries(reply.transactions)?, removed: self.entries(reply.removed)? })
+        self.wallet.list(method, &args, "transactions", |reply: EntryReply| match reply.into_entry(method, self.decimals) {
+            Ok(entry) => visit(entry).map_break(Ok),
+            Err(error) => ControlFlow::Break(Err(error)),
+        })
     }
 
     fn transaction(&self, txid: &Txid) -> Result<Option<WalletTx>, RpcError> {
@@ -329,7 +329,11 @@ impl Wallet for RpcWallet {
         let tx_count = match info.txcount {
             Some(count) => count,
             None => {
-                let txids: BTreeSet<Txid> = self.list_since(None)?.entries.into_iter().map(|entry| entry.txid).collect();
+                let mut txids: HashSet<Txid> = HashSet::new();
+                self.list_each(None, &mut |entry| {
+                    txids.insert(entry.txid);
+                    ControlFlow::Continue(())
+                })?;
                 txids.len() as u64
             }
         };

@@ -70,14 +70,6 @@ fn category(word: &str, has_txid: bool) -> Category {
     }
 }
 
-/// `listsinceblock`.
-#[derive(Deserialize)]
-pub(super) struct ListingReply {
-    pub(super) transactions: Vec<EntryReply>,
-    #[serde(default)]
-    pub(super) removed: Vec<EntryReply>,
-}
-
 /// `gettransaction`: what its entries share stands at the top.
 #[derive(Deserialize)]
 pub(super) struct TransactionReply {

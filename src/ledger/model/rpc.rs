@@ -1,12 +1,13 @@
 //! The model as a `Wallet`.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::ModelWallet;
 use super::world::amount;
 use crate::coin::{Amount, BlockHash, FeeRate, OutPoint, Txid};
 use crate::daemon::{
-    AddressFacts, AddressScript, BalanceSource, Balances, BlockPlace, ChainCoin, DecodedTx, Listing, LockState, MempoolEntry,
+    AddressFacts, AddressScript, BalanceSource, Balances, BlockPlace, ChainCoin, DecodedTx, Entry, LockState, MempoolEntry,
     RpcError, SendMany, Signed, Tip, TxOutput, Unspent, Wallet, WalletIdentity, WalletTx,
 };
 
@@ -48,15 +49,16 @@ impl Wallet for ModelWallet {
         })
     }
 
-    /// Like the worst of the daemons: leaves out what is conflicted deeper than the block, and never says so in `removed`.
-    fn list_since(&self, block: Option<&BlockHash>) -> Result<Listing, RpcError> {
+    /// Like the worst of the daemons: leaves out what is conflicted deeper than the block.
+    fn list_each(&self, block: Option<&BlockHash>, visit: &mut dyn FnMut(Entry) -> ControlFlow<()>) -> Result<(), RpcError> {
         let world = self.world.borrow();
         let depth = match block {
             None => i64::MAX,
             Some(block) => world.block_depth(block).ok_or_else(|| unused("listsinceblock"))?,
         };
         let listed = world.txs.iter().filter(|(txid, tx)| tx.known && world.depth(txid).abs() < depth);
-        Ok(Listing { entries: listed.flat_map(|(txid, _)| world.entries(txid)).collect(), removed: vec![] })
+        _ = listed.flat_map(|(txid, _)| world.entries(txid)).try_for_each(visit);
+        Ok(())
     }
 
     fn transaction(&self, txid: &Txid) -> Result<Option<WalletTx>, RpcError> {

@@ -7,14 +7,12 @@
 mod records;
 mod rules;
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 use tracing::{error, warn};
 
-use super::{LedgerError, TxState, flow};
-use crate::coin::{Timestamp, Txid};
-use crate::daemon::{Wallet, WalletIdentity};
+use super::{LedgerError, flow};
+use crate::coin::Timestamp;
+use crate::daemon::{self, RpcError, Wallet, WalletIdentity};
 use crate::gate::{self, Cause};
 use crate::store::{Store, StoreError, Tx};
 
@@ -53,7 +51,7 @@ pub fn compare(store: &mut Store, wallet: &dyn Wallet, now: Timestamp) -> Result
         store.write(|tx| records::put(tx, &identity.name, &Sighting { known: found, at: now, found }))?;
         return Ok(None);
     };
-    let vanished = if found.tx_count < record.known.tx_count { harmlessly_gone(store, wallet)? } else { 0 };
+    let vanished = if found.tx_count < record.known.tx_count { harmlessly_gone(store, wallet, &identity.name)? } else { 0 };
     let loss = rules::loss(&identity.name, &record.known, &found, vanished);
     let known = match loss {
         None => rules::grown(&record.known, &found, vanished),
@@ -100,9 +98,11 @@ fn holdings(identity: &WalletIdentity, wallet: &dyn Wallet) -> Result<Holdings, 
 }
 
 /// Transactions that the wallet may rightly know no more: strangers' that never confirmed, and dead ones.
-fn harmlessly_gone(store: &mut Store, wallet: &dyn Wallet) -> Result<u64, LedgerError> {
-    let listed: BTreeSet<Txid> = wallet.list_since(None)?.entries.into_iter().map(|entry| entry.txid).collect();
-    let followed = store.read(super::transactions)?;
-    let may_go = |state: &TxState| matches!(state, TxState::Pending | TxState::Dead);
-    Ok(followed.iter().filter(|(txid, state)| may_go(state) && !listed.contains(txid)).count() as u64)
+fn harmlessly_gone(store: &mut Store, wallet: &dyn Wallet, name: &str) -> Result<u64, LedgerError> {
+    let mut gone = store.read(|tx| records::may_go(tx, name))?;
+    daemon::each_entry(wallet, None, |entry| {
+        gone.remove(&entry.txid);
+        Ok::<_, RpcError>(())
+    })?;
+    Ok(gone.len() as u64)
 }

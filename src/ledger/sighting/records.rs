@@ -1,9 +1,11 @@
 //! The table of sightings.
 
+use std::collections::BTreeSet;
+
 use rusqlite::params;
 
 use super::{Holdings, Sighting};
-use crate::coin::Timestamp;
+use crate::coin::{Timestamp, Txid};
 use crate::store::{StoreError, Tx};
 
 /// The record of a wallet; none before the first comparison.
@@ -36,6 +38,18 @@ pub(super) fn grow(tx: &Tx<'_>, wallet: &str, tx_count: u64, now: Timestamp) -> 
         params![wallet, tx_count, now.0],
     )?;
     Ok(())
+}
+
+/// Transactions that the wallet may rightly forget: strangers' that never confirmed, and dead ones.
+pub(super) fn may_go(tx: &Tx<'_>, wallet: &str) -> Result<BTreeSet<Txid>, StoreError> {
+    let mut statement = tx.prepare_cached("SELECT txid FROM transactions WHERE wallet = ?1 AND state IN ('pending', 'dead')")?;
+    let mut rows = statement.query([wallet])?;
+    let mut found = BTreeSet::new();
+    while let Some(row) = rows.next()? {
+        let txid: String = row.get(0)?;
+        found.insert(txid.parse().map_err(|error| StoreError::Damaged(format!("table transactions: {error}")))?);
+    }
+    Ok(found)
 }
 
 /// What was found last becomes the record. A store follows one wallet.
