@@ -223,11 +223,15 @@ fn an_audit() -> audit::Report {
         ledger: Some(MOST),
         wallet: None,
         words: "w".to_owned(),
+        state: Some(ledger::TxState::Confirmed { height: u64::MAX, block: tip().hash }),
+        standing: Some(ledger::Standing::Dead { buried: u64::MAX }),
     };
     audit::Report {
         verdict: audit::Verdict::Unexplained,
         time: TIME,
         tip: tip(),
+        depth: audit::Depth::Routine,
+        counts: Some(audit::Counts { wallet: None, ledger: u64::MAX }),
         ledger: audit::LedgerSide { balance: MOST, unconfirmed: LEAST, immature: MOST, pending: LEAST },
         wallet: audit::WalletSide {
             trusted: MOST,
@@ -441,7 +445,7 @@ fn every_order_is_read_as_it_was_written() {
         Order::LedgerCheckpoint,
         Order::LedgerVerify { checkpoints: vec![a_checkpoint().file], key: Some("RWQ".to_owned()) },
         Order::LedgerStatement { day: "2026-11-20".parse().unwrap(), format: bursar::audit::StatementFormat::Csv },
-        Order::AuditRun,
+        Order::AuditRun { deep: true },
         Order::AuditHistory { limit: usize::MAX },
         Order::AuditThaw { id: i64::MAX, reason: "r".to_owned(), who: "w".to_owned() },
         Order::BackupCreate,
@@ -483,7 +487,7 @@ fn the_exit_code_says_what_became_of_payouts() {
 #[test]
 fn an_audit_without_a_verdict_is_unknown_and_no_warning() {
     let unreachable = || Failure::new("daemon_unreachable", "m", exit::LATER);
-    assert_eq!(Order::AuditRun.exit_code_of(&unreachable()), exit::PARTLY);
+    assert_eq!(Order::AuditRun { deep: false }.exit_code_of(&unreachable()), exit::PARTLY);
     assert_eq!(Order::LedgerSync.exit_code_of(&unreachable()), exit::LATER);
 }
 

@@ -1,57 +1,75 @@
-//! The run of an audit: sync, read, compare; if anything differs, sync from the beginning and read again; record, freeze or thaw.
+//! The run of an audit: sync, read, compare; if anything differs, sync from the beginning and read all of it again; record, freeze or thaw.
 
 use tracing::{error, info, warn};
 
+use super::records::Baseline;
 use super::rules::{self, Finding};
-use super::{AuditError, Report, Suspect, SuspectKind, Verdict, records, snapshot};
+use super::suspects::NAMED;
+use super::{AuditError, Depth, Report, Suspect, Verdict, records, snapshot};
 use crate::coin::{Timestamp, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::Wallet;
 use crate::gate::{self, Cause, Freeze};
-use crate::ledger;
+use crate::ledger::{self, following};
 use crate::store::{Store, StoreError};
 
-pub(super) fn run(store: &mut Store, wallet: &dyn Wallet, coin: &CoinSettings, now: Timestamp) -> Result<Report, AuditError> {
+pub(super) fn run(
+    store: &mut Store,
+    wallet: &dyn Wallet,
+    coin: &CoinSettings,
+    wanted: Depth,
+    now: Timestamp,
+) -> Result<Report, AuditError> {
     ledger::sync(store, wallet, coin, now)?;
-    let facts = snapshot::take(store, wallet, coin, now)?;
-    let (mut tip, mut finding) = (facts.tip, rules::compare(&facts)?);
-    if finding.verdict != Verdict::Agrees {
+    let name = &coin.wallet.name;
+    let (baseline, frozen) = store.read::<_, StoreError>(|tx| Ok((records::baseline(tx, name)?, gate::awaits_audit(tx)?)))?;
+    let mut depth = if wanted == Depth::Deep || frozen { Depth::Deep } else { rules::depth(baseline.as_ref(), now) };
+    let mut facts = snapshot::take(store, wallet, coin, depth, now)?;
+    let mut finding = rules::compare(&facts)?;
+    let counted = depth == Depth::Deep || rules::count_fits(baseline.as_ref(), &facts.counts);
+    if finding.verdict != Verdict::Agrees || !counted {
+        let newest = store.read(following::newest)?;
         // What turned up below the cursor (an imported key, a rescan) is only seen in the whole listing.
         ledger::sync_everything(store, wallet, coin, now)?;
-        let facts = snapshot::take(store, wallet, coin, now)?;
-        let first = std::mem::replace(&mut finding, rules::compare(&facts)?);
-        tip = facts.tip;
-        name_found_late(&first, &mut finding, &facts.books);
+        depth = Depth::Deep;
+        facts = snapshot::take(store, wallet, coin, depth, now)?;
+        finding = rules::compare(&facts)?;
+        name_found_late(store, newest, &mut finding)?;
     }
     let Finding { verdict, ledger, wallet, difference, residue, suspects, remarks } = finding;
-    let report = Report { verdict, time: now, tip, ledger, wallet, difference, residue, suspects, remarks, frozen: false };
-    conclude(store, report, now)
+    let (tip, counts) = (facts.tip, Some(facts.counts));
+    let report =
+        Report { verdict, time: now, tip, depth, counts, ledger, wallet, difference, residue, suspects, remarks, frozen: false };
+    conclude(store, name, report, now)
 }
 
-/// What the first reading did not know and the second has posted.
-fn name_found_late(first: &Finding, second: &mut Finding, books: &snapshot::Books) {
-    let extra = first.suspects.iter().filter(|suspect| suspect.kind == SuspectKind::Extra);
-    let settled = extra.filter(|suspect| {
-        books.followed.iter().any(|followed| followed.txid == suspect.txid && followed.is_final)
-            && !second.suspects.iter().any(|other| other.txid == suspect.txid)
-    });
-    let words = "it came to light below the ledger's cursor (an imported key, a rescan) and is posted now".to_owned();
-    let late: Vec<Suspect> = settled
-        .map(|suspect| Suspect { kind: SuspectKind::FoundLate, ledger: suspect.wallet, words: words.clone(), ..suspect.clone() })
-        .collect();
-    if !late.is_empty() && second.verdict == Verdict::Agrees {
-        second.verdict = Verdict::Explained;
+/// What only the whole listing brought to light.
+fn name_found_late(store: &mut Store, newest: u64, finding: &mut Finding) -> Result<(), StoreError> {
+    let (posted, all) = store.read(|tx| following::posted_after(tx, newest, NAMED))?;
+    let settled = posted.into_iter().filter(|posted| !finding.suspects.iter().any(|other| other.txid == posted.txid));
+    let words = "it came to light below the ledger's cursor (an imported key, a rescan) and is posted now";
+    let late: Vec<Suspect> = settled.map(|posted| rules::found_late(&posted, words)).collect();
+    if all > NAMED as u64 {
+        finding.remarks.push(format!("{} more transactions came to light than are named", all - NAMED as u64));
     }
-    second.suspects.extend(late);
+    if !late.is_empty() && finding.verdict == Verdict::Agrees {
+        finding.verdict = Verdict::Explained;
+    }
+    finding.suspects.extend(late);
+    Ok(())
 }
 
 /// Records the verdict, and freezes or thaws by it, in one transaction.
-fn conclude(store: &mut Store, mut report: Report, now: Timestamp) -> Result<Report, AuditError> {
+fn conclude(store: &mut Store, wallet: &str, mut report: Report, now: Timestamp) -> Result<Report, AuditError> {
     report.frozen = store.write::<_, StoreError>(|tx| {
         match report.verdict {
             Verdict::Unexplained => gate::freeze(tx, &freeze(&report), now)?,
             Verdict::Explained => {}
             Verdict::Agrees => _ = gate::audit_agreed(tx, now)?,
+        }
+        if report.depth == Depth::Deep {
+            let left = Baseline { time: now, beyond: report.counts.as_ref().and_then(rules::beyond) };
+            records::put_baseline(tx, wallet, Some(&left).filter(|_| report.verdict != Verdict::Unexplained))?;
         }
         let frozen = !gate::frozen(tx)?.is_empty();
         records::insert(tx, &Report { frozen, ..report.clone() })?;
@@ -68,11 +86,7 @@ fn wrong(report: &Report) -> Vec<Txid> {
 fn freeze(report: &Report) -> Freeze {
     let txids = wrong(report);
     // Without time or height: the same finding has the same words, and a person's override binds to them.
-    let mut detail = format!(
-        "ledger and wallet differ by {} base units; {} transactions are named",
-        report.difference.base_units(),
-        txids.len()
-    );
+    let mut detail = rules::in_words(report.difference, txids.len());
     for remark in &report.remarks {
         detail.push_str("; ");
         detail.push_str(remark);

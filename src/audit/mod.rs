@@ -5,6 +5,10 @@
 //! deposit which was spent later has the right balance. Only what persists after a whole sync and a second reading is declared. An
 //! audit that is left with something unexplained freezes payouts; one that agrees thaws them; one whose differences are all explained
 //! does neither.
+//!
+//! A *routine* audit reads what can still change, the sums, and the wallet's own count of its transactions; it takes as long for a long history as for
+//! a short one. A *deep* one reads the wallet's whole listing. The first audit is deep, and one each day, and whenever a routine one does not
+//! agree or the count is another than it should be, so that nothing is ever declared by a routine audit but that all is well.
 
 mod flow;
 #[cfg(test)]
@@ -13,9 +17,11 @@ mod records;
 mod rules;
 mod snapshot;
 mod statement;
+mod suspects;
 #[cfg(test)]
 mod tests;
 mod unconfirmed;
+mod whole;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -23,7 +29,7 @@ use thiserror::Error;
 use crate::coin::{Amount, AmountError, Day, Timestamp, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::{BalanceSource, RpcError, Tip, Wallet};
-use crate::ledger::LedgerError;
+use crate::ledger::{LedgerError, Standing, TxState};
 use crate::store::{Store, StoreError, Tx};
 
 pub use statement::{AuditLine, SignedStatement, Statement, StatementError, StatementFormat};
@@ -147,6 +153,33 @@ pub struct Suspect {
     pub wallet: Option<Amount>,
     /// One sentence for a person.
     pub words: String,
+    /// Where the ledger has it; none: it never saw it.
+    #[serde(default)]
+    pub state: Option<TxState>,
+    /// Where the wallet says that it stands; none: it does not know it.
+    #[serde(default)]
+    pub standing: Option<Standing>,
+}
+
+/// How much an audit reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Depth {
+    /// The sums, and what can still change.
+    Routine,
+    /// The wallet's whole listing, transaction by transaction.
+    #[default]
+    Deep,
+}
+
+/// How many transactions each side has, by its own count. The wallet may know some that it never lists: what counts is whether the
+/// numbers stay as far apart as a deep audit found them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Known to the wallet; none where it does not count them.
+    pub wallet: Option<u64>,
+    /// Followed by the ledger.
+    pub ledger: u64,
 }
 
 /// What an audit found.
@@ -158,6 +191,12 @@ pub struct Report {
     pub time: Timestamp,
     /// At which tip.
     pub tip: Tip,
+    /// How much it read. Those of versions that did not say so read all.
+    #[serde(default)]
+    pub depth: Depth,
+    /// How many transactions each side has.
+    #[serde(default)]
+    pub counts: Option<Counts>,
     /// What the ledger holds.
     pub ledger: LedgerSide,
     /// What the wallet says.
@@ -174,9 +213,14 @@ pub struct Report {
     pub frozen: bool,
 }
 
-/// Brings the ledger in step, audits it against the wallet, records the verdict, and freezes or thaws payouts by it.
+/// Brings the ledger in step, audits it against the wallet, records the verdict, and freezes or thaws payouts by it. Deep when that is due.
 pub fn run(store: &mut Store, wallet: &dyn Wallet, coin: &CoinSettings, now: Timestamp) -> Result<Report, AuditError> {
-    flow::run(store, wallet, coin, now)
+    flow::run(store, wallet, coin, Depth::Routine, now)
+}
+
+/// The same, and reads the wallet's whole listing in any case.
+pub fn run_deep(store: &mut Store, wallet: &dyn Wallet, coin: &CoinSettings, now: Timestamp) -> Result<Report, AuditError> {
+    flow::run(store, wallet, coin, Depth::Deep, now)
 }
 
 /// The newest audits, newest first, at most `limit`.

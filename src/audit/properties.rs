@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::{Report, SuspectKind, Verdict, run};
+use super::{Report, SuspectKind, Verdict, run, run_deep};
 use crate::coin::{Timestamp, Txid};
 use crate::daemon::Wallet;
 use crate::ledger::model::history::{Step, step};
@@ -63,6 +63,35 @@ proptest! {
         prop_assert!(report.verdict != Verdict::Unexplained, "{report:#?}");
         prop_assert!(!report.frozen);
         prop_assert!(bench.wallet.is_calm() == (report.verdict == Verdict::Agrees), "{report:#?}");
+    }
+
+    #[test]
+    fn a_routine_audit_says_what_a_deep_one_says(
+        steps in prop::collection::vec(step(), 1..60),
+        every in 1..9_usize,
+        lost in prop::option::weighted(0.3, any::<usize>()),
+    ) {
+        let mut bench = Bench::new();
+        bench.take(&Step::Deposit(500));
+        bench.take(&Step::Mine { blocks: 1, reward: true });
+        for (number, step) in steps.iter().enumerate() {
+            bench.take(step);
+            if number % every == 0 {
+                prop_assert!(bench.audit().verdict != Verdict::Unexplained);
+            }
+        }
+        if let Some(pick) = lost {
+            bench.wallet.lose(pick);
+        }
+        let routine = bench.audit();
+        let deep = run_deep(&mut bench.store, &bench.wallet, &coin(), NOW).unwrap();
+        if routine.verdict == Verdict::Explained && deep.verdict == Verdict::Agrees {
+            prop_assert!(routine.suspects.iter().all(|suspect| suspect.kind == SuspectKind::FoundLate), "{routine:#?}");
+        } else {
+            prop_assert_eq!(routine.verdict, deep.verdict, "{:#?} {:#?}", &routine, &deep);
+            prop_assert_eq!(routine.difference, deep.difference);
+            prop_assert_eq!(&routine.suspects, &deep.suspects);
+        }
     }
 
     #[test]

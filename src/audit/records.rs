@@ -1,6 +1,6 @@
 //! The table of audits.
 
-use rusqlite::{Rows, params};
+use rusqlite::{OptionalExtension, Rows, params};
 
 use super::Report;
 use crate::coin::Timestamp;
@@ -15,6 +15,35 @@ pub(super) fn insert(tx: &Tx<'_>, report: &Report) -> Result<(), StoreError> {
     tx.execute(
         "INSERT INTO audits (time_s, verdict, tip_height, difference, report) VALUES (?1, ?2, ?3, ?4, ?5)",
         params![report.time.0, report.verdict.name(), report.tip.height, report.difference.base_units(), evidence],
+    )?;
+    Ok(())
+}
+
+/// What the last deep audit left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Baseline {
+    pub(super) time: Timestamp,
+    /// Transactions that the wallet counts beyond those that the ledger follows; none: it does not count them.
+    pub(super) beyond: Option<i64>,
+}
+
+/// None before the first deep audit, and after one that was left with something unexplained.
+pub(super) fn baseline(tx: &Tx<'_>, wallet: &str) -> Result<Option<Baseline>, StoreError> {
+    let mut statement = tx.prepare_cached("SELECT time_s, beyond FROM deep_audits WHERE wallet = ?1")?;
+    let found =
+        statement.query_row([wallet], |row| Ok(Baseline { time: Timestamp(row.get(0)?), beyond: row.get(1)? })).optional();
+    Ok(found?)
+}
+
+pub(super) fn put_baseline(tx: &Tx<'_>, wallet: &str, baseline: Option<&Baseline>) -> Result<(), StoreError> {
+    let Some(Baseline { time, beyond }) = baseline else {
+        tx.execute("DELETE FROM deep_audits WHERE wallet = ?1", [wallet])?;
+        return Ok(());
+    };
+    tx.execute(
+        "INSERT INTO deep_audits (wallet, time_s, beyond) VALUES (?1, ?2, ?3)
+         ON CONFLICT (wallet) DO UPDATE SET time_s = excluded.time_s, beyond = excluded.beyond",
+        params![wallet, time.0, beyond],
     )?;
     Ok(())
 }

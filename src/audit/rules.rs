@@ -1,12 +1,14 @@
 //! The comparison, and what it comes to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use super::records::Baseline;
 use super::snapshot::Facts;
+use super::suspects::is_immature;
 use super::unconfirmed::{self, Share};
-use super::{LedgerSide, Suspect, SuspectKind, Verdict, WalletSide};
-use crate::coin::{Amount, AmountError, Txid};
-use crate::ledger::{Followed, Seen, Standing, TxState};
+use super::{Counts, Depth, LedgerSide, Suspect, SuspectKind, Verdict, WalletSide};
+use crate::coin::{Amount, AmountError, Timestamp, Txid};
+use crate::ledger::{Followed, Standing, TxState};
 
 /// What a comparison comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,12 +22,53 @@ pub(super) struct Finding {
     pub(super) remarks: Vec<String>,
 }
 
+/// A deep audit is due when the last was so long ago, in seconds: something that a daily sum cannot show stays hidden for a day at most.
+const DEEP_EVERY_S: i64 = 24 * 3600;
+
+/// How much an audit has to read at least.
+pub(super) fn depth(baseline: Option<&Baseline>, now: Timestamp) -> Depth {
+    // A clock that was set back proves nothing about when that was.
+    let recent = |baseline: &Baseline| (0..DEEP_EVERY_S).contains(&now.0.saturating_sub(baseline.time.0));
+    match baseline {
+        // Without the wallet's count a spent receipt could be lost and every sum would fit.
+        Some(baseline) if baseline.beyond.is_some() && recent(baseline) => Depth::Routine,
+        _ => Depth::Deep,
+    }
+}
+
+/// How many transactions the wallet counts beyond those that the ledger follows.
+pub(super) fn beyond(counts: &Counts) -> Option<i64> {
+    counts.wallet?.checked_signed_diff(counts.ledger)
+}
+
+/// Whether wallet and ledger are as far apart as the last deep audit found them.
+pub(super) fn count_fits(baseline: Option<&Baseline>, counts: &Counts) -> bool {
+    let known = baseline.and_then(|baseline| baseline.beyond);
+    known.is_some() && beyond(counts) == known
+}
+
+/// What a finding comes to, in words.
+pub(super) fn in_words(difference: Amount, wrong: usize) -> String {
+    let units = difference.base_units();
+    let transactions = match wrong {
+        0 => "no transaction is named for it".to_owned(),
+        1 => "one transaction is wrong".to_owned(),
+        several => format!("{several} transactions are wrong"),
+    };
+    match units {
+        0 if wrong == 0 => "ledger and wallet hold the same amount".to_owned(),
+        0 => format!("ledger and wallet hold the same amount, but {transactions}"),
+        1.. => format!("the ledger holds {units} base units more than the wallet; {transactions}"),
+        _ => format!("the wallet holds {} base units more than the ledger; {transactions}", units.unsigned_abs()),
+    }
+}
+
 /// Compares ledger and wallet, in sums and transaction by transaction.
 pub(super) fn compare(facts: &Facts) -> Result<Finding, AmountError> {
     let shares = unconfirmed::shares(&facts.payments, &facts.coins)?;
     let ledger = ledger_side(facts, &shares)?;
     let difference = ledger.balance.checked_sub(facts.balances.trusted)?;
-    let mut suspects = wrong_transactions(facts);
+    let mut suspects = facts.wrong.named();
     suspects.extend(facts.books.unexplained.iter().map(|(txid, amount)| unexplained(*txid, *amount)));
     suspects.extend(waiting(facts, &shares));
     let wallet = wallet_side(facts);
@@ -34,10 +77,12 @@ pub(super) fn compare(facts: &Facts) -> Result<Finding, AmountError> {
         suspects.extend(pending(facts));
     }
     // A transaction that is wrong accounts for what it adds to one side only.
-    let wrong = suspects.iter().filter(|suspect| moves_the_balance(facts, suspect)).map(gap);
-    let wrong = Amount::sum(wrong.collect::<Result<Vec<_>, _>>()?)?;
-    let residue = difference.checked_sub(ledger.unconfirmed)?.checked_sub(wrong)?;
-    let remarks = remarks(&ledger, &wallet)?;
+    let residue = difference.checked_sub(ledger.unconfirmed)?.checked_sub(facts.wrong.gap())?;
+    let mut remarks = remarks(&ledger, &wallet)?;
+    let (more, digest) = facts.wrong.unnamed();
+    if let Some(digest) = digest {
+        remarks.push(format!("{more} more transactions differ than are named (digest {digest})"));
+    }
     let innocent = suspects.iter().all(|suspect| suspect.kind.is_harmless());
     let sums_agree = difference == ledger.unconfirmed && remarks.is_empty();
     let verdict = match (innocent && sums_agree, suspects.is_empty() && !pending_differs) {
@@ -49,7 +94,7 @@ pub(super) fn compare(facts: &Facts) -> Result<Finding, AmountError> {
 }
 
 fn ledger_side(facts: &Facts, shares: &[Share]) -> Result<LedgerSide, AmountError> {
-    let immature = facts.books.followed.iter().filter(|followed| is_immature(followed)).map(|followed| followed.net);
+    let immature = facts.books.open.iter().filter(|followed| is_immature(followed)).map(|followed| followed.net);
     Ok(LedgerSide {
         balance: facts.books.balance,
         unconfirmed: Amount::sum(shares.iter().map(|share| share.above))?,
@@ -95,115 +140,96 @@ fn remarks(ledger: &LedgerSide, wallet: &WalletSide) -> Result<Vec<String>, Amou
     Ok(remarks)
 }
 
-fn is_immature(followed: &Followed) -> bool {
-    matches!(followed.state, TxState::Immature { .. })
-}
-
-/// Whether the wallet shows it as something that the ledger should have posted.
-fn is_money(seen: &Seen) -> bool {
-    match seen.standing {
-        Standing::Block(_) => true,
-        Standing::Unconfirmed => seen.own,
-        Standing::Dead { .. } | Standing::Immature(_) => false,
-    }
-}
-
-/// Transactions that one side has and the other has not, or otherwise.
-fn wrong_transactions(facts: &Facts) -> Vec<Suspect> {
-    let followed: BTreeMap<Txid, &Followed> = facts.books.followed.iter().map(|followed| (followed.txid, followed)).collect();
-    let txids: BTreeSet<Txid> = followed.keys().chain(facts.shown.keys()).copied().collect();
-    let judged = txids.into_iter().filter_map(|txid| {
-        let (ledger, wallet) = (followed.get(&txid).copied(), facts.shown.get(&txid));
-        let (kind, words) = judge(ledger, wallet)?;
-        let ledger = ledger.filter(|ledger| ledger.event.is_some() || is_immature(ledger)).map(|ledger| ledger.net);
-        let wallet = wallet.filter(|_| kind != SuspectKind::Contradicted).map(|seen| seen.net);
-        Some(Suspect { txid, kind, ledger, wallet, words: words.to_owned() })
-    });
-    judged.collect()
-}
-
-fn judge(ledger: Option<&Followed>, wallet: Option<&Seen>) -> Option<(SuspectKind, &'static str)> {
-    let posted = ledger.filter(|ledger| ledger.event.is_some());
-    let awaited = ledger.filter(|ledger| is_immature(ledger));
-    match (posted, awaited, wallet) {
-        (_, _, Some(seen)) if seen.puzzling => {
-            Some((SuspectKind::Puzzling, "it has an entry of a category that this version does not know"))
-        }
-        (Some(_), _, None) => {
-            Some((SuspectKind::Lost, "the ledger has it, the wallet does not know it any more; see `bursar repair plan`"))
-        }
-        (None, Some(_), None) => {
-            Some((SuspectKind::Lost, "these coins were to mature, and the wallet does not know them any more"))
-        }
-        (Some(posted), _, Some(seen)) if is_money(seen) && seen.net != posted.net => {
-            Some((SuspectKind::Changed, "the wallet gives it another amount than was posted"))
-        }
-        (Some(posted), _, Some(seen)) if posted.own && !seen.own && seen.net != posted.net => {
-            Some((SuspectKind::Changed, "the wallet shows our own payment as a stranger's: it lost what the payment spends"))
-        }
-        (Some(_), _, Some(seen)) if !is_money(seen) => {
-            Some((SuspectKind::Contradicted, "it is posted, and the wallet says without proof that it is not money"))
-        }
-        (None, Some(awaited), Some(seen)) if seen.net != awaited.net => {
-            Some((SuspectKind::Changed, "the wallet gives coins that were to mature another amount than before"))
-        }
-        (None, awaited, Some(seen)) if is_money(seen) || awaited.is_none() && matches!(seen.standing, Standing::Immature(_)) => {
-            Some((SuspectKind::Extra, "the wallet has it, the ledger has not posted it"))
-        }
-        _ => None,
-    }
-}
-
-/// Whether the suspect's amounts are part of the two balances that are compared.
-fn moves_the_balance(facts: &Facts, suspect: &Suspect) -> bool {
-    let awaited = || facts.books.followed.iter().any(|followed| followed.txid == suspect.txid && is_immature(followed));
-    match suspect.kind {
-        SuspectKind::Lost | SuspectKind::Extra | SuspectKind::Changed | SuspectKind::Contradicted => !awaited(),
-        _ => false,
-    }
-}
-
-/// What the ledger has for it beyond what the wallet has.
-fn gap(suspect: &Suspect) -> Result<Amount, AmountError> {
-    suspect.ledger.unwrap_or_default().checked_sub(suspect.wallet.unwrap_or_default())
-}
-
 fn unexplained(txid: Txid, amount: Amount) -> Suspect {
     let words = "bursar did not order this payment; `bursar ledger explain` says what it was".to_owned();
-    Suspect { txid, kind: SuspectKind::Unexplained, ledger: Some(amount), wallet: Some(amount), words }
+    Suspect {
+        txid,
+        kind: SuspectKind::Unexplained,
+        ledger: Some(amount),
+        wallet: Some(amount),
+        words,
+        state: None,
+        standing: None,
+    }
 }
 
 /// Own payments whose change the wallet does not count, and payments in limbo even when they have no change.
 fn waiting(facts: &Facts, shares: &[Share]) -> Vec<Suspect> {
-    let limbo = facts.books.followed.iter().filter(|followed| followed.state == TxState::Limbo);
+    let limbo = facts.books.open.iter().filter(|followed| followed.state == TxState::Limbo);
     let mut found: BTreeMap<Txid, Suspect> = BTreeMap::new();
     for followed in limbo {
-        let words = "our own payment is neither in the mempool nor in a block: it must be broadcast again".to_owned();
-        let (ledger, wallet) = (Some(followed.net), Some(followed.net));
-        found.insert(followed.txid, Suspect { txid: followed.txid, kind: SuspectKind::Limbo, ledger, wallet, words });
+        let words = "our own payment is neither in the mempool nor in a block: it must be broadcast again";
+        let suspect = Suspect { wallet: Some(followed.net), ..unconfirmed(followed, SuspectKind::Limbo, words) };
+        found.insert(followed.txid, suspect);
     }
-    for Share { txid, above, .. } in shares {
-        let words = "our own payment in the mempool spends what is not confirmed".to_owned();
-        let suspect = found.entry(*txid).or_insert(Suspect {
-            txid: *txid,
-            kind: SuspectKind::Untrusted,
-            ledger: facts.books.followed.iter().find(|followed| followed.txid == *txid).map(|followed| followed.net),
-            wallet: None,
-            words,
-        });
+    let payments = shares.iter().filter_map(|share| Some((share, facts.books.open.iter().find(|open| open.txid == share.txid)?)));
+    for (Share { txid, above, .. }, followed) in payments {
+        let words = "our own payment in the mempool spends what is not confirmed";
+        let suspect = found.entry(*txid).or_insert_with(|| unconfirmed(followed, SuspectKind::Untrusted, words));
         suspect.wallet = suspect.ledger.and_then(|ledger| ledger.checked_sub(*above).ok());
     }
     found.into_values().collect()
 }
 
 fn pending(facts: &Facts) -> Vec<Suspect> {
-    let receipts = facts.books.followed.iter().filter(|followed| followed.state == TxState::Pending);
-    let suspect = |followed: &Followed| Suspect {
+    let receipts = facts.books.open.iter().filter(|followed| followed.state == TxState::Pending);
+    let words = "a stranger's payment that is not confirmed, counted otherwise by the wallet";
+    receipts.map(|followed| unconfirmed(followed, SuspectKind::Pending, words)).collect()
+}
+
+/// A transaction that only the whole listing brought to light.
+pub(super) fn found_late(followed: &Followed, words: &str) -> Suspect {
+    let standing = match followed.state {
+        TxState::Confirmed { block, .. } => Some(Standing::Block(block)),
+        _ => None,
+    };
+    Suspect { wallet: Some(followed.net), standing, ..unconfirmed(followed, SuspectKind::FoundLate, words) }
+}
+
+fn unconfirmed(followed: &Followed, kind: SuspectKind, words: &str) -> Suspect {
+    Suspect {
         txid: followed.txid,
-        kind: SuspectKind::Pending,
+        kind,
         ledger: Some(followed.net),
         wallet: None,
-        words: "a stranger's payment that is not confirmed, counted otherwise by the wallet".to_owned(),
-    };
-    receipts.map(suspect).collect()
+        words: words.to_owned(),
+        state: Some(followed.state),
+        standing: Some(Standing::Unconfirmed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_700_000_000);
+
+    fn left(seconds_ago: i64, beyond: Option<i64>) -> Baseline {
+        Baseline { time: Timestamp(NOW.0 - seconds_ago), beyond }
+    }
+
+    #[test]
+    fn the_first_audit_is_deep_and_one_each_day_and_all_of_a_wallet_that_does_not_count() {
+        assert_eq!(depth(None, NOW), Depth::Deep);
+        assert_eq!(depth(Some(&left(600, Some(0))), NOW), Depth::Routine);
+        assert_eq!(depth(Some(&left(DEEP_EVERY_S, Some(0))), NOW), Depth::Deep);
+        assert_eq!(depth(Some(&left(-1, Some(0))), NOW), Depth::Deep, "the clock was set back");
+        assert_eq!(depth(Some(&left(600, None)), NOW), Depth::Deep);
+    }
+
+    #[test]
+    fn the_counts_need_not_be_equal_but_must_stay_as_far_apart() {
+        let fits = |known, wallet, ledger| count_fits(Some(&left(1, known)), &Counts { wallet, ledger });
+        assert!(fits(Some(0), Some(7), 7) && fits(Some(-2), Some(5), 7) && fits(Some(3), Some(10), 7));
+        assert!(!fits(Some(0), Some(6), 7) && !fits(Some(0), Some(8), 7));
+        assert!(!fits(None, None, 7) && !fits(Some(0), None, 7));
+    }
+
+    #[test]
+    fn a_finding_is_told_by_what_it_is() {
+        let words = |units, wrong| in_words(Amount::from_base_units(units), wrong);
+        assert_eq!(words(0, 1), "ledger and wallet hold the same amount, but one transaction is wrong");
+        assert_eq!(words(7, 2), "the ledger holds 7 base units more than the wallet; 2 transactions are wrong");
+        assert_eq!(words(-7, 0), "the wallet holds 7 base units more than the ledger; no transaction is named for it");
+    }
 }

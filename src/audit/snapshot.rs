@@ -1,15 +1,19 @@
 //! A reading of ledger and wallet at one tip, between two equal listings.
+//!
+//! What is final was compared by the last deep audit, and the wallet's own count of its transactions tells whether it still has all of it: so
+//! a routine reading looks at the sums, and at the transactions that are not final. A deep one looks at all of them before that (`whole`).
 
 use std::collections::hash_map;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::AuditError;
+use super::suspects::{Wrong, is_immature};
 use super::unconfirmed::{Coin, Payment};
-use crate::coin::{Amount, OutPoint, Timestamp, Txid};
+use super::{AuditError, Counts, Depth, whole};
+use crate::coin::{Amount, BlockHash, OutPoint, Timestamp, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::{self, Balances, Category, DecodedTx, Entry, RpcError, Tip, Wallet};
-use crate::ledger::{self, Account, Followed, LedgerError, Seen, TxState};
-use crate::store::Store;
+use crate::ledger::{self, Account, Followed, TxState, following};
+use crate::store::{Store, StoreError};
 
 /// How often a reading starts over because chain or wallet moved under it.
 const READINGS: u32 = 5;
@@ -18,8 +22,13 @@ const READINGS: u32 = 5;
 #[derive(Clone, Debug)]
 pub(super) struct Books {
     pub(super) balance: Amount,
-    pub(super) followed: Vec<Followed>,
+    /// The transactions that are not final.
+    pub(super) open: Vec<Followed>,
     pub(super) unexplained: Vec<(Txid, Amount)>,
+    /// How many transactions it follows.
+    count: u64,
+    /// What is above it is not final.
+    cursor: Option<BlockHash>,
 }
 
 /// Both sides at one tip.
@@ -27,8 +36,9 @@ pub(super) struct Books {
 pub(super) struct Facts {
     pub(super) tip: Tip,
     pub(super) books: Books,
-    /// Everything that the wallet knows.
-    pub(super) shown: BTreeMap<Txid, Seen>,
+    /// What is wrong with single transactions.
+    pub(super) wrong: Wrong,
+    pub(super) counts: Counts,
     pub(super) balances: Balances,
     /// Listed coins that are confirmed, or that the wallet calls safe.
     pub(super) safe: Amount,
@@ -43,39 +53,59 @@ pub(super) struct Facts {
 }
 
 /// Reads until nothing moved during a whole reading.
-pub(super) fn take(store: &mut Store, wallet: &dyn Wallet, coin: &CoinSettings, now: Timestamp) -> Result<Facts, AuditError> {
+pub(super) fn take(
+    store: &mut Store,
+    wallet: &dyn Wallet,
+    coin: &CoinSettings,
+    depth: Depth,
+    now: Timestamp,
+) -> Result<Facts, AuditError> {
+    let mut judged: Option<(Tip, Wrong)> = None;
     for _ in 0..READINGS {
         let tip = wallet.tip()?;
-        if store.read(ledger::synced_tip)? != Some(tip) {
+        if depth == Depth::Deep && judged.as_ref().is_none_or(|(at, _)| *at != tip) {
+            if store.read(ledger::synced_tip)? != Some(tip) {
+                ledger::sync(store, wallet, coin, now)?;
+            }
+            judged = whole::judge(store, wallet)?.map(|wrong| (tip, wrong));
+            // It took its time: what came meanwhile is not final, and belongs into the reading.
             ledger::sync(store, wallet, coin, now)?;
-            continue;
+            if judged.is_none() {
+                continue;
+            }
         }
-        let books = read_books(store)?;
-        let before = listing(wallet)?;
-        let facts = read(wallet, tip, books, &before)?;
-        if listing(wallet)? == before && wallet.tip()? == tip {
-            return Ok(facts);
+        if store.read(ledger::synced_tip)? == Some(tip) {
+            let whole = judged.as_ref().map(|(_, wrong)| wrong.clone());
+            let books = read_books(store)?;
+            let (cursor, before) = (books.cursor, listing(wallet, books.cursor)?);
+            let facts = read(store, wallet, tip, books, &before, whole)?;
+            if listing(wallet, cursor)? == before && wallet.tip()? == tip {
+                return Ok(facts);
+            }
         }
+        ledger::sync(store, wallet, coin, now)?;
     }
     Err(AuditError::Restless(READINGS))
 }
 
-fn read_books(store: &mut Store) -> Result<Books, AuditError> {
-    store.read::<_, AuditError>(|tx| {
+fn read_books(store: &mut Store) -> Result<Books, StoreError> {
+    store.read(|tx| {
         Ok(Books {
             balance: ledger::balance(tx, Account::Wallet)?,
-            followed: ledger::followed(tx)?,
+            open: following::not_final(tx)?,
             unexplained: ledger::unexplained(tx)?,
+            count: following::count(tx)?,
+            cursor: following::cursor(tx)?.map(|cursor| cursor.hash),
         })
     })
 }
 
 type Shown = BTreeMap<Txid, Vec<Entry>>;
 
-/// The wallet's whole listing, in an order of its own: two are equal if they say the same.
-fn listing(wallet: &dyn Wallet) -> Result<Shown, RpcError> {
+/// What the wallet lists above a block, in an order of its own: two are equal if they say the same.
+fn listing(wallet: &dyn Wallet, since: Option<BlockHash>) -> Result<Shown, RpcError> {
     let mut shown = Shown::new();
-    daemon::each_entry(wallet, None, |entry| {
+    daemon::each_entry(wallet, since.as_ref(), |entry| {
         shown.entry(entry.txid).or_default().push(entry);
         Ok::<_, RpcError>(())
     })?;
@@ -85,11 +115,18 @@ fn listing(wallet: &dyn Wallet) -> Result<Shown, RpcError> {
     Ok(shown)
 }
 
-fn read(wallet: &dyn Wallet, tip: Tip, books: Books, listed: &Shown) -> Result<Facts, AuditError> {
+fn read(
+    store: &mut Store,
+    wallet: &dyn Wallet,
+    tip: Tip,
+    books: Books,
+    listed: &Shown,
+    whole: Option<Wrong>,
+) -> Result<Facts, AuditError> {
     let balances = wallet.balances()?;
     let mut shown = listed.clone();
-    for followed in &books.followed {
-        let expected = followed.event.is_some() || matches!(followed.state, TxState::Immature { .. });
+    for followed in &books.open {
+        let expected = followed.event.is_some() || is_immature(followed);
         // Not every transaction that a wallet knows is in its listing.
         if expected
             && !shown.contains_key(&followed.txid)
@@ -99,14 +136,13 @@ fn read(wallet: &dyn Wallet, tip: Tip, books: Books, listed: &Shown) -> Result<F
         }
     }
     shown.retain(|_, entries| !entries.is_empty());
+    let (wrong, unknown) = judge(store, &books, &shown, whole)?;
     let own: BTreeSet<Txid> = unconfirmed_payments(&books).map(|followed| followed.txid).collect();
     let (safe, unsafe_change) = sum_coins(wallet, &own)?;
     let mut facts = Facts {
         tip,
-        shown: shown
-            .iter()
-            .map(|(txid, entries)| Ok((*txid, ledger::read_entries(entries)?)))
-            .collect::<Result<_, LedgerError>>()?,
+        wrong,
+        counts: Counts { wallet: wallet.transaction_count()?, ledger: books.count + unknown },
         balances,
         safe,
         unsafe_change,
@@ -117,13 +153,32 @@ fn read(wallet: &dyn Wallet, tip: Tip, books: Books, listed: &Shown) -> Result<F
         books,
     };
     if facts.books.balance != facts.balances.trusted {
-        follow_payments(wallet, &shown, &mut facts)?;
+        follow_payments(store, wallet, &shown, &mut facts)?;
     }
     Ok(facts)
 }
 
+/// Judges what is not final, and what is listed beside it, unless that was judged already. Counts what is listed and not followed.
+fn judge(store: &mut Store, books: &Books, shown: &Shown, whole: Option<Wrong>) -> Result<(Wrong, u64), AuditError> {
+    let is_deep = whole.is_some();
+    let mut wrong = whole.unwrap_or_default();
+    let mut unknown = 0;
+    let open: BTreeMap<Txid, &Followed> = books.open.iter().map(|followed| (followed.txid, followed)).collect();
+    let txids: BTreeSet<Txid> = open.keys().chain(shown.keys()).copied().collect();
+    for txid in txids {
+        let seen = shown.get(&txid).map(|entries| ledger::read_entries(entries)).transpose()?;
+        let closed = if open.contains_key(&txid) { None } else { store.read(|tx| following::one(tx, &txid))? };
+        let followed = open.get(&txid).copied().or(closed.as_ref());
+        unknown += u64::from(followed.is_none());
+        if !(is_deep && whole::judges(followed, seen.as_ref())) {
+            wrong.judge(txid, followed, seen.as_ref())?;
+        }
+    }
+    Ok((wrong, unknown))
+}
+
 fn unconfirmed_payments(books: &Books) -> impl Iterator<Item = &Followed> {
-    books.followed.iter().filter(|followed| matches!(followed.state, TxState::Mempool | TxState::Limbo))
+    books.open.iter().filter(|followed| matches!(followed.state, TxState::Mempool | TxState::Limbo))
 }
 
 fn sum_coins(wallet: &dyn Wallet, own: &BTreeSet<Txid>) -> Result<(Amount, Amount), AuditError> {
@@ -151,7 +206,7 @@ fn sum_locked(wallet: &dyn Wallet) -> Result<Amount, AuditError> {
 
 fn sum_pending(wallet: &dyn Wallet, books: &Books) -> Result<Amount, AuditError> {
     let mut sum = Amount::ZERO;
-    for followed in books.followed.iter().filter(|followed| followed.state == TxState::Pending) {
+    for followed in books.open.iter().filter(|followed| followed.state == TxState::Pending) {
         if wallet.in_mempool(&followed.txid)? {
             sum = sum.checked_add(followed.net)?;
         }
@@ -167,20 +222,17 @@ fn decoded(wallet: &dyn Wallet, txid: &Txid) -> Result<Option<DecodedTx>, RpcErr
 }
 
 /// Fills in our unconfirmed payments, and the coins of ours that they spend.
-fn follow_payments(wallet: &dyn Wallet, shown: &Shown, facts: &mut Facts) -> Result<(), AuditError> {
-    let posted: BTreeSet<Txid> =
-        facts.books.followed.iter().filter(|followed| followed.event.is_some()).map(|followed| followed.txid).collect();
-    let mut outputs: HashMap<Txid, BTreeMap<u32, Amount>> = HashMap::new();
+fn follow_payments(store: &mut Store, wallet: &dyn Wallet, shown: &Shown, facts: &mut Facts) -> Result<(), AuditError> {
+    let mut parents: HashMap<Txid, Parent> = HashMap::new();
     for followed in unconfirmed_payments(&facts.books) {
         let (Some(transaction), Some(entries)) = (decoded(wallet, &followed.txid)?, shown.get(&followed.txid)) else { continue };
         for input in &transaction.inputs {
-            let Some(parent) = shown.get(&input.txid) else { continue };
-            let own = match outputs.entry(input.txid) {
+            let parent = match parents.entry(input.txid) {
                 hash_map::Entry::Occupied(known) => known.into_mut(),
-                hash_map::Entry::Vacant(unknown) => unknown.insert(own_outputs(wallet, &input.txid, parent)?),
+                hash_map::Entry::Vacant(unknown) => unknown.insert(parent(store, wallet, &input.txid)?),
             };
-            if let Some(value) = own.get(&input.vout) {
-                facts.coins.insert(*input, Coin { value: *value, posted: posted.contains(&input.txid) });
+            if let Some(value) = parent.own.get(&input.vout) {
+                facts.coins.insert(*input, Coin { value: *value, posted: parent.posted });
             }
         }
         let own = own_outputs(wallet, &followed.txid, entries)?;
@@ -189,6 +241,22 @@ fn follow_payments(wallet: &dyn Wallet, shown: &Shown, facts: &mut Facts) -> Res
         facts.payments.push(Payment { txid: followed.txid, in_mempool, inputs: transaction.inputs, own });
     }
     Ok(())
+}
+
+/// A transaction whose coins one of our payments spends.
+struct Parent {
+    /// Its outputs that are ours.
+    own: BTreeMap<u32, Amount>,
+    posted: bool,
+}
+
+fn parent(store: &mut Store, wallet: &dyn Wallet, txid: &Txid) -> Result<Parent, AuditError> {
+    let own = match wallet.transaction(txid)? {
+        Some(known) => own_outputs(wallet, txid, &known.entries)?,
+        None => BTreeMap::new(),
+    };
+    let posted = store.read(|tx| following::one(tx, txid))?.is_some_and(|followed| followed.event.is_some());
+    Ok(Parent { own, posted })
 }
 
 /// The outputs of a transaction that are ours. The wallet does not list the change of our own payments: it is what the payment has

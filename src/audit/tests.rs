@@ -119,3 +119,43 @@ fn every_audit_is_recorded_and_cannot_be_changed() {
         assert!(bench.store.write(|tx| records::meddle(tx, delete)).is_err());
     }
 }
+
+#[test]
+fn audits_are_routine_until_a_day_is_over_or_something_differs() {
+    let mut bench = bench();
+    let depth = |bench: &mut Bench, now| run(&mut bench.store, &bench.wallet, &coin(), Timestamp(now)).unwrap().depth;
+    assert_eq!(depth(&mut bench, NOW.0 + 600), Depth::Routine);
+    bench.wallet.deposit(5);
+    bench.wallet.mine(FINAL_DEPTH + 2, true);
+    assert_eq!(depth(&mut bench, NOW.0 + 1200), Depth::Routine, "new transactions are on both sides");
+    assert_eq!(depth(&mut bench, NOW.0 + 24 * 3600), Depth::Deep, "once a day");
+    assert_eq!(depth(&mut bench, NOW.0 + 25 * 3600), Depth::Routine);
+    assert_eq!(run_deep(&mut bench.store, &bench.wallet, &coin(), NOW).unwrap().depth, Depth::Deep, "because it is asked for");
+    bench.wallet.send(&[(100, false)], None, true).unwrap();
+    for _ in 0..2 {
+        let report = bench.audit();
+        assert_eq!(
+            (report.verdict, report.depth),
+            (Verdict::Unexplained, Depth::Deep),
+            "a verdict is never routine, but that all is well"
+        );
+    }
+}
+
+#[test]
+fn a_lost_transaction_shows_by_the_wallets_own_count_though_every_sum_agrees() {
+    let mut bench = bench();
+    let deposit = bench.store.read(ledger::followed).unwrap()[0].txid;
+    let claim = ledger::Claim { mark: "m".to_owned(), order: "o".to_owned(), account: Account::Payout };
+    bench.store.write(|tx| ledger::claim(tx, &claim)).unwrap();
+    bench.wallet.send(&[(993, false)], Some("m"), true).unwrap();
+    bench.wallet.mine(FINAL_DEPTH + 3, false);
+    assert_eq!(bench.audit().depth, Depth::Routine);
+    bench.wallet.lose_this(&deposit);
+    let report = bench.audit();
+    assert_eq!((report.verdict, report.depth, report.difference), (Verdict::Unexplained, Depth::Deep, Amount::ZERO));
+    assert!(named(&report).contains(&(deposit, SuspectKind::Lost)), "{report:#?}");
+    assert_eq!(bench.store.read(last).unwrap(), Some(report), "it is kept as it was told");
+    let frozen = bench.store.read(crate::gate::frozen).unwrap();
+    assert!(frozen[0].freeze.detail.starts_with("ledger and wallet hold the same amount, but"), "{frozen:?}");
+}

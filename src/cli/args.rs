@@ -365,7 +365,11 @@ pub(super) enum TokenVerb {
 #[derive(Debug, Subcommand)]
 pub(super) enum AuditVerb {
     /// Compare now: 0 agrees, 1 explained, 2 unexplained, 3 unknown.
-    Run,
+    Run {
+        /// Read the wallet's whole listing. It is read once a day in any case, and when anything differs.
+        #[arg(long)]
+        deep: bool,
+    },
     /// Lift a freeze by your word. It binds to exactly what was found: another finding freezes again.
     ///
     /// Of a store that went back in time it adopts the payments that the freeze names, and holds every queued payout, because they may

@@ -56,7 +56,7 @@ pub fn main() -> ExitCode {
 
 /// What says how things are in the words of monitoring plugins.
 fn is_for_nagios(cli: &Cli) -> bool {
-    cli.global.output == Output::Nagios && matches!(cli.verb, Verb::Check | Verb::Audit(AuditVerb::Run))
+    cli.global.output == Output::Nagios && matches!(cli.verb, Verb::Check | Verb::Audit(AuditVerb::Run { .. }))
 }
 
 /// Help and version, or what is wrong with the arguments: as JSON where that was asked for, though the arguments as a whole are wrong.

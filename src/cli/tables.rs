@@ -253,7 +253,13 @@ impl Page {
 
     fn audit_line(&self, report: &audit::Report) -> String {
         let (verdict, height, difference) = (verdict(report.verdict), report.tip.height, self.coins(report.difference));
-        format!("{}  {verdict} at height {height}, difference {difference}, {} named\n", report.time, report.suspects.len())
+        let depth = match report.depth {
+            audit::Depth::Routine => "routine",
+            audit::Depth::Deep => "deep",
+        };
+        let frozen = if report.frozen { ", frozen" } else { "" };
+        let named = report.suspects.len();
+        format!("{}  {verdict} at height {height} ({depth}), difference {difference}, {named} named{frozen}\n", report.time)
     }
 
     fn balances(&self, balances: &[ledger::AccountBalance]) -> String {

@@ -58,7 +58,7 @@ fn coin(place: &Place<'_>, base: &Path, profiles: &BTreeMap<String, Profile>, ra
         schedule: ScheduleSettings {
             sync: coin_rules::cron(place, "sync", raw.schedule.sync, "*/15 * * * * *")?,
             flush: coin_rules::cron(place, "flush", raw.schedule.flush, "0 */10 * * * *")?,
-            audit: coin_rules::cron(place, "audit", raw.schedule.audit, "30 7 * * * *")?,
+            audit: coin_rules::cron(place, "audit", raw.schedule.audit, "30 7-59/10 * * * *")?,
             checkpoint: coin_rules::cron(place, "checkpoint", raw.schedule.checkpoint, "0 3 0 * * *")?,
             backup: coin_rules::cron(place, "backup", raw.schedule.backup, "0 17 */6 * * *")?,
             drill: coin_rules::cron(place, "drill", raw.schedule.drill, "0 43 3 * * 0")?,

@@ -72,7 +72,7 @@ pub enum Category {
 }
 
 /// One line of the wallet's listing: one output of one transaction, from one side.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// The transaction.
     pub txid: Txid,
@@ -431,6 +431,11 @@ pub trait Wallet {
 
     /// How many addresses this wallet gave out: what it has in its address book, used or not.
     fn received_addresses(&self) -> Result<u64, RpcError>;
+
+    /// How many transactions the wallet knows, by its own count; none where it does not count them.
+    fn transaction_count(&self) -> Result<Option<u64>, RpcError> {
+        Ok(None)
+    }
 
     /// What tells this wallet from another.
     fn identity(&self) -> Result<WalletIdentity, RpcError>;

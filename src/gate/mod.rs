@@ -120,6 +120,11 @@ pub fn frozen_since(tx: &Tx<'_>, then: Timestamp) -> Result<Vec<InForce>, StoreE
     records::in_force_since(tx, then)
 }
 
+/// Whether something is frozen that only an audit thaws.
+pub fn awaits_audit(tx: &Tx<'_>) -> Result<bool, StoreError> {
+    Ok(records::in_force(tx)?.iter().any(|frozen| THAWED_BY_AGREEMENT.contains(&frozen.freeze.cause)))
+}
+
 /// An audit agreed: what waits for that thaws. Returns how many freezes did.
 pub fn audit_agreed(tx: &Tx<'_>, now: Timestamp) -> Result<usize, StoreError> {
     let thawed = THAWED_BY_AGREEMENT.iter().map(|cause| {

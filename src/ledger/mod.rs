@@ -14,6 +14,7 @@ mod day;
 mod explain;
 mod export;
 mod flow;
+pub mod following;
 #[cfg(test)]
 pub(crate) mod model;
 mod opening;

@@ -45,7 +45,7 @@ pub(super) fn kind_named(name: &str) -> Result<Kind, StoreError> {
     Kind::from_name(name).ok_or_else(|| damaged("entries", format!("no kind is named '{name}'")))
 }
 
-fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, StoreError> {
+pub(super) fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, StoreError> {
     text.parse().map_err(|error| damaged("entries", error))
 }
 
@@ -221,6 +221,17 @@ pub(super) fn postings(tx: &Tx<'_>, after: u64, limit: usize) -> Result<Vec<Post
     Ok(found)
 }
 
+/// Those of one transaction, oldest first.
+pub(super) fn postings_of(tx: &Tx<'_>, txid: &Txid, limit: usize) -> Result<Vec<Posting>, StoreError> {
+    let mut statement = tx.prepare_cached(&format!("{POSTING} WHERE txid = ?1 ORDER BY seq LIMIT ?2"))?;
+    let mut rows = statement.query(params![txid.to_string(), i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(posting(row)?);
+    }
+    Ok(found)
+}
+
 pub(super) fn kind_of(tx: &Tx<'_>, event: u64) -> Result<Kind, StoreError> {
     kind_named(&tx.query_row("SELECT kind FROM entries WHERE event = ?1 LIMIT 1", [event], |row| row.get::<_, String>(0))?)
 }
@@ -301,7 +312,11 @@ fn followed_row(row: &Row<'_>) -> Result<Followed, StoreError> {
     })
 }
 
-fn select_followed(tx: &Tx<'_>, condition: &str, parameters: impl rusqlite::Params) -> Result<Vec<Followed>, StoreError> {
+pub(super) fn select_followed(
+    tx: &Tx<'_>,
+    condition: &str,
+    parameters: impl rusqlite::Params,
+) -> Result<Vec<Followed>, StoreError> {
     let mut statement = tx.prepare_cached(&format!(
         "SELECT txid, state, block, height, net, seen_net, own, event, final, comment FROM transactions {condition}"
     ))?;

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Account, Followed, TxState};
 use crate::coin::{Amount, AmountError, BlockHash, Timestamp};
 use crate::daemon::{Category, Entry, Tip};
@@ -24,7 +26,8 @@ pub struct Seen {
 }
 
 /// Where the wallet says that a transaction stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// Abandoned, orphaned or conflicted; the blocks on top of what conflicts with it, where it says so.
     Dead {

@@ -161,7 +161,7 @@ impl Climb<'_> {
             return Err(RepairError::TipNotRegained { height, noted });
         }
         let now = self.now();
-        Ok(audit::run(self.store, &wallet, self.coin, now)?)
+        Ok(audit::run_deep(self.store, &wallet, self.coin, now)?)
     }
 
     fn finish(self, audit: Report) -> Result<RepairReport, RepairError> {

@@ -147,7 +147,11 @@ pub enum Order {
         format: audit::StatementFormat,
     },
     /// Compares ledger and wallet.
-    AuditRun,
+    AuditRun {
+        /// Read the wallet's whole listing, though it may not be due.
+        #[serde(default)]
+        deep: bool,
+    },
     /// The audits so far, newest first.
     AuditHistory {
         /// At most so many.
@@ -221,7 +225,7 @@ impl Order {
             Order::LedgerCheckpoint => "ledger_checkpoint",
             Order::LedgerVerify { .. } => "ledger_verify",
             Order::LedgerStatement { .. } => "ledger_statement",
-            Order::AuditRun => "audit_run",
+            Order::AuditRun { .. } => "audit_run",
             Order::AuditHistory { .. } => "audit_history",
             Order::AuditThaw { .. } => "audit_thaw",
             Order::BackupCreate => "backup_create",
@@ -257,7 +261,7 @@ impl Order {
     /// The process exit code of its failure. Monitoring reads those of an audit and a check: what failed to come to a verdict is unknown, not a
     /// warning.
     pub fn exit_code_of(&self, failure: &Failure) -> u8 {
-        if matches!(self, Order::AuditRun | Order::Check) { exit::PARTLY } else { failure.exit }
+        if matches!(self, Order::AuditRun { .. } | Order::Check) { exit::PARTLY } else { failure.exit }
     }
 
     /// Whether the order only looks.

@@ -21,7 +21,7 @@ fn table(coin: &CoinSettings) -> Vec<(&'static str, &str, Order)> {
     let mut table = vec![
         ("sync", sync.as_str(), Order::LedgerSync),
         ("flush", flush, Order::PayFlush { dry_run: false, scheduled: true }),
-        ("audit", audit, Order::AuditRun),
+        ("audit", audit, Order::AuditRun { deep: false }),
         ("checkpoint", checkpoint, Order::LedgerCheckpoint),
     ];
     if coin.backup.recipients.is_empty() || coin.backup.directories.is_empty() {

@@ -375,6 +375,10 @@ impl Wallet for ModelWallet {
         self.call("listreceivedbyaddress", |world| Ok(world.wallet.addresses.min(1)))
     }
 
+    fn transaction_count(&self) -> Result<Option<u64>, RpcError> {
+        self.call("getwalletinfo", |world| Ok(Some(world.wallet.known.len() as u64)))
+    }
+
     fn identity(&self) -> Result<WalletIdentity, RpcError> {
         self.call("getwalletinfo", |world| {
             Ok(WalletIdentity {

@@ -324,6 +324,10 @@ impl Wallet for RpcWallet {
         Ok(addresses.into_iter().collect())
     }
 
+    fn transaction_count(&self) -> Result<Option<u64>, RpcError> {
+        Ok(self.wallet_info()?.txcount)
+    }
+
     fn identity(&self) -> Result<WalletIdentity, RpcError> {
         let info = self.wallet_info()?;
         let tx_count = match info.txcount {

@@ -183,6 +183,10 @@ impl Wallet for ModelWallet {
         Err(unused("listreceivedbyaddress"))
     }
 
+    fn transaction_count(&self) -> Result<Option<u64>, RpcError> {
+        Ok(Some(self.world.borrow().txs.values().filter(|tx| tx.known).count() as u64))
+    }
+
     fn identity(&self) -> Result<WalletIdentity, RpcError> {
         let fingerprint = self.fingerprint.borrow().clone();
         Ok(WalletIdentity { name: "w".to_owned(), fingerprint, tx_count: 0, keypool: 100, encrypted: false })

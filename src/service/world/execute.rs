@@ -105,7 +105,7 @@ impl World {
                 let signed = audit::statement(&mut self.store, &self.coin, *day, *format, Timestamp::now())?;
                 Ok(Answer::LedgerStatement(Box::new(signed)))
             }
-            Order::AuditRun => self.audit(),
+            Order::AuditRun { deep } => self.audit(*deep),
             Order::AuditHistory { limit } => Ok(Answer::AuditHistory { audits: self.read(|tx| audit::history(tx, *limit))? }),
             Order::AuditThaw { id, reason, who } => self.thaw(*id, reason, who),
             Order::BackupCreate => self.back_up(),
@@ -163,8 +163,8 @@ impl World {
     }
 
     /// Audits, and compares the wallet with what it was last known to hold: here the record grows.
-    fn audit(&mut self) -> Result<Answer, Failure> {
-        let report = self.with_wallet(audit::run)?;
+    fn audit(&mut self, deep: bool) -> Result<Answer, Failure> {
+        let report = self.with_wallet(if deep { audit::run_deep } else { audit::run })?;
         let compared = self.with_wallet(|store, wallet, _, now| ledger::sighting::compare(store, wallet, now));
         if let Err(failure) = compared {
             warn!(code = failure.code, "the wallet was not compared with its record: {}", failure.message);

@@ -1,0 +1,34 @@
+//! Pieces of the table of transactions.
+
+use rusqlite::params;
+
+use super::super::records::{parsed, select_followed};
+use super::super::{Followed, TxState};
+use crate::coin::Txid;
+use crate::store::{StoreError, Tx};
+
+pub(super) fn page(tx: &Tx<'_>, after: Option<&Txid>, limit: usize) -> Result<Vec<Followed>, StoreError> {
+    let after = after.map(ToString::to_string).unwrap_or_default();
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    select_followed(tx, "WHERE txid > ?1 ORDER BY txid LIMIT ?2", params![after, limit])
+}
+
+pub(super) fn count(tx: &Tx<'_>) -> Result<u64, StoreError> {
+    let mut statement = tx.prepare_cached("SELECT coalesce(sum(transactions), 0) FROM followed_counts")?;
+    Ok(statement.query_row([], |row| row.get(0))?)
+}
+
+pub(super) fn posted_after(tx: &Tx<'_>, seq: u64, limit: usize) -> Result<(Vec<Followed>, u64), StoreError> {
+    let mut statement = tx.prepare_cached(
+        "SELECT DISTINCT txid FROM entries WHERE seq > ?1 AND kind = 'posting' AND txid IS NOT NULL ORDER BY txid",
+    )?;
+    let mut rows = statement.query([seq])?;
+    let (mut found, mut all) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        let txid: Txid = parsed(&row.get::<_, String>(0)?)?;
+        let posted = super::one(tx, &txid)?.filter(|one| one.is_final && one.event.is_some() && one.state != TxState::Dead);
+        all += u64::from(posted.is_some());
+        found.extend(posted.filter(|_| found.len() < limit));
+    }
+    Ok((found, all))
+}
