@@ -134,7 +134,7 @@ fn a_payment_by_hand_freezes_until_a_person_explains_it() {
         assert_eq!(named(&report, SuspectKind::Unexplained), BTreeSet::from([txid]));
         bench.world.mine(4);
         assert!(bench.audit().frozen);
-        ledger::explain(&mut bench.store, &txid, Account::Payout, "refund of ticket 7", "ada", Timestamp::now()).unwrap();
+        ledger::explain(&mut bench.store, None, &txid, Account::Payout, "refund of ticket 7", "ada", Timestamp::now()).unwrap();
         bench.assert_agrees("explained");
     }
 }

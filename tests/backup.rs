@@ -363,7 +363,7 @@ fn the_restored_store_is_the_one_that_was_backed_up() {
     fs::write(restored.path().join("bursar.db"), &members[2].1).unwrap();
     let mut copy = Store::open(restored.path()).unwrap();
     assert_eq!(copy.id(), store.id());
-    let balances = |store: &mut Store| store.read::<_, StoreError>(ledger::balances).unwrap();
+    let balances = |store: &mut Store| store.read::<_, StoreError>(|tx| ledger::balances(tx, world.coin())).unwrap();
     assert_eq!(format!("{:?}", balances(&mut copy)), format!("{:?}", balances(&mut store)));
     assert!(copy.read(ledger::verify).unwrap().fault.is_none());
 }

@@ -27,7 +27,7 @@ use bursar::repair;
 use bursar::service::{
     Answer, AuditSummary, DaemonReport, Failure, KeeperWords, LastFlush, Order, QueueStatus, StatusReport, exit,
 };
-use ledger_answers::{a_statement, a_verification};
+use ledger_answers::{a_checkpoint, a_posting, a_statement, a_verification, an_audit};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use status::{a_flush, a_status};
@@ -170,26 +170,6 @@ fn a_plan() -> payout::Plan {
     }
 }
 
-fn a_posting() -> ledger::Posting {
-    ledger::Posting {
-        seq: u64::MAX,
-        event: 1,
-        time: TIME,
-        wallet: "w".to_owned(),
-        account: Account::Unexplained,
-        txid: Some(txid()),
-        vout: Some(u32::MAX),
-        category: Some("send".to_owned()),
-        block: Some(tip()),
-        amount: LEAST,
-        kind: Kind::Reversal,
-        reverses: Some(u64::MAX),
-        note: None,
-        previous: "0".repeat(64),
-        hash: "1".repeat(64),
-    }
-}
-
 fn a_sync() -> ledger::SyncReport {
     let marks = vec!["bursar:s:2:b".to_owned()];
     ledger::SyncReport {
@@ -199,53 +179,6 @@ fn a_sync() -> ledger::SyncReport {
         unknown_marks: marks,
         limbo: vec![txid()],
         uncredited: vec![txid()],
-    }
-}
-
-fn a_checkpoint() -> ledger::checkpoint::CheckpointReport {
-    let checkpoint = ledger::checkpoint::Checkpoint {
-        n: u64::MAX,
-        time: TIME,
-        postings: u64::MAX,
-        hash: "0".repeat(64),
-        balances: "1".repeat(64),
-        tip: None,
-    };
-    let (name, content, signature) = ("f".to_owned(), "{\n}\n".to_owned(), "s\n".to_owned());
-    let file = ledger::checkpoint::CheckpointFile { name, content, signature };
-    ledger::checkpoint::CheckpointReport { checkpoint, file, exported: Some(PathBuf::from("/e/f")), public_key: "RWQ".to_owned() }
-}
-
-fn an_audit() -> audit::Report {
-    let suspect = audit::Suspect {
-        txid: txid(),
-        kind: audit::SuspectKind::FoundLate,
-        ledger: Some(MOST),
-        wallet: None,
-        words: "w".to_owned(),
-        state: Some(ledger::TxState::Confirmed { height: u64::MAX, block: tip().hash }),
-        standing: Some(ledger::Standing::Dead { buried: u64::MAX }),
-    };
-    audit::Report {
-        verdict: audit::Verdict::Unexplained,
-        time: TIME,
-        tip: tip(),
-        depth: audit::Depth::Routine,
-        counts: Some(audit::Counts { wallet: None, ledger: u64::MAX }),
-        ledger: audit::LedgerSide { balance: MOST, unconfirmed: LEAST, immature: MOST, pending: LEAST },
-        wallet: audit::WalletSide {
-            trusted: MOST,
-            immature: Some(LEAST),
-            pending: None,
-            unspent: MOST,
-            locked: MOST,
-            source: BalanceSource::Getwalletinfo,
-        },
-        difference: LEAST,
-        residue: MOST,
-        suspects: vec![suspect],
-        remarks: vec!["r".to_owned()],
-        frozen: true,
     }
 }
 
@@ -356,7 +289,9 @@ fn every_other_answer_is_read_as_it_was_written() {
         back(&Answer::Daemon(DaemonReport { process, keeper: Some(some_words()), abilities: None }));
     }
     back(&Answer::LedgerSync(a_sync()));
-    back(&Answer::LedgerBalance { balances: vec![ledger::AccountBalance { account: Account::Wallet, amount: LEAST }] });
+    back(&Answer::LedgerBalance {
+        balances: vec![ledger::AccountBalance { wallet: "cold".to_owned(), account: Account::Wallet, amount: LEAST }],
+    });
     back(&Answer::LedgerEntries { entries: vec![a_posting()] });
     let explained = ledger::Explained { txid: txid(), account: Account::Fee, amount: MOST, event: u64::MAX };
     back(&Answer::LedgerExplain(explained));

@@ -44,7 +44,7 @@ fn a_chain_that_lost_its_blocks_takes_nothing_back_and_thaws_nothing() {
         let mut bench = Bench::new(World::new(generation));
         bench.settle();
         let before = bench.store.read(|tx| ledger::balance(tx, Account::Wallet)).unwrap();
-        let cause = Freeze { cause: Cause::Repair, detail: "repair".to_owned(), txids: vec![], amount: None };
+        let cause = Freeze { cause: Cause::Repair, detail: "repair".to_owned(), txids: vec![], amount: None, wallet: None };
         bench.store.write(|tx| gate::freeze(tx, &cause, Timestamp::now())).unwrap();
         bench.world.kill_daemon();
         bench.restart();

@@ -20,11 +20,13 @@ pub(super) fn run(
     wanted: Depth,
     now: Timestamp,
 ) -> Result<Report, AuditError> {
+    let name = wallet.identity()?.name;
+    let followed = coin.wallet.followed(&name);
     ledger::sync(store, wallet, coin, now)?;
-    let name = &coin.wallet.name;
-    let (baseline, frozen) = store.read::<_, StoreError>(|tx| Ok((records::baseline(tx, name)?, gate::awaits_audit(tx)?)))?;
+    let (baseline, frozen) =
+        store.read::<_, StoreError>(|tx| Ok((records::baseline(tx, &name)?, gate::awaits_audit(tx, followed)?)))?;
     let mut depth = if wanted == Depth::Deep || frozen { Depth::Deep } else { rules::depth(baseline.as_ref(), now) };
-    let mut facts = snapshot::take(store, wallet, coin, depth, now)?;
+    let mut facts = snapshot::take(store, wallet, &name, coin, depth, now)?;
     let mut finding = rules::compare(&facts)?;
     let counted = depth == Depth::Deep || rules::count_fits(baseline.as_ref(), &facts.counts);
     if finding.verdict != Verdict::Agrees || !counted {
@@ -32,20 +34,34 @@ pub(super) fn run(
         // What turned up below the cursor (an imported key, a rescan) is only seen in the whole listing.
         ledger::sync_everything(store, wallet, coin, now)?;
         depth = Depth::Deep;
-        facts = snapshot::take(store, wallet, coin, depth, now)?;
+        facts = snapshot::take(store, wallet, &name, coin, depth, now)?;
         finding = rules::compare(&facts)?;
-        name_found_late(store, newest, &mut finding)?;
+        name_found_late(store, &name, newest, &mut finding)?;
     }
     let Finding { verdict, ledger, wallet, difference, residue, suspects, remarks } = finding;
     let (tip, counts) = (facts.tip, Some(facts.counts));
-    let report =
-        Report { verdict, time: now, tip, depth, counts, ledger, wallet, difference, residue, suspects, remarks, frozen: false };
-    conclude(store, name, report, now)
+    let of = name.clone();
+    let report = Report {
+        of,
+        verdict,
+        time: now,
+        tip,
+        depth,
+        counts,
+        ledger,
+        wallet,
+        difference,
+        residue,
+        suspects,
+        remarks,
+        frozen: false,
+    };
+    conclude(store, followed, report, now)
 }
 
 /// What only the whole listing brought to light.
-fn name_found_late(store: &mut Store, newest: u64, finding: &mut Finding) -> Result<(), StoreError> {
-    let (posted, all) = store.read(|tx| following::posted_after(tx, newest, NAMED))?;
+fn name_found_late(store: &mut Store, wallet: &str, newest: u64, finding: &mut Finding) -> Result<(), StoreError> {
+    let (posted, all) = store.read(|tx| following::posted_after(tx, wallet, newest, NAMED))?;
     let settled = posted.into_iter().filter(|posted| !finding.suspects.iter().any(|other| other.txid == posted.txid));
     let words = "it came to light below the ledger's cursor (an imported key, a rescan) and is posted now";
     let late: Vec<Suspect> = settled.map(|posted| rules::found_late(&posted, words)).collect();
@@ -60,19 +76,19 @@ fn name_found_late(store: &mut Store, newest: u64, finding: &mut Finding) -> Res
 }
 
 /// Records the verdict, and freezes or thaws by it, in one transaction.
-fn conclude(store: &mut Store, wallet: &str, mut report: Report, now: Timestamp) -> Result<Report, AuditError> {
+fn conclude(store: &mut Store, followed: Option<&str>, mut report: Report, now: Timestamp) -> Result<Report, AuditError> {
     report.frozen = store.write::<_, StoreError>(|tx| {
         match report.verdict {
-            Verdict::Unexplained => gate::freeze(tx, &freeze(&report), now)?,
+            Verdict::Unexplained => gate::freeze(tx, &freeze(&report, followed), now)?,
             Verdict::Explained => {}
-            Verdict::Agrees => _ = gate::audit_agreed(tx, now)?,
+            Verdict::Agrees => _ = gate::audit_agreed(tx, followed, now)?,
         }
         if report.depth == Depth::Deep {
             let left = Baseline { time: now, beyond: report.counts.as_ref().and_then(rules::beyond) };
-            records::put_baseline(tx, wallet, Some(&left).filter(|_| report.verdict != Verdict::Unexplained))?;
+            records::put_baseline(tx, &report.of, Some(&left).filter(|_| report.verdict != Verdict::Unexplained))?;
         }
         let frozen = !gate::frozen(tx)?.is_empty();
-        records::insert(tx, &Report { frozen, ..report.clone() })?;
+        records::insert(tx, &Report { frozen, ..report.clone() }, followed)?;
         Ok(frozen)
     })?;
     narrate(&report);
@@ -83,23 +99,26 @@ fn wrong(report: &Report) -> Vec<Txid> {
     report.suspects.iter().filter(|suspect| !suspect.kind.is_harmless()).map(|suspect| suspect.txid).collect()
 }
 
-fn freeze(report: &Report) -> Freeze {
+fn freeze(report: &Report, followed: Option<&str>) -> Freeze {
     let txids = wrong(report);
     // Without time or height: the same finding has the same words, and a person's override binds to them.
-    let mut detail = rules::in_words(report.difference, txids.len());
+    let mut detail = followed.map(|name| format!("wallet '{name}': ")).unwrap_or_default();
+    detail.push_str(&rules::in_words(report.difference, txids.len()));
     for remark in &report.remarks {
         detail.push_str("; ");
         detail.push_str(remark);
     }
-    Freeze { cause: Cause::Audit, detail, txids, amount: Some(report.difference) }
+    let wallet = followed.map(str::to_owned);
+    Freeze { cause: Cause::Audit, detail, txids, amount: Some(report.difference), wallet }
 }
 
 fn narrate(report: &Report) {
-    let (height, difference, suspects) = (report.tip.height, report.difference.base_units(), report.suspects.len());
+    let (wallet, height) = (&report.of, report.tip.height);
+    let (difference, suspects) = (report.difference.base_units(), report.suspects.len());
     match report.verdict {
-        Verdict::Agrees => info!(height, "audit: ledger and wallet agree"),
-        Verdict::Explained => warn!(height, difference, suspects, "audit: every difference is explained"),
-        Verdict::Unexplained => error!(height, difference, suspects, "audit: unexplained, payouts are frozen"),
+        Verdict::Agrees => info!(wallet, height, "audit: ledger and wallet agree"),
+        Verdict::Explained => warn!(wallet, height, difference, suspects, "audit: every difference is explained"),
+        Verdict::Unexplained => error!(wallet, height, difference, suspects, "audit: unexplained, payouts are frozen"),
     }
     for Suspect { txid, kind, words, .. } in &report.suspects {
         warn!(%txid, ?kind, words, "audit");

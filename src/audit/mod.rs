@@ -185,6 +185,9 @@ pub struct Counts {
 /// What an audit found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
+    /// The name of the wallet that was audited; reports from before there were several do not say it.
+    #[serde(default)]
+    pub of: String,
     /// The verdict.
     pub verdict: Verdict,
     /// When.
@@ -223,14 +226,14 @@ pub fn run_deep(store: &mut Store, wallet: &dyn Wallet, coin: &CoinSettings, now
     flow::run(store, wallet, coin, Depth::Deep, now)
 }
 
-/// The newest audits, newest first, at most `limit`.
+/// The newest audits, of whatever wallet, newest first, at most `limit`.
 pub fn history(tx: &Tx<'_>, limit: usize) -> Result<Vec<Report>, StoreError> {
     records::newest(tx, limit)
 }
 
-/// The newest audit; none before the first.
-pub fn last(tx: &Tx<'_>) -> Result<Option<Report>, StoreError> {
-    Ok(history(tx, 1)?.pop())
+/// The newest audit of a followed wallet (none: of the paying one); none before the first.
+pub fn last(tx: &Tx<'_>, followed: Option<&str>) -> Result<Option<Report>, StoreError> {
+    records::last(tx, followed)
 }
 
 /// The statement of a day, signed. Makes the coin's key if there is none.

@@ -10,11 +10,11 @@ fn damaged(error: serde_json::Error) -> StoreError {
     StoreError::Damaged(format!("table audits: {error}"))
 }
 
-pub(super) fn insert(tx: &Tx<'_>, report: &Report) -> Result<(), StoreError> {
+pub(super) fn insert(tx: &Tx<'_>, report: &Report, followed: Option<&str>) -> Result<(), StoreError> {
     let evidence = serde_json::to_string(report).map_err(damaged)?;
     tx.execute(
-        "INSERT INTO audits (time_s, verdict, tip_height, difference, report) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![report.time.0, report.verdict.name(), report.tip.height, report.difference.base_units(), evidence],
+        "INSERT INTO audits (time_s, verdict, tip_height, difference, report, wallet) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![report.time.0, report.verdict.name(), report.tip.height, report.difference.base_units(), evidence, followed],
     )?;
     Ok(())
 }
@@ -57,6 +57,11 @@ pub(super) fn between(tx: &Tx<'_>, from: Timestamp, before: Timestamp) -> Result
 pub(super) fn newest(tx: &Tx<'_>, limit: usize) -> Result<Vec<Report>, StoreError> {
     let mut statement = tx.prepare_cached("SELECT report FROM audits ORDER BY id DESC LIMIT ?1")?;
     collect(statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?)
+}
+
+pub(super) fn last(tx: &Tx<'_>, followed: Option<&str>) -> Result<Option<Report>, StoreError> {
+    let mut statement = tx.prepare_cached("SELECT report FROM audits WHERE wallet IS ?1 ORDER BY id DESC LIMIT 1")?;
+    Ok(collect(statement.query([followed])?)?.pop())
 }
 
 fn collect(mut rows: Rows<'_>) -> Result<Vec<Report>, StoreError> {

@@ -21,6 +21,8 @@ const READINGS: u32 = 5;
 /// What the ledger says.
 #[derive(Clone, Debug)]
 pub(super) struct Books {
+    /// The wallet's name.
+    wallet: String,
     pub(super) balance: Amount,
     /// The transactions that are not final.
     pub(super) open: Vec<Followed>,
@@ -56,6 +58,7 @@ pub(super) struct Facts {
 pub(super) fn take(
     store: &mut Store,
     wallet: &dyn Wallet,
+    name: &str,
     coin: &CoinSettings,
     depth: Depth,
     now: Timestamp,
@@ -64,19 +67,19 @@ pub(super) fn take(
     for _ in 0..READINGS {
         let tip = wallet.tip()?;
         if depth == Depth::Deep && judged.as_ref().is_none_or(|(at, _)| *at != tip) {
-            if store.read(ledger::synced_tip)? != Some(tip) {
+            if store.read(|tx| ledger::tip_of(tx, name))? != Some(tip) {
                 ledger::sync(store, wallet, coin, now)?;
             }
-            judged = whole::judge(store, wallet)?.map(|wrong| (tip, wrong));
+            judged = whole::judge(store, wallet, name)?.map(|wrong| (tip, wrong));
             // It took its time: what came meanwhile is not final, and belongs into the reading.
             ledger::sync(store, wallet, coin, now)?;
             if judged.is_none() {
                 continue;
             }
         }
-        if store.read(ledger::synced_tip)? == Some(tip) {
+        if store.read(|tx| ledger::tip_of(tx, name))? == Some(tip) {
             let whole = judged.as_ref().map(|(_, wrong)| wrong.clone());
-            let books = read_books(store)?;
+            let books = read_books(store, name)?;
             let (cursor, before) = (books.cursor, listing(wallet, books.cursor)?);
             let facts = read(store, wallet, tip, books, &before, whole)?;
             if listing(wallet, cursor)? == before && wallet.tip()? == tip {
@@ -88,14 +91,15 @@ pub(super) fn take(
     Err(AuditError::Restless(READINGS))
 }
 
-fn read_books(store: &mut Store) -> Result<Books, StoreError> {
+fn read_books(store: &mut Store, wallet: &str) -> Result<Books, StoreError> {
     store.read(|tx| {
         Ok(Books {
-            balance: ledger::balance(tx, Account::Wallet)?,
-            open: following::not_final(tx)?,
-            unexplained: ledger::unexplained(tx)?,
-            count: following::count(tx)?,
-            cursor: following::cursor(tx)?.map(|cursor| cursor.hash),
+            wallet: wallet.to_owned(),
+            balance: ledger::balance_of(tx, wallet, Account::Wallet)?,
+            open: following::not_final(tx, wallet)?,
+            unexplained: ledger::unexplained(tx, wallet)?,
+            count: following::count(tx, wallet)?,
+            cursor: following::cursor(tx, wallet)?.map(|cursor| cursor.hash),
         })
     })
 }
@@ -167,7 +171,7 @@ fn judge(store: &mut Store, books: &Books, shown: &Shown, whole: Option<Wrong>) 
     let txids: BTreeSet<Txid> = open.keys().chain(shown.keys()).copied().collect();
     for txid in txids {
         let seen = shown.get(&txid).map(|entries| ledger::read_entries(entries)).transpose()?;
-        let closed = if open.contains_key(&txid) { None } else { store.read(|tx| following::one(tx, &txid))? };
+        let closed = if open.contains_key(&txid) { None } else { store.read(|tx| following::one(tx, &books.wallet, &txid))? };
         let followed = open.get(&txid).copied().or(closed.as_ref());
         unknown += u64::from(followed.is_none());
         if !(is_deep && whole::judges(followed, seen.as_ref())) {
@@ -229,7 +233,7 @@ fn follow_payments(store: &mut Store, wallet: &dyn Wallet, shown: &Shown, facts:
         for input in &transaction.inputs {
             let parent = match parents.entry(input.txid) {
                 hash_map::Entry::Occupied(known) => known.into_mut(),
-                hash_map::Entry::Vacant(unknown) => unknown.insert(parent(store, wallet, &input.txid)?),
+                hash_map::Entry::Vacant(unknown) => unknown.insert(parent(store, wallet, &facts.books.wallet, &input.txid)?),
             };
             if let Some(value) = parent.own.get(&input.vout) {
                 facts.coins.insert(*input, Coin { value: *value, posted: parent.posted });
@@ -250,12 +254,12 @@ struct Parent {
     posted: bool,
 }
 
-fn parent(store: &mut Store, wallet: &dyn Wallet, txid: &Txid) -> Result<Parent, AuditError> {
+fn parent(store: &mut Store, wallet: &dyn Wallet, name: &str, txid: &Txid) -> Result<Parent, AuditError> {
     let own = match wallet.transaction(txid)? {
         Some(known) => own_outputs(wallet, txid, &known.entries)?,
         None => BTreeMap::new(),
     };
-    let posted = store.read(|tx| following::one(tx, txid))?.is_some_and(|followed| followed.event.is_some());
+    let posted = store.read(|tx| following::one(tx, name, txid))?.is_some_and(|followed| followed.event.is_some());
     Ok(Parent { own, posted })
 }
 

@@ -39,7 +39,7 @@ fn a_payment_that_nobody_ordered_freezes_until_it_is_explained() {
     assert_eq!((report.verdict, report.frozen), (Verdict::Unexplained, true));
     assert_eq!(named(&report), [(txid, SuspectKind::Unexplained)]);
     assert_eq!(report.difference, Amount::ZERO);
-    ledger::explain(&mut bench.store, &txid, Account::Payout, "paid by hand", "ada", NOW).unwrap();
+    ledger::explain(&mut bench.store, None, &txid, Account::Payout, "paid by hand", "ada", NOW).unwrap();
     let report = bench.audit();
     assert_eq!((report.verdict, report.frozen), (Verdict::Agrees, false));
 }
@@ -59,7 +59,7 @@ fn an_explained_audit_thaws_nothing() {
     let mut bench = bench();
     let unordered = bench.wallet.send(&[(100, false)], None, true).unwrap();
     assert!(bench.audit().frozen);
-    ledger::explain(&mut bench.store, &unordered, Account::Payout, "paid by hand", "ada", NOW).unwrap();
+    ledger::explain(&mut bench.store, None, &unordered, Account::Payout, "paid by hand", "ada", NOW).unwrap();
     bench.wallet.mine(1, false);
     let claim = ledger::Claim { mark: "m".to_owned(), order: "o".to_owned(), account: Account::Payout };
     bench.store.write(|tx| ledger::claim(tx, &claim)).unwrap();
@@ -113,7 +113,7 @@ fn locked_coins_are_no_difference() {
 fn every_audit_is_recorded_and_cannot_be_changed() {
     let mut bench = bench();
     let report = bench.audit();
-    assert_eq!(bench.store.read(last).unwrap(), Some(report));
+    assert_eq!(bench.store.read(|tx| last(tx, None)).unwrap(), Some(report));
     assert_eq!(bench.store.read(|tx| history(tx, 9)).unwrap().len(), 2);
     for delete in [false, true] {
         assert!(bench.store.write(|tx| records::meddle(tx, delete)).is_err());
@@ -155,7 +155,7 @@ fn a_lost_transaction_shows_by_the_wallets_own_count_though_every_sum_agrees() {
     let report = bench.audit();
     assert_eq!((report.verdict, report.depth, report.difference), (Verdict::Unexplained, Depth::Deep, Amount::ZERO));
     assert!(named(&report).contains(&(deposit, SuspectKind::Lost)), "{report:#?}");
-    assert_eq!(bench.store.read(last).unwrap(), Some(report), "it is kept as it was told");
+    assert_eq!(bench.store.read(|tx| last(tx, None)).unwrap(), Some(report), "it is kept as it was told");
     let frozen = bench.store.read(crate::gate::frozen).unwrap();
     assert!(frozen[0].freeze.detail.starts_with("ledger and wallet hold the same amount, but"), "{frozen:?}");
 }

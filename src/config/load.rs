@@ -84,6 +84,7 @@ fn wallet(place: &Place<'_>, base: &Path, raw: RawWallet) -> Result<WalletSettin
     let file = |key, file: Option<PathBuf>| file.map(|file| credential::file(place, &["wallet", key], base, file)).transpose();
     let settings = WalletSettings {
         name: coin_rules::wallet_name(place, raw.name.unwrap_or_else(|| WALLET_NAME.to_owned()))?,
+        follow: vec![],
         passphrase_file: file("passphrase_file", raw.passphrase_file)?,
         passphrase_identity_file: file("passphrase_identity_file", raw.passphrase_identity_file)?,
     };

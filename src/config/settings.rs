@@ -159,13 +159,22 @@ pub struct DaemonSettings {
 /// Which wallet of the daemon is ours, and how it is opened.
 #[derive(Clone, Debug, Default)]
 pub struct WalletSettings {
-    /// Wallet name; empty for the single default wallet of old daemons.
+    /// Name of the wallet that pays; empty for the single default wallet of old daemons.
     pub name: String,
+    /// Other wallets of the same daemon, which are followed and audited, and never paid from.
+    pub follow: Vec<String>,
     /// File with the wallet's passphrase (0600, or a systemd credential), decrypted with `passphrase_identity_file` where that is
     /// set; none: the wallet is not encrypted, or a person opens it.
     pub passphrase_file: Option<PathBuf>,
     /// Identity file (0600) that decrypts `passphrase_file`; none: that file is plain.
     pub passphrase_identity_file: Option<PathBuf>,
+}
+
+impl WalletSettings {
+    /// The same name where that wallet is followed and not paid from; none: it is the one that pays.
+    pub fn followed<'a>(&self, name: &'a str) -> Option<&'a str> {
+        self.follow.iter().any(|followed| followed == name).then_some(name)
+    }
 }
 
 /// How a batch is sent.

@@ -71,6 +71,9 @@ pub struct Freeze {
     pub txids: Vec<Txid>,
     /// The difference, where there is one.
     pub amount: Option<Amount>,
+    /// The followed wallet that it concerns, which alone can prove it over; none: the paying wallet, or the coin as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wallet: Option<String>,
 }
 
 /// A freeze that is in force.
@@ -92,8 +95,9 @@ pub fn freeze(tx: &Tx<'_>, freeze: &Freeze, now: Timestamp) -> Result<(), StoreE
         return Ok(());
     }
     if THAWED_BY_AGREEMENT.contains(&freeze.cause) {
-        records::thaw(tx, freeze.cause, "bursar", "replaced by a newer finding", now)?;
-        records::end_overrides(tx, freeze.cause)?;
+        let wallet = freeze.wallet.as_deref();
+        records::thaw(tx, freeze.cause, wallet, "bursar", "replaced by a newer finding", now)?;
+        records::end_overrides(tx, freeze.cause, wallet)?;
     }
     records::insert(tx, freeze, now)
 }
@@ -120,40 +124,50 @@ pub fn frozen_since(tx: &Tx<'_>, then: Timestamp) -> Result<Vec<InForce>, StoreE
     records::in_force_since(tx, then)
 }
 
-/// Whether something is frozen that only an audit thaws.
-pub fn awaits_audit(tx: &Tx<'_>) -> Result<bool, StoreError> {
-    Ok(records::in_force(tx)?.iter().any(|frozen| THAWED_BY_AGREEMENT.contains(&frozen.freeze.cause)))
+/// Whether something is frozen that only an audit of this followed wallet (none: of the paying one) thaws.
+pub fn awaits_audit(tx: &Tx<'_>, wallet: Option<&str>) -> Result<bool, StoreError> {
+    let awaits = |freeze: &Freeze| THAWED_BY_AGREEMENT.contains(&freeze.cause) && freeze.wallet.as_deref() == wallet;
+    Ok(records::in_force(tx)?.iter().any(|frozen| awaits(&frozen.freeze)))
 }
 
-/// An audit agreed: what waits for that thaws. Returns how many freezes did.
-pub fn audit_agreed(tx: &Tx<'_>, now: Timestamp) -> Result<usize, StoreError> {
+/// An audit of a followed wallet (none: of the paying one) agreed: what waits for that thaws, and nothing of another wallet. Returns how many
+/// freezes did.
+pub fn audit_agreed(tx: &Tx<'_>, wallet: Option<&str>, now: Timestamp) -> Result<usize, StoreError> {
     let thawed = THAWED_BY_AGREEMENT.iter().map(|cause| {
-        records::end_overrides(tx, *cause)?;
-        records::thaw(tx, *cause, "audit", "ledger and wallet agree", now)
+        records::end_overrides(tx, *cause, wallet)?;
+        records::thaw(tx, *cause, wallet, "audit", "ledger and wallet agree", now)
     });
     thawed.sum()
 }
 
 /// Keeps a cause that is a state in step with what is found now: one freeze with these words while it lasts, none with this proof when it is
-/// over. Returns whether anything changed.
-pub fn follow(tx: &Tx<'_>, cause: Cause, finding: Option<&str>, proof: &str, now: Timestamp) -> Result<bool, StoreError> {
+/// over. Of one followed wallet, where one is given. Returns whether anything changed.
+pub fn follow(
+    tx: &Tx<'_>,
+    cause: Cause,
+    wallet: Option<&str>,
+    finding: Option<&str>,
+    proof: &str,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
     let in_force: Vec<String> = records::in_force(tx)?
         .into_iter()
-        .filter(|frozen| frozen.freeze.cause == cause)
+        .filter(|frozen| frozen.freeze.cause == cause && frozen.freeze.wallet.as_deref() == wallet)
         .map(|frozen| frozen.freeze.detail)
         .collect();
-    let Some(words) = finding else { return Ok(records::thaw(tx, cause, "bursar", proof, now)? > 0) };
+    let Some(words) = finding else { return Ok(records::thaw(tx, cause, wallet, "bursar", proof, now)? > 0) };
     if in_force == [words] {
         return Ok(false);
     }
-    records::thaw(tx, cause, "bursar", "replaced by a newer finding", now)?;
-    records::insert(tx, &Freeze { cause, detail: words.to_owned(), txids: vec![], amount: None }, now)?;
+    records::thaw(tx, cause, wallet, "bursar", "replaced by a newer finding", now)?;
+    let wallet = wallet.map(str::to_owned);
+    records::insert(tx, &Freeze { cause, detail: words.to_owned(), txids: vec![], amount: None, wallet }, now)?;
     Ok(true)
 }
 
-/// The cause is gone by proof other than an audit (such as the right wallet answering again).
-pub fn cleared(tx: &Tx<'_>, cause: Cause, proof: &str, now: Timestamp) -> Result<usize, StoreError> {
-    records::thaw(tx, cause, "bursar", proof, now)
+/// The cause is gone by proof other than an audit (such as the right wallet answering again); that of one followed wallet, where one is given.
+pub fn cleared(tx: &Tx<'_>, cause: Cause, wallet: Option<&str>, proof: &str, now: Timestamp) -> Result<usize, StoreError> {
+    records::thaw(tx, cause, wallet, "bursar", proof, now)
 }
 
 #[cfg(test)]
@@ -162,7 +176,8 @@ mod tests {
     use crate::store::Store;
 
     fn finding(amount: i64) -> Freeze {
-        Freeze { cause: Cause::Audit, detail: "differs".to_owned(), txids: vec![], amount: Some(Amount::from_base_units(amount)) }
+        let amount = Some(Amount::from_base_units(amount));
+        Freeze { cause: Cause::Audit, detail: "differs".to_owned(), txids: vec![], amount, wallet: None }
     }
 
     #[test]
@@ -179,7 +194,7 @@ mod tests {
         let in_force = store.read(frozen).unwrap();
         assert_eq!(in_force.len(), 1);
         assert_eq!(in_force[0].freeze, finding(2));
-        assert_eq!(store.write(|tx| audit_agreed(tx, Timestamp(4))).unwrap(), 1);
+        assert_eq!(store.write(|tx| audit_agreed(tx, None, Timestamp(4))).unwrap(), 1);
         assert_eq!(store.read(frozen).unwrap(), vec![]);
     }
 
@@ -200,7 +215,7 @@ mod tests {
         assert_eq!(frozen_by(&mut store, 1).len(), 1, "another finding ended the override");
         let id = store.read(frozen).unwrap()[0].id;
         assert!(word(&mut store, id).is_some());
-        store.write(|tx| audit_agreed(tx, Timestamp(3))).unwrap();
+        store.write(|tx| audit_agreed(tx, None, Timestamp(3))).unwrap();
         assert_eq!(frozen_by(&mut store, 1).len(), 1, "agreement ended the override");
     }
 
@@ -209,7 +224,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut store = Store::open(dir.path()).unwrap();
         store.write(|tx| freeze(tx, &finding(1), Timestamp(10))).unwrap();
-        store.write(|tx| audit_agreed(tx, Timestamp(20))).unwrap();
+        store.write(|tx| audit_agreed(tx, None, Timestamp(20))).unwrap();
         let since = |store: &mut Store, then| store.read(|tx| frozen_since(tx, Timestamp(then))).unwrap().len();
         assert_eq!((since(&mut store, 5), since(&mut store, 20), since(&mut store, 21)), (1, 1, 0));
         store.write(|tx| freeze(tx, &finding(2), Timestamp(30))).unwrap();
@@ -244,7 +259,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut store = Store::open(dir.path()).unwrap();
         let mut found = |finding: Option<&str>, now| {
-            let changed = store.write(|tx| follow(tx, Cause::Disk, finding, "there is room again", Timestamp(now))).unwrap();
+            let changed =
+                store.write(|tx| follow(tx, Cause::Disk, None, finding, "there is room again", Timestamp(now))).unwrap();
             let frozen = store.read(frozen).unwrap();
             (changed, frozen.into_iter().map(|frozen| (frozen.freeze.detail, frozen.since.0)).collect::<Vec<_>>())
         };
@@ -256,12 +272,33 @@ mod tests {
     }
 
     #[test]
+    fn a_wallet_that_agrees_thaws_its_own_freeze_and_no_other_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(dir.path()).unwrap();
+        let of = |wallet: Option<&str>, amount| Freeze { wallet: wallet.map(str::to_owned), ..finding(amount) };
+        let wallets = [None, Some("cold"), Some("deposits")];
+        store.write(|tx| wallets.into_iter().try_for_each(|wallet| freeze(tx, &of(wallet, 1), Timestamp(1)))).unwrap();
+        store.write(|tx| freeze(tx, &of(Some("cold"), 2), Timestamp(2))).unwrap();
+        let concerned = |store: &mut Store| {
+            let frozen = store.read(frozen).unwrap().into_iter();
+            frozen.map(|frozen| (frozen.freeze.wallet, frozen.freeze.amount.unwrap().base_units())).collect::<Vec<_>>()
+        };
+        let [cold, deposits] = ["cold", "deposits"].map(|name| Some(name.to_owned()));
+        assert_eq!(concerned(&mut store), [(None, 1), (deposits.clone(), 1), (cold.clone(), 2)], "a newer finding of its own");
+        assert_eq!(store.write(|tx| audit_agreed(tx, Some("deposits"), Timestamp(3))).unwrap(), 1);
+        assert_eq!(store.write(|tx| audit_agreed(tx, None, Timestamp(4))).unwrap(), 1);
+        assert_eq!(concerned(&mut store), [(cold, 2)]);
+        assert_eq!(store.write(|tx| audit_agreed(tx, Some("cold"), Timestamp(5))).unwrap(), 1);
+        assert_eq!(concerned(&mut store), []);
+    }
+
+    #[test]
     fn agreement_does_not_thaw_a_store_that_went_back() {
         let dir = tempfile::tempdir().unwrap();
         let mut store = Store::open(dir.path()).unwrap();
         let went_back = Freeze { cause: Cause::StoreWentBack, ..finding(1) };
         store.write(|tx| freeze(tx, &went_back, Timestamp(1))).unwrap();
-        assert_eq!(store.write(|tx| audit_agreed(tx, Timestamp(2))).unwrap(), 0);
+        assert_eq!(store.write(|tx| audit_agreed(tx, None, Timestamp(2))).unwrap(), 0);
         assert_eq!(store.read(frozen).unwrap().len(), 1);
     }
 }

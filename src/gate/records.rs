@@ -16,16 +16,23 @@ fn cause_text(cause: Cause) -> Result<String, StoreError> {
 pub(super) fn insert(tx: &Tx<'_>, freeze: &Freeze, now: Timestamp) -> Result<(), StoreError> {
     let txids = serde_json::to_string(&freeze.txids).map_err(|error| StoreError::Damaged(error.to_string()))?;
     tx.execute(
-        "INSERT INTO freezes (cause, detail, txids, amount, since_s) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![cause_text(freeze.cause)?, freeze.detail, txids, freeze.amount.map(Amount::base_units), now.0],
+        "INSERT INTO freezes (cause, detail, txids, amount, wallet, since_s) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![cause_text(freeze.cause)?, freeze.detail, txids, freeze.amount.map(Amount::base_units), freeze.wallet, now.0],
     )?;
     Ok(())
 }
 
-pub(super) fn thaw(tx: &Tx<'_>, cause: Cause, by: &str, reason: &str, now: Timestamp) -> Result<usize, StoreError> {
+pub(super) fn thaw(
+    tx: &Tx<'_>,
+    cause: Cause,
+    wallet: Option<&str>,
+    by: &str,
+    reason: &str,
+    now: Timestamp,
+) -> Result<usize, StoreError> {
     Ok(tx.execute(
-        "UPDATE freezes SET thawed_s = ?1, thawed_by = ?2, thaw_reason = ?3 WHERE cause = ?4 AND thawed_s IS NULL",
-        params![now.0, by, reason, cause_text(cause)?],
+        "UPDATE freezes SET thawed_s = ?1, thawed_by = ?2, thaw_reason = ?3 WHERE cause = ?4 AND wallet IS ?5 AND thawed_s IS NULL",
+        params![now.0, by, reason, cause_text(cause)?, wallet],
     )?)
 }
 
@@ -38,8 +45,9 @@ pub(super) fn override_by(tx: &Tx<'_>, id: i64, lasting: bool, who: &str, why: &
     Ok(())
 }
 
-pub(super) fn end_overrides(tx: &Tx<'_>, cause: Cause) -> Result<(), StoreError> {
-    tx.execute("UPDATE freezes SET overridden = 0 WHERE cause = ?1 AND overridden = 1", [cause_text(cause)?])?;
+pub(super) fn end_overrides(tx: &Tx<'_>, cause: Cause, wallet: Option<&str>) -> Result<(), StoreError> {
+    let sql = "UPDATE freezes SET overridden = 0 WHERE cause = ?1 AND wallet IS ?2 AND overridden = 1";
+    tx.execute(sql, params![cause_text(cause)?, wallet])?;
     Ok(())
 }
 
@@ -58,7 +66,7 @@ pub(super) fn overridden(tx: &Tx<'_>) -> Result<Vec<InForce>, StoreError> {
 }
 
 fn select(tx: &Tx<'_>, condition: &str, values: impl rusqlite::Params) -> Result<Vec<InForce>, StoreError> {
-    let sql = format!("SELECT id, cause, detail, txids, amount, since_s FROM freezes WHERE {condition} ORDER BY id");
+    let sql = format!("SELECT id, cause, detail, txids, amount, wallet, since_s FROM freezes WHERE {condition} ORDER BY id");
     let mut statement = tx.prepare_cached(&sql)?;
     let mut rows = statement.query(values)?;
     let mut found = Vec::new();
@@ -67,8 +75,8 @@ fn select(tx: &Tx<'_>, condition: &str, values: impl rusqlite::Params) -> Result
         let cause: Cause = serde_json::from_value(row.get::<_, String>(1)?.into()).map_err(unreadable)?;
         let txids: Vec<Txid> = serde_json::from_str(&row.get::<_, String>(3)?).map_err(unreadable)?;
         let amount = row.get::<_, Option<i64>>(4)?.map(Amount::from_base_units);
-        let freeze = Freeze { cause, detail: row.get(2)?, txids, amount };
-        found.push(InForce { id: row.get(0)?, freeze, since: Timestamp(row.get(5)?) });
+        let freeze = Freeze { cause, detail: row.get(2)?, txids, amount, wallet: row.get(5)? };
+        found.push(InForce { id: row.get(0)?, freeze, since: Timestamp(row.get(6)?) });
     }
     Ok(found)
 }

@@ -1,6 +1,7 @@
 //! A person's word for an amount that bursar cannot explain.
 
 use super::rules::Leg;
+use super::wallets::{self, FollowedWallet};
 use super::{Account, Claim, Explained, Followed, Kind, LedgerError, records};
 use crate::coin::{Amount, Timestamp, Txid};
 use crate::store::Tx;
@@ -15,17 +16,16 @@ pub(super) fn word(
     who: &str,
     now: Timestamp,
 ) -> Result<u64, LedgerError> {
-    let followed = records::followed_by_txid(tx, txid)?;
-    let posted = followed.as_ref().and_then(|followed| followed.event).zip(records::wallet(tx)?);
-    let (Some((event, wallet)), Some(followed)) = (posted, &followed) else {
-        return Err(LedgerError::Refused(format!("the ledger has not posted transaction {txid}; nothing was changed")));
-    };
-    let mut legs = account.map_or_else(|| Ok(vec![]), |account| correction(tx, followed, account))?;
+    let refused = || LedgerError::Refused(format!("the ledger has not posted transaction {txid}; nothing was changed"));
+    let wallet = wallets::paying(tx)?.ok_or_else(refused)?;
+    let followed = records::followed_by_txid(tx, &wallet.name, txid)?.ok_or_else(refused)?;
+    let event = followed.event.ok_or_else(refused)?;
+    let mut legs = account.map_or_else(|| Ok(vec![]), |account| correction(tx, &wallet.name, &followed, account))?;
     if legs.is_empty() {
         let account = account.unwrap_or(Account::Payout);
         legs.push(Leg { account, vout: None, category: None, amount: Amount::ZERO });
     }
-    append(tx, &wallet.name, followed, event, &legs, (who, reason), now)
+    append(tx, &wallet.name, &followed, event, &legs, (who, reason), now)
 }
 
 /// Corrects an event, under a person's name; the transaction then counts with what the wallet gives it.
@@ -54,6 +54,7 @@ fn append(
 
 pub(super) fn explain(
     tx: &Tx<'_>,
+    wallet: Option<&str>,
     txid: &Txid,
     account: Account,
     reason: &str,
@@ -66,15 +67,8 @@ pub(super) fn explain(
     if who.trim().is_empty() || reason.trim().is_empty() {
         return Err(LedgerError::Refused("an explanation needs a name and a reason; nothing was changed".to_owned()));
     }
-    let followed = records::followed_by_txid(tx, txid)?;
-    let (Some(wallet), Some(followed)) = (records::wallet(tx)?, followed) else {
-        return Err(LedgerError::Refused(format!("the ledger does not know transaction {txid}; nothing was changed")));
-    };
-    let mut legs = correction(tx, &followed, account)?;
-    if legs.is_empty() && account == Account::Internal && is_stray_move(tx, &followed)? {
-        // It stands where it belongs: the word alone is written down.
-        legs.push(Leg { account, vout: None, category: None, amount: Amount::ZERO });
-    }
+    let (wallet, followed) = place_to_explain(tx, wallet, txid, account)?;
+    let legs = explanation(tx, &wallet, &followed, account)?;
     let Some(event) = followed.event.filter(|_| !legs.is_empty()) else {
         return Err(LedgerError::Refused(format!("nothing of transaction {txid} is unexplained; nothing was changed")));
     };
@@ -85,19 +79,55 @@ pub(super) fn explain(
     Ok(Explained { txid: *txid, account, amount: moved, event: number })
 }
 
+/// The wallet meant, and what it has of the transaction. Of several that have it, the only one in which something is to be explained.
+fn place_to_explain(
+    tx: &Tx<'_>,
+    wallet: Option<&str>,
+    txid: &Txid,
+    account: Account,
+) -> Result<(FollowedWallet, Followed), LedgerError> {
+    let mut places = Vec::new();
+    for known in wallets::wallets(tx)?.into_iter().filter(|known| wallet.is_none_or(|name| known.name == name)) {
+        if let Some(followed) = records::followed_by_txid(tx, &known.name, txid)? {
+            let open = !explanation(tx, &known, &followed, account)?.is_empty();
+            places.push((known, followed, open));
+        }
+    }
+    if places.iter().filter(|(.., open)| *open).count() > 1 {
+        let wallets = places.iter().map(|(wallet, ..)| format!("'{}'", wallet.name)).collect::<Vec<_>>().join(", ");
+        return Err(LedgerError::Ambiguous { txid: *txid, wallets });
+    }
+    places.sort_by_key(|(.., open)| !open);
+    let place = places.into_iter().next().map(|(wallet, followed, _)| (wallet, followed));
+    let of = wallet.map(|name| format!(" of wallet '{name}'")).unwrap_or_default();
+    place.ok_or_else(|| LedgerError::Refused(format!("the ledger does not know transaction {txid}{of}; nothing was changed")))
+}
+
+/// The postings of an explanation; none: there is nothing to explain.
+fn explanation(tx: &Tx<'_>, wallet: &FollowedWallet, followed: &Followed, account: Account) -> Result<Vec<Leg>, LedgerError> {
+    let mut legs = correction(tx, &wallet.name, followed, account)?;
+    if legs.is_empty() && account == Account::Internal && is_stray_move(tx, wallet, followed)? {
+        // It stands where it belongs: the word alone is written down.
+        legs.push(Leg { account, vout: None, category: None, amount: Amount::ZERO });
+    }
+    Ok(legs)
+}
+
 /// Whether a transaction moved money within the wallet, and nobody has said yet that it was to.
-fn is_stray_move(tx: &Tx<'_>, followed: &Followed) -> Result<bool, LedgerError> {
+fn is_stray_move(tx: &Tx<'_>, wallet: &FollowedWallet, followed: &Followed) -> Result<bool, LedgerError> {
     let Some(event) = followed.event else { return Ok(false) };
-    let moved = records::standing(tx, &followed.txid, event)?.iter().any(|(account, _)| *account == Account::Internal);
-    Ok(moved && records::claimed(tx, &followed.txid, followed.comment.as_deref())?.is_none())
+    let standing = records::standing(tx, &wallet.name, &followed.txid, event)?;
+    let moved = followed.own && standing.iter().any(|(account, _)| *account == Account::Internal);
+    let comment = followed.comment.as_deref().filter(|_| wallet.pays);
+    Ok(moved && records::claimed(tx, &followed.txid, comment)?.is_none())
 }
 
 /// The postings that take a transaction out of `unexplained`, and to the amount that the wallet gives it now.
-fn correction(tx: &Tx<'_>, followed: &Followed, account: Account) -> Result<Vec<Leg>, LedgerError> {
+fn correction(tx: &Tx<'_>, wallet: &str, followed: &Followed, account: Account) -> Result<Vec<Leg>, LedgerError> {
     let leg = |account, amount| Leg { account, vout: None, category: None, amount };
     let Some(event) = followed.event else { return Ok(vec![]) };
     let mut legs = Vec::new();
-    for (from, amount) in records::standing(tx, &followed.txid, event)? {
+    for (from, amount) in records::standing(tx, wallet, &followed.txid, event)? {
         if from == Account::Unexplained {
             legs.extend([leg(from, amount.checked_neg()?), leg(account, amount)]);
         }

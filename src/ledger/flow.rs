@@ -4,7 +4,7 @@ use tracing::{error, info, warn};
 
 use super::reading::{self, Forgotten, Reading, Sighting, Since};
 use super::rules::{self, Decision, Leg};
-use super::{Account, Followed, Kind, LedgerError, SyncReport, TxState, records, sighting};
+use super::{Account, Followed, Kind, LedgerError, SyncReport, TxState, records, sighting, wallets};
 use crate::coin::{Amount, Timestamp, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::{Tip, Wallet, WalletIdentity};
@@ -14,6 +14,8 @@ use crate::store::{Store, StoreError, Tx};
 /// What applying a reading needs to know besides it.
 pub(super) struct Desk<'a> {
     pub(super) wallet: &'a str,
+    /// It is the one that pays: marks and orders are of its payments alone.
+    pub(super) pays: bool,
     pub(super) mark_prefix: String,
     /// The order that stands for payments from before bursar.
     pub(super) opening_order: String,
@@ -27,6 +29,7 @@ impl<'a> Desk<'a> {
     pub(super) fn new(store: &Store, wallet: &'a str, coin: &CoinSettings, now: Timestamp) -> Desk<'a> {
         Desk {
             wallet,
+            pays: coin.wallet.followed(wallet).is_none(),
             mark_prefix: format!("bursar:{}:", store.id()),
             opening_order: format!("bursar:opening:{}", store.id()),
             minted: if coin.profile.staking.is_some() { Account::Staked } else { Account::Mined },
@@ -34,6 +37,16 @@ impl<'a> Desk<'a> {
             final_depth: coin.final_depth,
             now,
         }
+    }
+
+    /// Its name where it is followed and does not pay.
+    fn followed(&self) -> Option<&str> {
+        (!self.pays).then_some(self.wallet)
+    }
+
+    /// The account that a payment of this wallet was claimed for. A mark in another wallet than the paying one is none of ours.
+    pub(super) fn claimed(&self, tx: &Tx<'_>, txid: &Txid, comment: Option<&str>) -> Result<Option<Account>, StoreError> {
+        records::claimed(tx, txid, comment.filter(|_| self.pays))
     }
 }
 
@@ -45,48 +58,65 @@ pub(super) fn sync(
     now: Timestamp,
 ) -> Result<SyncReport, LedgerError> {
     let identity = wallet.identity()?;
-    let opened = is_the_followed_wallet(store, &identity, now)?;
-    let reading = reading::take(store, wallet, coin.final_depth, since)?;
+    let opened = is_the_followed_wallet(store, &identity, coin, now)?;
+    let reading = reading::take(store, wallet, &identity.name, coin.final_depth, since)?;
     let desk = Desk::new(store, &identity.name, coin, now);
     store.write(|tx| {
         if opened {
-            gate::cleared(tx, Cause::Wallet, "the wallet that the ledger follows answers", now)?;
+            gate::cleared(tx, Cause::Wallet, desk.followed(), "the wallet that the ledger follows answers", now)?;
         } else {
-            begin(tx, &identity, &reading, now)?;
+            begin(tx, &desk, &identity, &reading)?;
         }
         apply(tx, &desk, &identity, &reading)
     })
 }
 
-/// Whether the ledger follows this wallet already. Another wallet freezes payouts.
-pub(super) fn is_the_followed_wallet(store: &mut Store, identity: &WalletIdentity, now: Timestamp) -> Result<bool, LedgerError> {
-    let Some(followed) = store.read(records::wallet)? else { return Ok(false) };
-    let detail = if followed.name != identity.name {
-        format!("it follows '{}', the daemon answered for '{}'", followed.name, identity.name)
-    } else if followed.fingerprint.is_some() && followed.fingerprint != identity.fingerprint {
-        format!("wallet '{}' has other keys than before", followed.name)
-    } else {
-        return Ok(true);
+/// Whether the ledger follows this wallet already, in this role. Another wallet freezes payouts.
+pub(super) fn is_the_followed_wallet(
+    store: &mut Store,
+    identity: &WalletIdentity,
+    coin: &CoinSettings,
+    now: Timestamp,
+) -> Result<bool, LedgerError> {
+    let name = &identity.name;
+    let (known, paying) = store.read(|tx| Ok::<_, StoreError>((wallets::wallet(tx, name)?, wallets::paying(tx)?)))?;
+    let followed = coin.wallet.followed(name);
+    let detail = match (known, paying) {
+        (Some(known), _) if known.pays != followed.is_none() => {
+            let role = if known.pays { "pays from" } else { "only follows" };
+            format!("it {role} '{name}', which is not what the settings say of that wallet")
+        }
+        (Some(known), _) if known.fingerprint.is_some() && known.fingerprint != identity.fingerprint => {
+            format!("wallet '{name}' has other keys than before")
+        }
+        (Some(_), _) => return Ok(true),
+        (None, Some(paying)) if followed.is_none() => {
+            format!("it follows '{}', the daemon answered for '{name}'", paying.name)
+        }
+        (None, _) => return Ok(false),
     };
-    let freeze = Freeze { cause: Cause::Wallet, detail: detail.clone(), txids: vec![], amount: None };
+    let wallet = followed.map(str::to_owned);
+    let freeze = Freeze { cause: Cause::Wallet, detail: detail.clone(), txids: vec![], amount: None, wallet };
     store.write::<_, StoreError>(|tx| gate::freeze(tx, &freeze, now))?;
     error!(detail, "another wallet answers: payouts are frozen");
     Err(LedgerError::OtherWallet(detail))
 }
 
 /// Begins the ledger of a wallet that has paid nobody yet, but by claims of ours.
-fn begin(tx: &Tx<'_>, identity: &WalletIdentity, reading: &Reading, now: Timestamp) -> Result<(), LedgerError> {
+fn begin(tx: &Tx<'_>, desk: &Desk<'_>, identity: &WalletIdentity, reading: &Reading) -> Result<(), LedgerError> {
     let mut spends = 0;
     for sighting in reading.sightings.iter().filter(|sighting| sighting.seen.own) {
-        if records::claimed(tx, &sighting.txid, sighting.seen.comment.as_deref())?.is_none() {
+        if desk.claimed(tx, &sighting.txid, sighting.seen.comment.as_deref())?.is_none() {
             spends += 1;
         }
     }
     if spends > 0 {
-        return Err(LedgerError::NotOpened { wallet: identity.name.clone(), spends });
+        let option = desk.followed().map(|name| format!(" --wallet {name}")).unwrap_or_default();
+        let command = format!("bursar ledger open{option}");
+        return Err(LedgerError::NotOpened { wallet: identity.name.clone(), command, spends });
     }
     info!(wallet = identity.name, height = reading.tip.height, "the ledger begins");
-    Ok(records::insert_wallet(tx, &identity.name, identity.fingerprint.as_deref(), 0, now)?)
+    Ok(wallets::insert_wallet(tx, (desk.wallet, desk.pays), identity.fingerprint.as_deref(), 0, desk.now)?)
 }
 
 /// Posts what a reading calls for, and stands the ledger at its tip.
@@ -105,9 +135,9 @@ pub(super) fn apply(
         apply_forgotten(tx, desk, forgotten, &mut report)?;
     }
     report.posted += move_claimed(tx, desk)?;
-    report.unknown_marks = records::stray_marks(tx)?;
+    report.unknown_marks = records::stray_marks(tx, desk.wallet)?;
     sighting::grow(tx, desk.wallet, identity.tx_count, desk.now)?;
-    records::move_wallet(tx, desk.wallet, identity.fingerprint.as_deref(), reading.cursor, reading.tip)?;
+    wallets::move_wallet(tx, desk.wallet, identity.fingerprint.as_deref(), reading.cursor, reading.tip)?;
     Ok(report)
 }
 
@@ -153,7 +183,9 @@ fn apply_sighting(tx: &Tx<'_>, desk: &Desk<'_>, sighting: &Sighting, report: &mu
 /// Whether it is a payment with a mark of this store that no claim knows. Receipts with foreign marks mean nothing.
 fn is_stray(tx: &Tx<'_>, desk: &Desk<'_>, sighting: &Sighting) -> Result<bool, StoreError> {
     match &sighting.seen.comment {
-        Some(mark) if mark.starts_with(&desk.mark_prefix) => Ok(records::claimed(tx, &sighting.txid, Some(mark))?.is_none()),
+        Some(mark) if desk.pays && mark.starts_with(&desk.mark_prefix) => {
+            Ok(desk.claimed(tx, &sighting.txid, Some(mark))?.is_none())
+        }
         _ => Ok(false),
     }
 }
@@ -162,7 +194,7 @@ fn post(tx: &Tx<'_>, desk: &Desk<'_>, sighting: &Sighting) -> Result<u64, Ledger
     // A repaired wallet forgets the comment; the ledger's own copy still tells what the payment was for.
     let known = sighting.old.as_ref().and_then(|old| old.comment.as_deref());
     let comment = sighting.seen.comment.as_deref().or(known);
-    let claimed = if sighting.seen.own { records::claimed(tx, &sighting.txid, comment)? } else { None };
+    let claimed = if sighting.seen.own { desk.claimed(tx, &sighting.txid, comment)? } else { None };
     let legs = rules::legs(&sighting.entries, claimed, desk.minted)?;
     if legs.iter().any(|leg| leg.account == Account::Unexplained) {
         error!(txid = %sighting.txid, "the wallet paid what bursar did not order");
@@ -182,7 +214,7 @@ fn event<'a>(desk: &'a Desk<'_>, kind: Kind, txid: Txid) -> records::Event<'a> {
 /// Takes back all that stands for a transaction, explanations included.
 fn reverse(tx: &Tx<'_>, desk: &Desk<'_>, old: &Followed) -> Result<(), LedgerError> {
     let Some(number) = old.event else { return Ok(()) };
-    let mut standing = records::standing(tx, &old.txid, number)?;
+    let mut standing = records::standing(tx, desk.wallet, &old.txid, number)?;
     if records::kind_of(tx, number)? == Kind::Opening {
         standing.extend([(Account::Wallet, old.net), (Account::Opening, old.net.checked_neg()?)]);
         // If it comes back, it is still from before bursar.
@@ -202,7 +234,9 @@ fn reverse(tx: &Tx<'_>, desk: &Desk<'_>, old: &Followed) -> Result<(), LedgerErr
 
 /// A receipt that was deep enough to be credited, as of the last sync.
 fn uncredited(tx: &Tx<'_>, desk: &Desk<'_>, old: &Followed) -> Result<Option<Txid>, StoreError> {
-    let (TxState::Confirmed { height, .. }, Some(tip)) = (old.state, records::wallet(tx)?.and_then(|wallet| wallet.tip)) else {
+    let (TxState::Confirmed { height, .. }, Some(tip)) =
+        (old.state, wallets::wallet(tx, desk.wallet)?.and_then(|wallet| wallet.tip))
+    else {
         return Ok(None);
     };
     let credited = !old.own && rules::depth(height, &tip) >= desk.credit_depth;
@@ -229,9 +263,9 @@ fn apply_forgotten(tx: &Tx<'_>, desk: &Desk<'_>, forgotten: &Forgotten, report: 
 /// Moves unexplained amounts that a claim knows by now. Returns how many events that took.
 fn move_claimed(tx: &Tx<'_>, desk: &Desk<'_>) -> Result<u64, LedgerError> {
     let mut moved = 0;
-    for (txid, amount) in records::outstanding(tx, Account::Unexplained)? {
-        let Some(followed) = records::followed_by_txid(tx, &txid)? else { continue };
-        let Some(account) = records::claimed(tx, &txid, followed.comment.as_deref())? else { continue };
+    for (txid, amount) in records::outstanding(tx, desk.wallet, Account::Unexplained)? {
+        let Some(followed) = records::followed_by_txid(tx, desk.wallet, &txid)? else { continue };
+        let Some(account) = desk.claimed(tx, &txid, followed.comment.as_deref())? else { continue };
         let leg = |account, amount| Leg { account, vout: None, category: None, amount };
         let legs = [leg(Account::Unexplained, amount.checked_neg()?), leg(account, amount)];
         records::append(tx, &records::Event { reverses: followed.event, ..event(desk, Kind::Claimed, txid) }, &legs)?;

@@ -1,4 +1,4 @@
-//! What we know happened to one wallet, by txid: double-entry postings that are only ever added to, kept in step with the wallet.
+//! What we know happened to our wallets, by txid: double-entry postings that are only ever added to, kept in step with the wallet.
 //!
 //! `sync` diffs what the wallet lists against what is posted, and posts or reverses; cursor and postings commit together. It never
 //! calls upward: what a payout means to a transaction is left here beforehand as a [`Claim`].
@@ -29,6 +29,7 @@ pub mod signing;
 #[cfg(test)]
 mod tests;
 mod verify;
+mod wallets;
 
 use std::io::Write;
 
@@ -46,6 +47,7 @@ pub use day::{DayBalance, DayBook, LastEntry, Movement};
 pub use export::{ExportError, ExportFormat, ExportOrder, csv_field};
 pub use rules::{Seen, Standing};
 pub use verify::{Fault, VerifyReport};
+pub use wallets::LedgerWallet;
 
 /// Why the ledger could not do what was asked.
 #[derive(Debug, Error)]
@@ -57,10 +59,12 @@ pub enum LedgerError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The wallet has a history that includes spending, and the ledger was never opened.
-    #[error("wallet '{wallet}' has {spends} payments from before bursar: adopt it with `bursar ledger open`; nothing was posted")]
+    #[error("wallet '{wallet}' has {spends} payments from before bursar: adopt it with `{command}`; nothing was posted")]
     NotOpened {
         /// The wallet.
         wallet: String,
+        /// What a person runs to adopt it.
+        command: String,
         /// How many transactions it has sent.
         spends: usize,
     },
@@ -80,6 +84,14 @@ pub enum LedgerError {
         height: u64,
         /// Height of the ledger's.
         stood: u64,
+    },
+    /// A transaction that stands in several wallets.
+    #[error("transaction {txid} stands in several wallets ({wallets}): name one by --wallet; nothing was changed")]
+    Ambiguous {
+        /// The transaction.
+        txid: Txid,
+        /// Their names.
+        wallets: String,
     },
     /// Another wallet than before answers.
     #[error("the wallet is not the one that this ledger follows ({0}); nothing was posted and payouts are frozen")]
@@ -219,8 +231,10 @@ pub struct Posting {
 }
 
 /// What an account holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountBalance {
+    /// The wallet.
+    pub wallet: String,
     /// The account.
     pub account: Account,
     /// Signed, see [`Account`].
@@ -298,49 +312,80 @@ pub fn claim_txid(tx: &Tx<'_>, order: &str, txid: &Txid) -> Result<(), StoreErro
     records::insert_claim_txid(tx, order, txid)
 }
 
-/// Where a transaction stands, as of the last sync; none when the ledger never saw it.
+/// Where a transaction of the paying wallet stands, as of the last sync; none when the ledger never saw it.
 pub fn state_of(tx: &Tx<'_>, txid: &Txid) -> Result<Option<TxState>, StoreError> {
-    Ok(records::followed_by_txid(tx, txid)?.map(|followed| followed.state))
+    Ok(known(tx, txid)?.map(|followed| followed.state))
 }
 
-/// Whether something was posted for a transaction at that time or before.
+fn known(tx: &Tx<'_>, txid: &Txid) -> Result<Option<Followed>, StoreError> {
+    wallets::of_paying(tx, |wallet| records::followed_by_txid(tx, wallet, txid))
+}
+
+/// Whether something was posted for a transaction of the paying wallet at that time or before.
 pub fn posted_until(tx: &Tx<'_>, txid: &Txid, until: Timestamp) -> Result<bool, StoreError> {
-    records::posted_until(tx, txid, until)
+    wallets::of_paying(tx, |wallet| records::posted_until(tx, wallet, txid, until))
 }
 
-/// Transactions that were seen with this comment, compared whole.
+/// Transactions of the paying wallet that were seen with this comment, compared whole.
 pub fn marked(tx: &Tx<'_>, mark: &str) -> Result<Vec<Txid>, StoreError> {
-    Ok(records::followed_by_comment(tx, mark)?.into_iter().map(|followed| followed.txid).collect())
+    let marked = wallets::of_paying(tx, |wallet| records::followed_by_comment(tx, wallet, mark))?;
+    Ok(marked.into_iter().map(|followed| followed.txid).collect())
 }
 
-/// Every transaction that the ledger follows, with its state.
+/// Every transaction that the ledger follows in the paying wallet, with its state.
 pub fn transactions(tx: &Tx<'_>) -> Result<Vec<(Txid, TxState)>, StoreError> {
     Ok(followed(tx)?.into_iter().map(|followed| (followed.txid, followed.state)).collect())
 }
 
-/// Every transaction that the ledger follows.
+/// Every transaction that the ledger follows in the paying wallet.
 pub fn followed(tx: &Tx<'_>) -> Result<Vec<Followed>, StoreError> {
-    records::followed(tx)
+    wallets::of_paying(tx, |wallet| followed_of(tx, wallet))
 }
 
-/// Whether a wallet is followed: the first sync or [`open`] begins that.
+/// Every transaction that the ledger follows in a wallet.
+pub fn followed_of(tx: &Tx<'_>, wallet: &str) -> Result<Vec<Followed>, StoreError> {
+    records::followed(tx, wallet)
+}
+
+/// The wallets of this ledger, the paying one first.
+pub fn wallets(tx: &Tx<'_>, coin: &CoinSettings) -> Result<Vec<LedgerWallet>, StoreError> {
+    wallets::all(tx, coin)
+}
+
+/// Whether the ledger of the paying wallet has begun: the first sync or [`open`] begins it.
 pub fn is_open(tx: &Tx<'_>) -> Result<bool, StoreError> {
-    Ok(records::wallet(tx)?.is_some())
+    Ok(wallets::paying(tx)?.is_some())
 }
 
-/// The tip of the last sync; none before the first.
+/// The tip of the paying wallet's last sync; none before the first.
 pub fn synced_tip(tx: &Tx<'_>) -> Result<Option<Tip>, StoreError> {
-    Ok(records::wallet(tx)?.and_then(|wallet| wallet.tip))
+    wallets::of_paying(tx, |wallet| tip_of(tx, wallet))
 }
 
-/// The balance of one account.
+/// The tip of a wallet's last sync; none before the first.
+pub fn tip_of(tx: &Tx<'_>, wallet: &str) -> Result<Option<Tip>, StoreError> {
+    Ok(wallets::wallet(tx, wallet)?.and_then(|wallet| wallet.tip))
+}
+
+/// The balance of one account of the paying wallet.
 pub fn balance(tx: &Tx<'_>, account: Account) -> Result<Amount, StoreError> {
-    records::balance(tx, account)
+    wallets::of_paying(tx, |wallet| balance_of(tx, wallet, account))
 }
 
-/// The balances of all accounts.
-pub fn balances(tx: &Tx<'_>) -> Result<Vec<AccountBalance>, StoreError> {
-    ACCOUNTS.iter().map(|account| Ok(AccountBalance { account: *account, amount: balance(tx, *account)? })).collect()
+/// The balance of one account of a wallet.
+pub fn balance_of(tx: &Tx<'_>, wallet: &str, account: Account) -> Result<Amount, StoreError> {
+    records::balance(tx, wallet, account)
+}
+
+/// The balances of all accounts of all wallets, the paying wallet's first.
+pub fn balances(tx: &Tx<'_>, coin: &CoinSettings) -> Result<Vec<AccountBalance>, StoreError> {
+    let mut balances = Vec::new();
+    for LedgerWallet { name, .. } in wallets(tx, coin)? {
+        for account in ACCOUNTS {
+            balances.push(AccountBalance { wallet: name.clone(), account, amount: balance_of(tx, &name, account)? });
+        }
+    }
+    Ok(balances)
 }
 
 /// What a day began with, moved and ended with.
@@ -353,16 +398,16 @@ pub fn entries(tx: &Tx<'_>, after: u64, limit: usize) -> Result<Vec<Posting>, St
     records::postings(tx, after, limit)
 }
 
-/// Transactions with an amount that nobody has explained, and the amount.
-pub fn unexplained(tx: &Tx<'_>) -> Result<Vec<(Txid, Amount)>, StoreError> {
-    records::outstanding(tx, Account::Unexplained)
+/// Transactions of a wallet with an amount that nobody has explained, and the amount.
+pub fn unexplained(tx: &Tx<'_>, wallet: &str) -> Result<Vec<(Txid, Amount)>, StoreError> {
+    records::outstanding(tx, wallet, Account::Unexplained)
 }
 
-/// Transactions of ours that nobody ordered and nobody has explained, payments to ourselves included, each with what went out by it.
+/// Transactions of the paying wallet that nobody ordered and nobody has explained, payments to ourselves included, each with what went out by it.
 pub fn unordered(tx: &Tx<'_>) -> Result<Vec<(Txid, Amount)>, StoreError> {
     let mut found = Vec::new();
     for account in [Account::Unexplained, Account::Internal] {
-        for (txid, amount) in records::outstanding(tx, account)? {
+        for (txid, amount) in wallets::of_paying(tx, |wallet| records::outstanding(tx, wallet, account))? {
             if !is_claimed(tx, &txid)? {
                 found.push((txid, amount));
             }
@@ -371,9 +416,9 @@ pub fn unordered(tx: &Tx<'_>) -> Result<Vec<(Txid, Amount)>, StoreError> {
     Ok(found)
 }
 
-/// Whether an order of ours, or a person's word, stands for a transaction.
+/// Whether an order of ours, or a person's word, stands for a transaction of the paying wallet.
 pub fn is_claimed(tx: &Tx<'_>, txid: &Txid) -> Result<bool, StoreError> {
-    let comment = records::followed_by_txid(tx, txid)?.and_then(|followed| followed.comment);
+    let comment = known(tx, txid)?.and_then(|followed| followed.comment);
     Ok(records::claimed(tx, txid, comment.as_deref())?.is_some())
 }
 
@@ -383,16 +428,17 @@ pub fn read_entries(entries: &[Entry]) -> Result<Seen, LedgerError> {
 }
 
 /// Moves what is unexplained of a transaction to `account`, by a new event under a person's name, and follows an amount that the
-/// wallet changed. Refuses when there is nothing to explain.
+/// wallet changed. Refuses when there is nothing to explain. A transaction of two wallets, such as one from the one to the other, needs the wallet.
 pub fn explain(
     store: &mut Store,
+    wallet: Option<&str>,
     txid: &Txid,
     account: Account,
     reason: &str,
     who: &str,
     now: Timestamp,
 ) -> Result<Explained, LedgerError> {
-    store.write(|tx| explain::explain(tx, txid, account, reason, who, now))
+    store.write(|tx| explain::explain(tx, wallet, txid, account, reason, who, now))
 }
 
 /// Records a person's word about one transaction in the chain of entries, whether or not it moves anything: what is unexplained of it

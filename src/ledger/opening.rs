@@ -5,7 +5,7 @@ use tracing::info;
 use super::flow::{self, Desk};
 use super::reading::{self, Reading, Sighting, Since};
 use super::rules::Leg;
-use super::{Account, Claim, Followed, Kind, LedgerError, SyncReport, records};
+use super::{Account, Claim, Followed, Kind, LedgerError, SyncReport, records, wallets};
 use crate::coin::{Amount, Timestamp};
 use crate::config::CoinSettings;
 use crate::daemon::Wallet;
@@ -18,18 +18,19 @@ pub(super) fn open(
     at: Option<u64>,
     now: Timestamp,
 ) -> Result<SyncReport, LedgerError> {
-    if let Some(followed) = store.read(records::wallet)? {
-        return Err(LedgerError::AlreadyOpen(followed.name));
-    }
     let identity = wallet.identity()?;
-    let Reading { tip, cursor, sightings, forgotten } = reading::take(store, wallet, coin.final_depth, Since::Beginning)?;
+    if flow::is_the_followed_wallet(store, &identity, coin, now)? {
+        return Err(LedgerError::AlreadyOpen(identity.name));
+    }
+    let Reading { tip, cursor, sightings, forgotten } =
+        reading::take(store, wallet, &identity.name, coin.final_depth, Since::Beginning)?;
     let cut = at.unwrap_or(tip.height).min(tip.height.saturating_sub(coin.final_depth));
     let (summed, later) = reading::split_at(sightings, cut);
     let desk = Desk::new(store, &identity.name, coin, now);
     let later = Reading { tip, cursor, sightings: later, forgotten };
     store.write(|tx| {
-        records::insert_wallet(tx, &identity.name, identity.fingerprint.as_deref(), cut, now)?;
-        claim_payments(tx, &desk.opening_order, &later.sightings)?;
+        wallets::insert_wallet(tx, (desk.wallet, desk.pays), identity.fingerprint.as_deref(), cut, now)?;
+        claim_payments(tx, &desk, &later.sightings)?;
         post_sum(tx, &desk, &summed, cut)?;
         let mut report = flow::apply(tx, &desk, &identity, &later)?;
         report.posted += 1;
@@ -39,10 +40,11 @@ pub(super) fn open(
 }
 
 /// Payments that exist now are from before bursar, unless a claim says otherwise.
-fn claim_payments(tx: &Tx<'_>, order: &str, sightings: &[Sighting]) -> Result<(), StoreError> {
+fn claim_payments(tx: &Tx<'_>, desk: &Desk<'_>, sightings: &[Sighting]) -> Result<(), StoreError> {
+    let order = &desk.opening_order;
     records::insert_claim(tx, &Claim { mark: order.to_owned(), order: order.to_owned(), account: Account::Opening })?;
     for sighting in sightings.iter().filter(|sighting| sighting.seen.own) {
-        if records::claimed(tx, &sighting.txid, sighting.seen.comment.as_deref())?.is_none() {
+        if desk.claimed(tx, &sighting.txid, sighting.seen.comment.as_deref())?.is_none() {
             records::insert_claim_txid(tx, order, &sighting.txid)?;
         }
     }

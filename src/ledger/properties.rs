@@ -64,7 +64,7 @@ impl Bench {
             let trusted = crate::daemon::Wallet::balances(&self.wallet).unwrap().trusted;
             assert_eq!(self.balance(Account::Wallet), trusted.base_units());
         }
-        let all = self.store.read(balances).unwrap();
+        let all = self.store.read(|tx| balances(tx, &coin())).unwrap();
         assert_eq!(Amount::sum(all.iter().map(|account| account.amount)).unwrap(), Amount::ZERO);
         let again = self.sync();
         assert_eq!((again.posted, again.reversed, again.unknown_marks.len()), (0, 0, 0), "a second sync posts nothing");

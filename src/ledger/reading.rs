@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use tracing::warn;
 
 use super::rules::{self, Seen, Standing};
-use super::{Followed, LedgerError, TxState, records};
+use super::{Followed, LedgerError, TxState, records, wallets};
 use crate::coin::{BlockHash, Txid};
 use crate::daemon::{self, BlockPlace, Entry, RpcError, Tip, Wallet};
 use crate::store::{Store, StoreError};
@@ -54,11 +54,17 @@ pub(super) struct Reading {
 }
 
 /// Reads until the tip stood still during a whole reading.
-pub(super) fn take(store: &mut Store, wallet: &dyn Wallet, final_depth: u64, since: Since) -> Result<Reading, LedgerError> {
+pub(super) fn take(
+    store: &mut Store,
+    wallet: &dyn Wallet,
+    name: &str,
+    final_depth: u64,
+    since: Since,
+) -> Result<Reading, LedgerError> {
     for _ in 0..READINGS {
         let tip = wallet.tip()?;
-        refuse_lost_blocks(store, wallet, tip)?;
-        let mut chain = Chain { wallet, places: HashMap::new() };
+        refuse_lost_blocks(store, wallet, name, tip)?;
+        let mut chain = Chain { wallet, name, places: HashMap::new() };
         let reading = read_at(store, &mut chain, tip, final_depth, since)?;
         if let Some(reading) = reading
             && wallet.tip()? == tip
@@ -71,8 +77,8 @@ pub(super) fn take(store: &mut Store, wallet: &dyn Wallet, final_depth: u64, sin
 
 /// A block leaves the active chain by a reorg, and then the daemon still knows it, or another one stands at its height. A shorter chain
 /// that never heard of our tip proves nothing.
-fn refuse_lost_blocks(store: &mut Store, wallet: &dyn Wallet, tip: Tip) -> Result<(), LedgerError> {
-    let stood = store.read(records::wallet)?.and_then(|followed| followed.tip);
+fn refuse_lost_blocks(store: &mut Store, wallet: &dyn Wallet, name: &str, tip: Tip) -> Result<(), LedgerError> {
+    let stood = store.read(|tx| wallets::wallet(tx, name))?.and_then(|followed| followed.tip);
     match stood {
         Some(stood) if tip.height < stood.height && wallet.block_place(&stood.hash)?.is_none() => {
             Err(LedgerError::LostBlocks { height: tip.height, stood: stood.height })
@@ -84,6 +90,8 @@ fn refuse_lost_blocks(store: &mut Store, wallet: &dyn Wallet, tip: Tip) -> Resul
 /// Blocks asked for in this reading.
 struct Chain<'a> {
     wallet: &'a dyn Wallet,
+    /// The wallet's, in the ledger.
+    name: &'a str,
     places: HashMap<BlockHash, Option<BlockPlace>>,
 }
 
@@ -123,7 +131,7 @@ fn read_at(
     })?;
     let mut forgotten = Vec::new();
     let mut sightings = Vec::with_capacity(shown.len());
-    let open: Vec<Followed> = store.read(records::not_final)?;
+    let open: Vec<Followed> = store.read(|tx| records::not_final(tx, chain.name))?;
     for old in open.into_iter().chain(reopened).filter(|old| !shown.contains_key(&old.txid)).collect::<Vec<_>>() {
         match chain.wallet.transaction(&old.txid)? {
             Some(found) if !found.entries.is_empty() => _ = shown.insert(old.txid, found.entries),
@@ -136,7 +144,7 @@ fn read_at(
         }
     }
     for (txid, entries) in shown {
-        let old = store.read(|tx| records::followed_by_txid(tx, &txid))?;
+        let old = store.read(|tx| records::followed_by_txid(tx, chain.name, &txid))?;
         match sight(chain, txid, old, entries)? {
             Some(sighting) => sightings.push(sighting),
             None => return Ok(None),
@@ -153,7 +161,7 @@ fn read_at(
 /// The ledger's cursor, if it is worth something. One that is not on the active chain is not: an old daemon answers an empty list to a
 /// block above its tip, and ignores forks. Nor on a chain that became shorter, where mature coins below it may be immature again.
 fn cursor(store: &mut Store, chain: &mut Chain<'_>, tip: Tip) -> Result<Option<Tip>, LedgerError> {
-    let Some(followed) = store.read(records::wallet)? else { return Ok(None) };
+    let Some(followed) = store.read(|tx| wallets::wallet(tx, chain.name))? else { return Ok(None) };
     let Some(cursor) = followed.cursor else { return Ok(None) };
     let reorganised = chain.active_height(&cursor.hash)?.is_none();
     let shorter = followed.tip.is_some_and(|stood| tip.height < stood.height);
@@ -170,7 +178,7 @@ fn cursor(store: &mut Store, chain: &mut Chain<'_>, tip: Tip) -> Result<Option<T
 fn reopened(store: &mut Store, chain: &mut Chain<'_>, cursor: Option<Tip>) -> Result<Vec<Followed>, LedgerError> {
     let above = cursor.map_or(0, |cursor| cursor.height);
     let mut reopened = Vec::new();
-    for old in store.read::<_, StoreError>(|tx| records::final_above(tx, above))? {
+    for old in store.read::<_, StoreError>(|tx| records::final_above(tx, chain.name, above))? {
         // At the last sync all of them stood on one chain, so where a block held, those below it held too.
         if chain.ground_held(Some(&old))? {
             break;

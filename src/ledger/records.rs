@@ -12,15 +12,6 @@ use crate::coin::{Amount, Timestamp, Txid};
 use crate::daemon::Tip;
 use crate::store::{StoreError, Tx};
 
-/// The wallet that this ledger follows.
-#[derive(Clone, Debug)]
-pub(super) struct FollowedWallet {
-    pub(super) name: String,
-    pub(super) fingerprint: Option<String>,
-    pub(super) cursor: Option<Tip>,
-    pub(super) tip: Option<Tip>,
-}
-
 /// What an event says besides its postings.
 #[derive(Clone, Debug)]
 pub(super) struct Event<'a> {
@@ -49,77 +40,11 @@ pub(super) fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, StoreErr
     text.parse().map_err(|error| damaged("entries", error))
 }
 
-fn place(block: Option<String>, height: Option<u64>) -> Result<Option<Tip>, StoreError> {
+pub(super) fn place(block: Option<String>, height: Option<u64>) -> Result<Option<Tip>, StoreError> {
     match (block, height) {
         (Some(block), Some(height)) => Ok(Some(Tip { height, hash: parsed(&block)? })),
         _ => Ok(None),
     }
-}
-
-pub(super) fn wallet(tx: &Tx<'_>) -> Result<Option<FollowedWallet>, StoreError> {
-    let mut statement =
-        tx.prepare_cached("SELECT name, fingerprint, cursor_block, cursor_height, tip_block, tip_height FROM wallets")?;
-    let mut rows = statement.query([])?;
-    let Some(row) = rows.next()? else { return Ok(None) };
-    Ok(Some(FollowedWallet {
-        name: row.get(0)?,
-        fingerprint: row.get(1)?,
-        cursor: place(row.get(2)?, row.get(3)?)?,
-        tip: place(row.get(4)?, row.get(5)?)?,
-    }))
-}
-
-pub(super) fn insert_wallet(
-    tx: &Tx<'_>,
-    name: &str,
-    fingerprint: Option<&str>,
-    opening_height: u64,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    tx.execute(
-        "INSERT INTO wallets (name, fingerprint, opened_s, opening_height) VALUES (?1, ?2, ?3, ?4)",
-        params![name, fingerprint, now.0, opening_height],
-    )?;
-    Ok(())
-}
-
-/// Stands the ledger at `tip`. A fingerprint that was not known is learned; a known one is never replaced.
-pub(super) fn move_wallet(
-    tx: &Tx<'_>,
-    name: &str,
-    fingerprint: Option<&str>,
-    cursor: Option<Tip>,
-    tip: Tip,
-) -> Result<(), StoreError> {
-    tx.execute(
-        "UPDATE wallets SET fingerprint = coalesce(fingerprint, ?2), cursor_block = ?3, cursor_height = ?4, tip_block = ?5,
-         tip_height = ?6 WHERE name = ?1",
-        params![
-            name,
-            fingerprint,
-            cursor.map(|cursor| cursor.hash.to_string()),
-            cursor.map(|cursor| cursor.height),
-            tip.hash.to_string(),
-            tip.height
-        ],
-    )?;
-    Ok(())
-}
-
-/// A person's word replaces a known fingerprint, and is kept with it.
-pub(super) fn replace_fingerprint(
-    tx: &Tx<'_>,
-    wallet: &str,
-    (old, new): (Option<&str>, Option<&str>),
-    (who, reason): (&str, &str),
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    tx.execute(
-        "INSERT INTO rekeyings (wallet, at_s, old, new, who, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![wallet, now.0, old, new, who, reason],
-    )?;
-    tx.execute("UPDATE wallets SET fingerprint = ?2 WHERE name = ?1", params![wallet, new])?;
-    Ok(())
 }
 
 pub(super) fn head(tx: &Tx<'_>) -> Result<(u64, String), StoreError> {
@@ -236,13 +161,13 @@ pub(super) fn kind_of(tx: &Tx<'_>, event: u64) -> Result<Kind, StoreError> {
     kind_named(&tx.query_row("SELECT kind FROM entries WHERE event = ?1 LIMIT 1", [event], |row| row.get::<_, String>(0))?)
 }
 
-/// What stands for a transaction since `event`, per account.
-pub(super) fn standing(tx: &Tx<'_>, txid: &Txid, event: u64) -> Result<Vec<(Account, Amount)>, StoreError> {
+/// What stands for a transaction of a wallet since `event`, per account.
+pub(super) fn standing(tx: &Tx<'_>, wallet: &str, txid: &Txid, event: u64) -> Result<Vec<(Account, Amount)>, StoreError> {
     let mut statement = tx.prepare_cached(
-        "SELECT account, sum(amount) FROM entries WHERE txid = ?1 AND event >= ?2 GROUP BY account HAVING sum(amount) <> 0
+        "SELECT account, sum(amount) FROM entries WHERE txid = ?1 AND wallet = ?2 AND event >= ?3 GROUP BY account HAVING sum(amount) <> 0
          ORDER BY account",
     )?;
-    let mut rows = statement.query(params![txid.to_string(), event])?;
+    let mut rows = statement.query(params![txid.to_string(), wallet, event])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         found.push((account_named(&row.get::<_, String>(0)?)?, Amount::from_base_units(row.get(1)?)));
@@ -250,24 +175,26 @@ pub(super) fn standing(tx: &Tx<'_>, txid: &Txid, event: u64) -> Result<Vec<(Acco
     Ok(found)
 }
 
-/// Whether a transaction has a posting from that time or before.
-pub(super) fn posted_until(tx: &Tx<'_>, txid: &Txid, until: Timestamp) -> Result<bool, StoreError> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM entries WHERE txid = ?1 AND time_s <= ?2)";
-    Ok(tx.prepare_cached(sql)?.query_row(params![txid.to_string(), until.0], |row| row.get(0))?)
+/// Whether a transaction of a wallet has a posting from that time or before.
+pub(super) fn posted_until(tx: &Tx<'_>, wallet: &str, txid: &Txid, until: Timestamp) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM entries WHERE txid = ?1 AND wallet = ?2 AND time_s <= ?3)";
+    Ok(tx.prepare_cached(sql)?.query_row(params![txid.to_string(), wallet, until.0], |row| row.get(0))?)
 }
 
-pub(super) fn balance(tx: &Tx<'_>, account: Account) -> Result<Amount, StoreError> {
-    let mut statement = tx.prepare_cached("SELECT coalesce(sum(amount), 0) FROM balances WHERE account = ?1")?;
-    Ok(Amount::from_base_units(statement.query_row([account.name()], |row| row.get(0))?))
+pub(super) fn balance(tx: &Tx<'_>, wallet: &str, account: Account) -> Result<Amount, StoreError> {
+    let mut statement = tx.prepare_cached("SELECT amount FROM balances WHERE wallet = ?1 AND account = ?2")?;
+    let amount = statement.query_row([wallet, account.name()], |row| row.get(0)).optional()?;
+    Ok(amount.map_or(Amount::ZERO, Amount::from_base_units))
 }
 
-/// What stands against an account by transaction. Written into the text: `unexplained` and `internal` have an index of their own each.
-pub(super) fn outstanding(tx: &Tx<'_>, account: Account) -> Result<Vec<(Txid, Amount)>, StoreError> {
+/// What stands against an account of a wallet by transaction. Written into the text: `unexplained` and `internal` have an index of their own each.
+pub(super) fn outstanding(tx: &Tx<'_>, wallet: &str, account: Account) -> Result<Vec<(Txid, Amount)>, StoreError> {
     let account = account.name();
     let mut statement = tx.prepare_cached(&format!(
-        "SELECT txid, sum(amount) FROM entries WHERE account = '{account}' GROUP BY txid HAVING sum(amount) <> 0 ORDER BY txid",
+        "SELECT txid, sum(amount) FROM entries WHERE account = '{account}' AND wallet = ?1 GROUP BY txid HAVING sum(amount) <> 0
+         ORDER BY txid",
     ))?;
-    let mut rows = statement.query([])?;
+    let mut rows = statement.query([wallet])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         found.push((parsed(&row.get::<_, String>(0)?)?, Amount::from_base_units(row.get(1)?)));
@@ -328,25 +255,25 @@ pub(super) fn select_followed(
     Ok(found)
 }
 
-pub(super) fn followed(tx: &Tx<'_>) -> Result<Vec<Followed>, StoreError> {
-    select_followed(tx, "ORDER BY txid", [])
+pub(super) fn followed(tx: &Tx<'_>, wallet: &str) -> Result<Vec<Followed>, StoreError> {
+    select_followed(tx, "WHERE wallet = ?1 ORDER BY txid", [wallet])
 }
 
-pub(super) fn followed_by_txid(tx: &Tx<'_>, txid: &Txid) -> Result<Option<Followed>, StoreError> {
-    Ok(select_followed(tx, "WHERE txid = ?1", [txid.to_string()])?.pop())
+pub(super) fn followed_by_txid(tx: &Tx<'_>, wallet: &str, txid: &Txid) -> Result<Option<Followed>, StoreError> {
+    Ok(select_followed(tx, "WHERE txid = ?1 AND wallet = ?2", params![txid.to_string(), wallet])?.pop())
 }
 
-pub(super) fn followed_by_comment(tx: &Tx<'_>, comment: &str) -> Result<Vec<Followed>, StoreError> {
-    select_followed(tx, "WHERE comment = ?1 ORDER BY txid", [comment])
+pub(super) fn followed_by_comment(tx: &Tx<'_>, wallet: &str, comment: &str) -> Result<Vec<Followed>, StoreError> {
+    select_followed(tx, "WHERE comment = ?1 AND wallet = ?2 ORDER BY txid", [comment, wallet])
 }
 
-pub(super) fn not_final(tx: &Tx<'_>) -> Result<Vec<Followed>, StoreError> {
-    select_followed(tx, "WHERE final = 0 ORDER BY txid", [])
+pub(super) fn not_final(tx: &Tx<'_>, wallet: &str) -> Result<Vec<Followed>, StoreError> {
+    select_followed(tx, "WHERE wallet = ?1 AND final = 0 ORDER BY txid", [wallet])
 }
 
 /// Final transactions in blocks above `height`, the newest block first. The genesis block, at 0, holds none.
-pub(super) fn final_above(tx: &Tx<'_>, height: u64) -> Result<Vec<Followed>, StoreError> {
-    select_followed(tx, "WHERE final = 1 AND height > ?1 ORDER BY height DESC, txid", [height])
+pub(super) fn final_above(tx: &Tx<'_>, wallet: &str, height: u64) -> Result<Vec<Followed>, StoreError> {
+    select_followed(tx, "WHERE wallet = ?1 AND final = 1 AND height > ?2 ORDER BY height DESC, txid", params![wallet, height])
 }
 
 /// Writes where a transaction stands. A comment once known is kept, and so is that it was astray.
@@ -413,11 +340,12 @@ pub(super) fn claimed(tx: &Tx<'_>, txid: &Txid, comment: Option<&str>) -> Result
 }
 
 /// Marks of transactions that were astray when they came, and that no claim knows to this day.
-pub(super) fn stray_marks(tx: &Tx<'_>) -> Result<Vec<String>, StoreError> {
+pub(super) fn stray_marks(tx: &Tx<'_>, wallet: &str) -> Result<Vec<String>, StoreError> {
     let mut statement = tx.prepare_cached(
-        "SELECT DISTINCT comment FROM transactions WHERE stray = 1 AND comment NOT IN (SELECT mark FROM claims) ORDER BY comment",
+        "SELECT DISTINCT comment FROM transactions WHERE wallet = ?1 AND stray = 1 AND comment NOT IN (SELECT mark FROM claims)
+         ORDER BY comment",
     )?;
-    let marks = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let marks = statement.query_map([wallet], |row| row.get(0))?.collect::<Result<_, _>>()?;
     Ok(marks)
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tracing::warn;
 
 use super::reading::{self, Since};
-use super::{LedgerError, Rekeyed, TxState, records};
+use super::{LedgerError, Rekeyed, TxState, records, wallets};
 use crate::coin::{Amount, Timestamp, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::Wallet;
@@ -24,25 +24,19 @@ pub(super) fn rekeyed(
     if who.trim().is_empty() || reason.trim().is_empty() {
         return Err(refused("this needs a name and a reason".to_owned()));
     }
-    let Some(followed) = store.read(records::wallet)? else {
-        return Err(refused("no wallet is followed yet".to_owned()));
-    };
     let identity = wallet.identity()?;
-    if followed.name != identity.name {
-        return Err(refused(format!(
-            "the ledger follows wallet '{}', the daemon answered for '{}'",
-            followed.name, identity.name
-        )));
-    }
+    let Some(followed) = store.read(|tx| wallets::wallet(tx, &identity.name))? else {
+        return Err(refused(format!("the ledger does not follow the wallet '{}' that the daemon answered for", identity.name)));
+    };
     if followed.fingerprint == identity.fingerprint {
         return Err(refused(format!("wallet '{}' has the keys that the ledger knows", followed.name)));
     }
-    let seen = reading::take(store, wallet, coin.final_depth, Since::Beginning)?.sightings;
+    let seen = reading::take(store, wallet, &identity.name, coin.final_depth, Since::Beginning)?.sightings;
     let seen: BTreeMap<Txid, Amount> = seen.iter().map(|sighting| (sighting.txid, sighting.seen.net)).collect();
     let (old, new) = (followed.fingerprint, identity.fingerprint);
     store.write(|tx| {
         let mut transactions = 0;
-        for known in records::followed(tx)? {
+        for known in records::followed(tx, &followed.name)? {
             // A stranger's unconfirmed receipt may vanish by itself, and so may what is dead.
             if matches!(known.state, TxState::Pending | TxState::Dead) {
                 continue;
@@ -57,8 +51,14 @@ pub(super) fn rekeyed(
                 }
             }
         }
-        records::replace_fingerprint(tx, &followed.name, (old.as_deref(), new.as_deref()), (who, reason), now)?;
-        gate::cleared(tx, Cause::Wallet, &format!("{}: {}", who.trim(), reason.trim()), now)?;
+        wallets::replace_fingerprint(tx, &followed.name, (old.as_deref(), new.as_deref()), (who, reason), now)?;
+        gate::cleared(
+            tx,
+            Cause::Wallet,
+            coin.wallet.followed(&followed.name),
+            &format!("{}: {}", who.trim(), reason.trim()),
+            now,
+        )?;
         warn!(wallet = followed.name, old, new, who, reason, "a person declared that the wallet's keys changed");
         Ok(Rekeyed { wallet: followed.name, old, new, transactions })
     })

@@ -243,10 +243,10 @@ fn an_explanation_holds_through_a_reorg() {
     let txid = bench.wallet.send(&[(100, false)], None, true).unwrap();
     bench.wallet.mine(1, false);
     bench.sync();
-    let moved = explain(&mut bench.store, &txid, Account::Payout, "paid by hand", "ada", NOW).unwrap();
+    let moved = explain(&mut bench.store, None, &txid, Account::Payout, "paid by hand", "ada", NOW).unwrap();
     assert_eq!(moved.amount.base_units(), 100);
     assert_eq!((bench.balance(Account::Unexplained), bench.balance(Account::Payout)), (0, 100));
-    let again = explain(&mut bench.store, &txid, Account::Payout, "paid by hand", "ada", NOW);
+    let again = explain(&mut bench.store, None, &txid, Account::Payout, "paid by hand", "ada", NOW);
     assert!(matches!(again, Err(LedgerError::Refused(_))));
     bench.wallet.reorg(1, |_| true);
     bench.wallet.abandon(0);
@@ -262,7 +262,7 @@ fn an_explanation_needs_a_name_a_reason_and_an_account() {
     let txid = bench.wallet.send(&[(100, false)], None, true).unwrap();
     bench.sync();
     for (account, reason, who) in [(Account::Wallet, "r", "w"), (Account::Payout, " ", "w"), (Account::Payout, "r", "")] {
-        assert!(matches!(explain(&mut bench.store, &txid, account, reason, who, NOW), Err(LedgerError::Refused(_))));
+        assert!(matches!(explain(&mut bench.store, None, &txid, account, reason, who, NOW), Err(LedgerError::Refused(_))));
     }
     assert_eq!(bench.balance(Account::Unexplained), 100);
 }

@@ -62,7 +62,7 @@ mod tests {
         let mut store = Store::open(dir.path()).unwrap();
         let [bound, stray] = [1, 2].map(|number| Txid::from_bytes([number; 32]));
         let detail = "the wallet made two which no batch of this store ordered".to_owned();
-        let freeze = Freeze { cause: Cause::UnknownSpend, detail, txids: vec![bound, stray], amount: None };
+        let freeze = Freeze { cause: Cause::UnknownSpend, detail, txids: vec![bound, stray], amount: None, wallet: None };
         let claim = Claim { mark: "a mark".to_owned(), order: "a batch".to_owned(), account: Account::Payout };
         let thaw = store.write::<_, StoreError>(|tx| {
             ledger::claim(tx, &claim)?;

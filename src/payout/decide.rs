@@ -171,7 +171,7 @@ fn bind(
         if !look::share_inputs(&inputs) {
             let txids = others.iter().map(|member| member.txid).chain([*txid]).collect();
             let detail = format!("batch {}: several transactions are its own and more than one of them can confirm", batch.id);
-            gate::freeze(tx, &Freeze { cause: Cause::Payment, detail, txids, amount: None }, now)?;
+            gate::freeze(tx, &Freeze { cause: Cause::Payment, detail, txids, amount: None, wallet: None }, now)?;
         }
         ledger::word(tx, txid, Some(Account::Payout), &decision.reason, &decision.who, now)?;
         for payout in records::members(tx, &batch.id)? {

@@ -57,7 +57,7 @@ fn freeze_unknown(tx: &Tx<'_>, marks: &BTreeSet<String>, now: Timestamp) -> Resu
     }
     if !unknown.is_empty() {
         let detail = format!("the wallet holds payments of this store that it does not know: {}", unknown.join(", "));
-        let freeze = Freeze { cause: Cause::StoreWentBack, detail, txids: vec![], amount: None };
+        let freeze = Freeze { cause: Cause::StoreWentBack, detail, txids: vec![], amount: None, wallet: None };
         gate::freeze(tx, &freeze, now)?;
     }
     Ok(unknown)

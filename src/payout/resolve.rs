@@ -255,7 +255,11 @@ impl Resolver<'_> {
             }
             if txids.len() > 1 {
                 let detail = format!("batch {}: {why}", batch.id);
-                gate::freeze(tx, &Freeze { cause: Cause::Payment, detail, txids: txids.to_vec(), amount: None }, now)?;
+                gate::freeze(
+                    tx,
+                    &Freeze { cause: Cause::Payment, detail, txids: txids.to_vec(), amount: None, wallet: None },
+                    now,
+                )?;
             }
             Ok::<_, StoreError>(())
         })?;

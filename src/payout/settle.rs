@@ -232,7 +232,7 @@ impl<'a> Settler<'a> {
                 return Ok(());
             }
             tracing::error!(batch = %batch.id, ?txids, "it may pay more than once: payouts are frozen");
-            gate::freeze(tx, &Freeze { cause: Cause::Payment, detail, txids, amount: None }, now)
+            gate::freeze(tx, &Freeze { cause: Cause::Payment, detail, txids, amount: None, wallet: None }, now)
         })?;
         Ok(true)
     }

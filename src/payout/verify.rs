@@ -70,7 +70,7 @@ pub(super) fn inspect(
         records::set_raw(tx, txid, &known.raw_hex, problem.is_none())?;
         let state = records::batch(tx, &batch.id)?.state;
         let Some(what) = &problem else { return Ok::<_, StoreError>(state) };
-        let freeze = Freeze { cause: Cause::Payment, detail: what.clone(), txids: vec![*txid], amount: None };
+        let freeze = Freeze { cause: Cause::Payment, detail: what.clone(), txids: vec![*txid], amount: None, wallet: None };
         gate::freeze(tx, &freeze, now)?;
         if state != BatchState::Sent {
             return Ok(state);

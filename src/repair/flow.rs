@@ -94,7 +94,7 @@ fn begin(store: &mut Store, coin: &CoinSettings, now: Timestamp) -> Result<i64, 
             }
         };
         let detail = format!("repair {} is under way, or no audit has agreed since", repair.id);
-        gate::freeze(tx, &Freeze { cause: Cause::Repair, detail, txids: vec![], amount: None }, now)?;
+        gate::freeze(tx, &Freeze { cause: Cause::Repair, detail, txids: vec![], amount: None, wallet: None }, now)?;
         Ok(repair)
     })?;
     copy::private_dir(&repair.folder)?;

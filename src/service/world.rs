@@ -186,7 +186,7 @@ impl World {
             "the wallet file was damaged, and the daemon runs with what it could save of it (it says: {line}). Keep the .bak file and run \
              `bursar repair run`"
         );
-        let freeze = Freeze { cause: Cause::Repair, detail, txids: vec![], amount: None };
+        let freeze = Freeze { cause: Cause::Repair, detail, txids: vec![], amount: None, wallet: None };
         let now = Timestamp::now();
         self.store.write(|tx| {
             let known = gate::frozen_since(tx, Timestamp(0))?.iter().any(|old| old.freeze == freeze);

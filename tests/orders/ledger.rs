@@ -1,4 +1,4 @@
-//! A statement and a verification with all that they can tell.
+//! What ledger and audit answer, with all that they can tell.
 
 use super::*;
 
@@ -30,4 +30,72 @@ pub(super) fn a_statement() -> audit::SignedStatement {
 pub(super) fn a_verification() -> ledger::VerifyReport {
     let fault = ledger::Fault { seq: Some(u64::MAX), words: "changed".to_owned() };
     ledger::VerifyReport { postings: u64::MAX, events: 1, head: "0".repeat(64), checkpoints: u64::MAX, fault: Some(fault) }
+}
+
+pub(super) fn a_posting() -> ledger::Posting {
+    ledger::Posting {
+        seq: u64::MAX,
+        event: 1,
+        time: TIME,
+        wallet: "w".to_owned(),
+        account: Account::Unexplained,
+        txid: Some(txid()),
+        vout: Some(u32::MAX),
+        category: Some("send".to_owned()),
+        block: Some(tip()),
+        amount: LEAST,
+        kind: Kind::Reversal,
+        reverses: Some(u64::MAX),
+        note: None,
+        previous: "0".repeat(64),
+        hash: "1".repeat(64),
+    }
+}
+
+pub(super) fn a_checkpoint() -> ledger::checkpoint::CheckpointReport {
+    let checkpoint = ledger::checkpoint::Checkpoint {
+        n: u64::MAX,
+        time: TIME,
+        postings: u64::MAX,
+        hash: "0".repeat(64),
+        balances: "1".repeat(64),
+        tip: None,
+    };
+    let (name, content, signature) = ("f".to_owned(), "{\n}\n".to_owned(), "s\n".to_owned());
+    let file = ledger::checkpoint::CheckpointFile { name, content, signature };
+    ledger::checkpoint::CheckpointReport { checkpoint, file, exported: Some(PathBuf::from("/e/f")), public_key: "RWQ".to_owned() }
+}
+
+pub(super) fn an_audit() -> audit::Report {
+    let suspect = audit::Suspect {
+        txid: txid(),
+        kind: audit::SuspectKind::FoundLate,
+        ledger: Some(MOST),
+        wallet: None,
+        words: "w".to_owned(),
+        state: Some(ledger::TxState::Confirmed { height: u64::MAX, block: tip().hash }),
+        standing: Some(ledger::Standing::Dead { buried: u64::MAX }),
+    };
+    audit::Report {
+        of: "cold".to_owned(),
+        verdict: audit::Verdict::Unexplained,
+        time: TIME,
+        tip: tip(),
+        depth: audit::Depth::Routine,
+        counts: Some(audit::Counts { wallet: None, ledger: u64::MAX }),
+        ledger: audit::LedgerSide { balance: MOST, unconfirmed: LEAST, immature: MOST, pending: LEAST },
+        wallet: audit::WalletSide {
+            trusted: MOST,
+            immature: Some(LEAST),
+            pending: None,
+            unspent: MOST,
+            locked: MOST,
+            source: BalanceSource::Getwalletinfo,
+        },
+        difference: LEAST,
+        residue: MOST,
+        suspects: vec![suspect],
+        remarks: vec!["r".to_owned()],
+        frozen: true,
+    }
 }

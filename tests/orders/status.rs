@@ -3,7 +3,13 @@
 use super::*;
 
 pub(super) fn a_status() -> StatusReport {
-    let freeze = Freeze { cause: Cause::StoreWentBack, detail: "d".to_owned(), txids: vec![txid()], amount: Some(LEAST) };
+    let freeze = Freeze {
+        cause: Cause::StoreWentBack,
+        detail: "d".to_owned(),
+        txids: vec![txid()],
+        amount: Some(LEAST),
+        wallet: Some("cold".to_owned()),
+    };
     let balances = Balances { trusted: MOST, pending: None, immature: Some(MOST), source: BalanceSource::Getinfo };
     let last_audit = AuditSummary { time: TIME, verdict: audit::Verdict::Explained, difference: LEAST, suspects: usize::MAX };
     StatusReport {

@@ -170,8 +170,8 @@ impl Bursar {
         if self.compared == process {
             return Ok(());
         }
-        let (wallet, now) = (ModelWallet(self.world.clone()), self.now());
-        ledger::sighting::compare(self.store(), &wallet, now)?;
+        let (wallet, now, coin) = (ModelWallet(self.world.clone()), self.now(), self.coin.clone());
+        ledger::sighting::compare(self.store(), &wallet, &coin, now)?;
         self.compared = process;
         Ok(())
     }

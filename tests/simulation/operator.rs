@@ -108,7 +108,7 @@ impl History {
                     let thawed = gate::override_by(tx, freeze.id, "ada", "looked at each", now)?;
                     if let Some(thawed) = &thawed {
                         if thawed.freeze.cause == Cause::ShrunkWallet {
-                            ledger::sighting::accept(tx, now)?;
+                            ledger::sighting::accept(tx, thawed.freeze.wallet.as_deref(), now)?;
                         }
                         payout::adopt(tx, &thawed.freeze, &store_id, now)?;
                     }

@@ -130,7 +130,7 @@ proptest! {
             entries += statement.movements.iter().map(|movement| movement.entries).sum::<u64>();
             audits += statement.audits.len();
         }
-        let mut balances: Vec<_> = bench.store.read(ledger::balances).unwrap().into_iter().map(|line| (line.account, line.amount)).collect();
+        let mut balances: Vec<_> = bench.store.read(|tx| ledger::balances(tx, &coin())).unwrap().into_iter().map(|line| (line.account, line.amount)).collect();
         balances.retain(|(_, amount)| *amount != Amount::ZERO);
         balances.sort_by_key(|(account, _)| account.name());
         prop_assert_eq!(balances, held);

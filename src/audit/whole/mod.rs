@@ -25,10 +25,10 @@ const PAGE: usize = 500;
 const TOGETHER: usize = 1000;
 
 /// Compares all that stands still; none when it did not: two listings around the comparison were not equal.
-pub(super) fn judge(store: &mut Store, wallet: &dyn Wallet) -> Result<Option<Wrong>, AuditError> {
+pub(super) fn judge(store: &mut Store, wallet: &dyn Wallet, name: &str) -> Result<Option<Wrong>, AuditError> {
     let spool = Spool::new(store)?;
     let before = spooled(wallet, &spool)?;
-    let wrong = compare(store, wallet, &spool)?;
+    let wrong = compare(store, wallet, name, &spool)?;
     let mut after = Digest::default();
     daemon::each_entry(wallet, None, |entry| {
         after.add(&entry);
@@ -63,9 +63,9 @@ fn spooled(wallet: &dyn Wallet, spool: &Spool) -> Result<Digest, AuditError> {
 }
 
 /// Both sides in the order of transaction ids.
-fn compare(store: &mut Store, wallet: &dyn Wallet, spool: &Spool) -> Result<Wrong, AuditError> {
+fn compare(store: &mut Store, wallet: &dyn Wallet, name: &str, spool: &Spool) -> Result<Wrong, AuditError> {
     let mut wrong = Wrong::default();
-    let mut rows = Rows::default();
+    let mut rows = Rows { wallet: name, page: VecDeque::new(), last: None, ended: false };
     spool.each(&mut |txid, entries| {
         while let Some(row) = rows.next_below(store, Some(&txid))? {
             judge_unlisted(wallet, &row, &mut wrong)?;
@@ -94,18 +94,18 @@ fn judge_unlisted(wallet: &dyn Wallet, row: &Followed, wrong: &mut Wrong) -> Res
 }
 
 /// What the ledger follows, page by page. No transaction of the store lasts across a call to the daemon.
-#[derive(Default)]
-struct Rows {
+struct Rows<'a> {
+    wallet: &'a str,
     page: VecDeque<Followed>,
     last: Option<Txid>,
     ended: bool,
 }
 
-impl Rows {
+impl Rows<'_> {
     /// The next one, if it comes before this id; any when none.
     fn next_below(&mut self, store: &mut Store, end: Option<&Txid>) -> Result<Option<Followed>, AuditError> {
         if self.page.is_empty() && !self.ended {
-            self.page = store.read(|tx| following::page(tx, self.last.as_ref(), PAGE))?.into();
+            self.page = store.read(|tx| following::page(tx, self.wallet, self.last.as_ref(), PAGE))?.into();
             self.ended = self.page.is_empty();
             self.last = self.page.back().map(|row| row.txid);
         }

@@ -5,14 +5,15 @@ use rusqlite::{OptionalExtension, Row, params};
 use super::Checkpoint;
 use crate::coin::Timestamp;
 use crate::daemon::Tip;
-use crate::ledger::records::{head, wallet};
+use crate::ledger::records::head;
 use crate::ledger::verify::running_sums;
+use crate::ledger::wallets::paying;
 use crate::store::{StoreError, Tx};
 
 /// Adds a checkpoint of the ledger as it stands.
 pub(super) fn add(tx: &Tx<'_>, now: Timestamp) -> Result<Checkpoint, StoreError> {
     let (postings, hash) = head(tx)?;
-    let tip = wallet(tx)?.and_then(|wallet| wallet.tip);
+    let tip = paying(tx)?.and_then(|wallet| wallet.tip);
     let balances = running_sums(tx)?.digest();
     let (block, height) = (tip.map(|tip| tip.hash.to_string()), tip.map(|tip| tip.height));
     tx.execute(

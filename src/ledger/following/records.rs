@@ -7,26 +7,27 @@ use super::super::{Followed, TxState};
 use crate::coin::Txid;
 use crate::store::{StoreError, Tx};
 
-pub(super) fn page(tx: &Tx<'_>, after: Option<&Txid>, limit: usize) -> Result<Vec<Followed>, StoreError> {
+pub(super) fn page(tx: &Tx<'_>, wallet: &str, after: Option<&Txid>, limit: usize) -> Result<Vec<Followed>, StoreError> {
     let after = after.map(ToString::to_string).unwrap_or_default();
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    select_followed(tx, "WHERE txid > ?1 ORDER BY txid LIMIT ?2", params![after, limit])
+    select_followed(tx, "WHERE wallet = ?1 AND txid > ?2 ORDER BY txid LIMIT ?3", params![wallet, after, limit])
 }
 
-pub(super) fn count(tx: &Tx<'_>) -> Result<u64, StoreError> {
-    let mut statement = tx.prepare_cached("SELECT coalesce(sum(transactions), 0) FROM followed_counts")?;
-    Ok(statement.query_row([], |row| row.get(0))?)
+pub(super) fn count(tx: &Tx<'_>, wallet: &str) -> Result<u64, StoreError> {
+    let mut statement = tx.prepare_cached("SELECT coalesce(sum(transactions), 0) FROM followed_counts WHERE wallet = ?1")?;
+    Ok(statement.query_row([wallet], |row| row.get(0))?)
 }
 
-pub(super) fn posted_after(tx: &Tx<'_>, seq: u64, limit: usize) -> Result<(Vec<Followed>, u64), StoreError> {
+pub(super) fn posted_after(tx: &Tx<'_>, wallet: &str, seq: u64, limit: usize) -> Result<(Vec<Followed>, u64), StoreError> {
     let mut statement = tx.prepare_cached(
-        "SELECT DISTINCT txid FROM entries WHERE seq > ?1 AND kind = 'posting' AND txid IS NOT NULL ORDER BY txid",
+        "SELECT DISTINCT txid FROM entries WHERE seq > ?1 AND wallet = ?2 AND kind = 'posting' AND txid IS NOT NULL ORDER BY txid",
     )?;
-    let mut rows = statement.query([seq])?;
+    let mut rows = statement.query(params![seq, wallet])?;
     let (mut found, mut all) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
         let txid: Txid = parsed(&row.get::<_, String>(0)?)?;
-        let posted = super::one(tx, &txid)?.filter(|one| one.is_final && one.event.is_some() && one.state != TxState::Dead);
+        let posted =
+            super::one(tx, wallet, &txid)?.filter(|one| one.is_final && one.event.is_some() && one.state != TxState::Dead);
         all += u64::from(posted.is_some());
         found.extend(posted.filter(|_| found.len() < limit));
     }

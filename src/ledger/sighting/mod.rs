@@ -12,6 +12,7 @@ use tracing::{error, warn};
 
 use super::{LedgerError, flow};
 use crate::coin::Timestamp;
+use crate::config::CoinSettings;
 use crate::daemon::{self, RpcError, Wallet, WalletIdentity};
 use crate::gate::{self, Cause};
 use crate::store::{Store, StoreError, Tx};
@@ -43,9 +44,14 @@ pub struct Sighting {
 ///
 /// # Errors
 /// [`LedgerError::OtherWallet`], which freezes, when its keys are not those that the ledger follows.
-pub fn compare(store: &mut Store, wallet: &dyn Wallet, now: Timestamp) -> Result<Option<String>, LedgerError> {
+pub fn compare(
+    store: &mut Store,
+    wallet: &dyn Wallet,
+    coin: &CoinSettings,
+    now: Timestamp,
+) -> Result<Option<String>, LedgerError> {
     let identity = wallet.identity()?;
-    flow::is_the_followed_wallet(store, &identity, now)?;
+    flow::is_the_followed_wallet(store, &identity, coin, now)?;
     let found = holdings(&identity, wallet)?;
     let Some(record) = store.read(|tx| records::last(tx, &identity.name))? else {
         store.write(|tx| records::put(tx, &identity.name, &Sighting { known: found, at: now, found }))?;
@@ -62,7 +68,14 @@ pub fn compare(store: &mut Store, wallet: &dyn Wallet, now: Timestamp) -> Result
         if next != record {
             records::put(tx, &identity.name, &next)?;
         }
-        gate::follow(tx, Cause::ShrunkWallet, loss.as_deref(), "the wallet holds all that it held", now)?;
+        gate::follow(
+            tx,
+            Cause::ShrunkWallet,
+            coin.wallet.followed(&identity.name),
+            loss.as_deref(),
+            "the wallet holds all that it held",
+            now,
+        )?;
         Ok(())
     })?;
     if let Some(words) = &loss {
@@ -72,20 +85,26 @@ pub fn compare(store: &mut Store, wallet: &dyn Wallet, now: Timestamp) -> Result
 }
 
 /// Takes the wallet as it is: a repair ended with an audit that agrees.
-pub fn renew(store: &mut Store, wallet: &dyn Wallet, proof: &str, now: Timestamp) -> Result<(), LedgerError> {
+pub fn renew(
+    store: &mut Store,
+    wallet: &dyn Wallet,
+    coin: &CoinSettings,
+    proof: &str,
+    now: Timestamp,
+) -> Result<(), LedgerError> {
     let identity = wallet.identity()?;
     let found = holdings(&identity, wallet)?;
     Ok(store.write::<_, StoreError>(|tx| {
         records::put(tx, &identity.name, &Sighting { known: found, at: now, found })?;
-        gate::cleared(tx, Cause::ShrunkWallet, proof, now)?;
+        gate::cleared(tx, Cause::ShrunkWallet, coin.wallet.followed(&identity.name), proof, now)?;
         Ok(())
     })?)
 }
 
-/// A person takes the wallet as it was at the last comparison.
-pub fn accept(tx: &Tx<'_>, now: Timestamp) -> Result<(), StoreError> {
-    warn!("a person takes the wallet as it is");
-    records::accept(tx, now)
+/// A person takes a followed wallet (none: the paying one) as it was at the last comparison.
+pub fn accept(tx: &Tx<'_>, followed: Option<&str>, now: Timestamp) -> Result<(), StoreError> {
+    warn!(followed, "a person takes the wallet as it is");
+    records::accept(tx, followed, now)
 }
 
 /// A sync saw so many transactions: the record grows with them, if there is one.

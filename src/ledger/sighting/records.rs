@@ -52,8 +52,12 @@ pub(super) fn may_go(tx: &Tx<'_>, wallet: &str) -> Result<BTreeSet<Txid>, StoreE
     Ok(found)
 }
 
-/// What was found last becomes the record. A store follows one wallet.
-pub(super) fn accept(tx: &Tx<'_>, now: Timestamp) -> Result<(), StoreError> {
-    tx.execute("UPDATE sightings SET tx_count = found_tx_count, addresses = found_addresses, at_s = ?1", [now.0])?;
+/// What was found last of a followed wallet (none: of the one that is not) becomes the record.
+pub(super) fn accept(tx: &Tx<'_>, followed: Option<&str>, now: Timestamp) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE sightings SET tx_count = found_tx_count, addresses = found_addresses, at_s = ?1
+         WHERE CASE WHEN ?2 IS NULL THEN wallet NOT IN (SELECT name FROM wallets WHERE pays = 0) ELSE wallet = ?2 END",
+        params![now.0, followed],
+    )?;
     Ok(())
 }

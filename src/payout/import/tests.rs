@@ -275,7 +275,7 @@ fn a_refused_request_leaves_no_trace() {
 #[test]
 fn nothing_is_taken_while_the_store_may_have_gone_back() {
     let (_dir, mut store) = store();
-    let freeze = Freeze { cause: Cause::StoreWentBack, detail: "restored".to_owned(), txids: vec![], amount: None };
+    let freeze = Freeze { cause: Cause::StoreWentBack, detail: "restored".to_owned(), txids: vec![], amount: None, wallet: None };
     store.write(|tx| gate::freeze(tx, &freeze, Timestamp(1))).unwrap();
     let request = Request { id: "a".to_owned(), address: address(1), amount: "1".to_owned(), priority: Priority::Normal };
     assert!(matches!(submit(&mut store, None, &coin(), &request, Timestamp(1)), Err(PayoutError::StoreWentBack(_))));

@@ -55,7 +55,7 @@ pub(in crate::payout) fn follow_wallet(
     store.write(|tx| {
         for (txid, amount) in &stray {
             let detail = format!("the wallet made {txid}, which no batch of this store ordered and nobody has explained");
-            let freeze = Freeze { cause: Cause::UnknownSpend, detail, txids: vec![*txid], amount: Some(*amount) };
+            let freeze = Freeze { cause: Cause::UnknownSpend, detail, txids: vec![*txid], amount: Some(*amount), wallet: None };
             gate::freeze(tx, &freeze, now)?;
         }
         Ok(())
@@ -83,7 +83,7 @@ fn lift(store: &mut Store, wallet: &dyn Wallet, coin: &CoinSettings, now: Timest
         }
     }
     let proof = "everything that the wallet paid is known";
-    store.write(|tx| gate::cleared(tx, Cause::UnknownSpend, proof, now)).map(drop).map_err(|error: StoreError| error.into())
+    store.write(|tx| gate::cleared(tx, Cause::UnknownSpend, None, proof, now)).map(drop).map_err(|error: StoreError| error.into())
 }
 
 /// Whether a transaction is another form of a batch's: the same payees by at least one of the same coins, so that only one of the two can

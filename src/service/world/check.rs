@@ -187,7 +187,7 @@ impl World {
     fn check_audit(&mut self, now: Timestamp) -> Result<Checked, Failure> {
         let at = |level, words: String| Ok(Checked::new("audit", level, words));
         let run = "`bursar audit run`";
-        let Some(last) = self.read(audit::last)? else {
+        let Some(last) = self.read(|tx| audit::last(tx, None))? else {
             return at(Level::Warning, "never audited".to_owned()).map(|checked: Checked| checked.next(run));
         };
         let overdue = is_overdue(&self.coin.schedule.audit, last.time, now);

@@ -165,7 +165,7 @@ impl World {
     /// Audits, and compares the wallet with what it was last known to hold: here the record grows.
     fn audit(&mut self, deep: bool) -> Result<Answer, Failure> {
         let report = self.with_wallet(if deep { audit::run_deep } else { audit::run })?;
-        let compared = self.with_wallet(|store, wallet, _, now| ledger::sighting::compare(store, wallet, now));
+        let compared = self.with_wallet(|store, wallet, coin, now| ledger::sighting::compare(store, wallet, coin, now));
         if let Err(failure) = compared {
             warn!(code = failure.code, "the wallet was not compared with its record: {}", failure.message);
         }
@@ -238,12 +238,17 @@ impl World {
             Order::LedgerOpen { at } => {
                 Answer::LedgerSync(self.with_wallet(|store, wallet, coin, now| ledger::open(store, wallet, coin, *at, now))?)
             }
-            Order::LedgerBalance => Answer::LedgerBalance { balances: self.read(ledger::balances)? },
+            Order::LedgerBalance => Answer::LedgerBalance {
+                balances: {
+                    let coin = self.coin.clone();
+                    self.read(|tx| ledger::balances(tx, &coin))?
+                },
+            },
             Order::LedgerEntries { after, limit } => {
                 Answer::LedgerEntries { entries: self.read(|tx| ledger::entries(tx, *after, *limit))? }
             }
             Order::LedgerExplain { txid, account, reason, who } => {
-                let explained = ledger::explain(&mut self.store, txid, *account, reason, who, Timestamp::now());
+                let explained = ledger::explain(&mut self.store, None, txid, *account, reason, who, Timestamp::now());
                 Answer::LedgerExplain(explained?)
             }
             Order::LedgerRekeyed { reason, who } => Answer::LedgerRekeyed(
@@ -314,7 +319,7 @@ impl World {
             let thawed = gate::override_by(tx, id, who, reason, now)?;
             if let Some(thawed) = &thawed {
                 if thawed.freeze.cause == Cause::ShrunkWallet {
-                    ledger::sighting::accept(tx, now)?;
+                    ledger::sighting::accept(tx, thawed.freeze.wallet.as_deref(), now)?;
                 }
                 let held = payout::adopt(tx, &thawed.freeze, &store_id, now)?;
                 if held > 0 {
@@ -383,7 +388,7 @@ impl World {
         let report = report?;
         if report.agrees {
             let proof = format!("repair {} ended with an audit that agrees", report.repair.id);
-            self.with_wallet(|store, wallet, _, now| ledger::sighting::renew(store, wallet, &proof, now))?;
+            self.with_wallet(|store, wallet, coin, now| ledger::sighting::renew(store, wallet, coin, &proof, now))?;
         }
         Ok(Answer::RepairRun(report))
     }

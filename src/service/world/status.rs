@@ -25,7 +25,7 @@ impl World {
     pub(super) fn status(&mut self) -> Result<StatusReport, Failure> {
         let now = Timestamp::now();
         let (ledger_tip, frozen, last_audit) =
-            self.read(|tx| Ok::<_, StoreError>((ledger::synced_tip(tx)?, gate::frozen(tx)?, audit::last(tx)?)))?;
+            self.read(|tx| Ok::<_, StoreError>((ledger::synced_tip(tx)?, gate::frozen(tx)?, audit::last(tx, None)?)))?;
         let payouts = payout::totals(&mut self.store)?.into_iter().map(|(state, (count, _))| (state, count)).collect();
         let queue = self.queue()?;
         let last_backup = self.read(backup::last_backup)?;

@@ -60,7 +60,7 @@ impl World {
             self.staking_in_log = None;
             // A keeper that runs apart may have started it on what it could save of a damaged wallet.
             self.distrust_salvage()?;
-            self.with_wallet(|store, wallet, _, now| ledger::sighting::compare(store, wallet, now))?;
+            self.with_wallet(|store, wallet, coin, now| ledger::sighting::compare(store, wallet, coin, now))?;
         }
         self.prove_staking()?;
         if is_new {
@@ -144,7 +144,7 @@ impl World {
             Some(words) => error!(?cause, "{words}: payouts are frozen"),
             None => info!(?cause, "{proof}: no reason to freeze any more"),
         }
-        self.store.write(|tx| gate::follow(tx, cause, finding.as_deref(), proof, Timestamp::now()))?;
+        self.store.write(|tx| gate::follow(tx, cause, None, finding.as_deref(), proof, Timestamp::now()))?;
         Ok(())
     }
 }
