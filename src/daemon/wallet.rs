@@ -298,15 +298,24 @@ pub trait Wallet {
     /// What the wallet holds, by the best RPC that the daemon has.
     fn balances(&self) -> Result<Balances, RpcError>;
 
-    /// Hands on all entries after `block` (all there are when none), watch-only included, unconfirmed included, as they come: there may be millions, and
-    /// they are never held. A visitor that breaks ends the call, which then succeeds; [`each_entry`] is for visitors that may fail.
+    /// Hands on all entries after `block` (all there are when none), unconfirmed included, of what the wallet can spend, as its balances are: what it
+    /// only watches is none of its money. Entries are handed on as they come: there may be millions, and they are never held. A visitor that breaks ends the call, which then succeeds; [`each_entry`] is for visitors that may fail.
     ///
     /// What was handed on counts only when the call succeeds: half a listing is none. The visitor must not call the daemon, for this call is open still.
     ///
     /// What daemons say a reorg took away is left aside: a deposit that was reorged out and double-spent stands in neither list (facts/daemons.md §8).
     fn list_each(&self, block: Option<&BlockHash>, visit: &mut dyn FnMut(Entry) -> ControlFlow<()>) -> Result<(), RpcError>;
 
-    /// The same as a list, for what is small by nature: since a recent block, never from the beginning.
+    /// The same, with what the wallet only watches, where it watches anything.
+    fn list_each_watched(
+        &self,
+        block: Option<&BlockHash>,
+        visit: &mut dyn FnMut(Entry) -> ControlFlow<()>,
+    ) -> Result<(), RpcError> {
+        self.list_each(block, visit)
+    }
+
+    /// [`Wallet::list_each`] as a list, for what is small by nature: since a recent block, never from the beginning.
     fn list_since(&self, block: Option<&BlockHash>) -> Result<Vec<Entry>, RpcError> {
         let mut entries = Vec::new();
         self.list_each(block, &mut |entry| {
@@ -316,7 +325,7 @@ pub trait Wallet {
         Ok(entries)
     }
 
-    /// One transaction; none when the wallet does not know it (code -5).
+    /// One transaction, with the entries that [`Wallet::list_each`] has of it; none when the wallet does not know it (code -5).
     fn transaction(&self, txid: &Txid) -> Result<Option<WalletTx>, RpcError>;
 
     /// Those of these transactions that the wallet has with these comments. An implementation may say so by what it has read of them before, while it
@@ -458,10 +467,26 @@ pub trait Wallet {
 pub fn each_entry<E: From<RpcError>>(
     wallet: &dyn Wallet,
     block: Option<&BlockHash>,
+    visit: impl FnMut(Entry) -> Result<(), E>,
+) -> Result<(), E> {
+    or_failed(|visit| wallet.list_each(block, visit), visit)
+}
+
+/// [`Wallet::list_each_watched`] for a visitor that may fail.
+pub fn each_watched_entry<E: From<RpcError>>(
+    wallet: &dyn Wallet,
+    block: Option<&BlockHash>,
+    visit: impl FnMut(Entry) -> Result<(), E>,
+) -> Result<(), E> {
+    or_failed(|visit| wallet.list_each_watched(block, visit), visit)
+}
+
+fn or_failed<E: From<RpcError>>(
+    list: impl FnOnce(&mut dyn FnMut(Entry) -> ControlFlow<()>) -> Result<(), RpcError>,
     mut visit: impl FnMut(Entry) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut failed = None;
-    wallet.list_each(block, &mut |entry| match visit(entry) {
+    list(&mut |entry| match visit(entry) {
         Ok(()) => ControlFlow::Continue(()),
         Err(error) => {
             failed = Some(error);

@@ -85,7 +85,7 @@ struct Listed {
 impl Listed {
     fn of(wallet: &dyn Wallet, prefix: &str, witnesses: &[(Txid, String)]) -> Result<Listed, RpcError> {
         let mut listed = Listed::default();
-        daemon::each_entry(wallet, None, |entry| {
+        daemon::each_watched_entry(wallet, None, |entry| {
             listed.txids.insert(entry.txid);
             if let Some(comment) = entry.comment {
                 let is_witness = |(txid, mark): &&(Txid, String)| *txid == entry.txid && *mark == comment;

@@ -66,7 +66,7 @@ fn freeze_unknown(tx: &Tx<'_>, marks: &BTreeSet<String>, now: Timestamp) -> Resu
 fn marks_of(store_id: &str, wallet: &dyn Wallet) -> Result<Vec<String>, RpcError> {
     let ours = batch::mark_prefix(store_id);
     let mut marks = BTreeSet::new();
-    daemon::each_entry(wallet, None, |entry| {
+    daemon::each_watched_entry(wallet, None, |entry| {
         marks.extend(entry.comment.filter(|comment| comment.starts_with(&ours)));
         Ok::<_, RpcError>(())
     })?;

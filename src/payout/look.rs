@@ -28,7 +28,7 @@ pub(super) fn entries(wallet: &dyn Wallet, batch: &Batch, final_depth: u64) -> R
 
 fn entries_since(wallet: &dyn Wallet, batch: &Batch, block: Option<&BlockHash>) -> Result<Vec<Entry>, RpcError> {
     let mut entries = Vec::new();
-    daemon::each_entry(wallet, block, |entry| {
+    daemon::each_watched_entry(wallet, block, |entry| {
         if carries_mark(&entry, batch) || is_unmarked_send(&entry) {
             entries.push(entry);
         }

@@ -54,7 +54,7 @@ pub(super) fn note(
 }
 
 fn ask(coin: &CoinSettings) -> Result<Noted, RpcError> {
-    let wallet = RpcWallet::connect(coin)?;
+    let mut wallet = RpcWallet::connect(coin)?;
     wallet.ensure_loaded()?;
     let tip = wallet.tip()?;
     let since = tip.height.checked_sub(coin.final_depth).map(|height| wallet.block_hash(height)).transpose()?;

@@ -59,7 +59,7 @@ pub(super) fn rescan(keeper: &mut Keeper, coin: &CoinSettings, repair: &RepairRe
 
 /// The wallet of a daemon that answers.
 pub(super) fn connected(coin: &CoinSettings) -> Result<RpcWallet, RpcError> {
-    let wallet = RpcWallet::connect(coin)?;
+    let mut wallet = RpcWallet::connect(coin)?;
     wallet.ensure_loaded()?;
     Ok(wallet)
 }

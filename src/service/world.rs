@@ -169,7 +169,7 @@ impl World {
         self.find_wallet(wallet)
     }
 
-    fn find_wallet(&mut self, wallet: RpcWallet) -> Result<(), Failure> {
+    fn find_wallet(&mut self, mut wallet: RpcWallet) -> Result<(), Failure> {
         if !wallet.wallet_loaded()? && !wallet_exists(&self.coin) && self.coin.daemon.mode == DaemonMode::Keep {
             self.make_wallet(&wallet)?;
         }

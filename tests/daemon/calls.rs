@@ -101,7 +101,7 @@ fn a_wallet_is_created_only_on_order_and_loaded_when_it_exists(generation: Gener
     let mut daemon = Daemon::start(generation);
     // 0.18 makes its default wallet by itself; one that is not in the conf it does not. The name needs encoding in the path.
     daemon.coin.wallet.name = "cold & dry?ü".to_owned();
-    let wallet = RpcWallet::connect(&daemon.coin).unwrap();
+    let mut wallet = RpcWallet::connect(&daemon.coin).unwrap();
     assert!(!wallet.wallet_loaded().unwrap());
     assert_eq!(wallet.ensure_loaded().unwrap_err().code(), Some(-18));
     assert!(!wallet.wallet_loaded().unwrap());

@@ -58,6 +58,27 @@ impl RpcWallet {
         Ok(groups.into_iter().flatten().filter_map(first).collect())
     }
 
+    fn list(
+        &self,
+        block: Option<&BlockHash>,
+        watched: bool,
+        visit: &mut dyn FnMut(Entry) -> ControlFlow<()>,
+    ) -> Result<(), RpcError> {
+        let method = "listsinceblock";
+        // An empty hash means "from the beginning" in every generation; the target only moves `lastblock`, which we do not use.
+        let mut args = vec![json!(block.map(ToString::to_string).unwrap_or_default()), json!(1)];
+        if self.abilities.lists_watch_only {
+            args.push(json!(watched));
+        }
+        if self.abilities.lists_removed {
+            args.push(json!(false));
+        }
+        self.wallet.list(method, &args, "transactions", |reply: EntryReply| match reply.into_entry(method, self.decimals) {
+            Ok(entry) => visit(entry).map_break(Ok),
+            Err(error) => ControlFlow::Break(Err(error)),
+        })
+    }
+
     /// Unconfirmed, unused and watch-only included.
     fn received(&self) -> Result<Vec<ReceivedReply>, RpcError> {
         self.ask("listreceivedbyaddress", &[json!(0), json!(true), json!(true)])
@@ -120,24 +141,20 @@ impl Wallet for RpcWallet {
     }
 
     fn list_each(&self, block: Option<&BlockHash>, visit: &mut dyn FnMut(Entry) -> ControlFlow<()>) -> Result<(), RpcError> {
-        let method = "listsinceblock";
-        // An empty hash means "from the beginning" in every generation; the target only moves `lastblock`, which we do not use.
-        let mut args = vec![json!(block.map(ToString::to_string).unwrap_or_default()), json!(1)];
-        if self.abilities.lists_watch_only {
-            args.push(json!(true));
-        }
-        if self.abilities.lists_removed {
-            args.push(json!(false));
-        }
-        self.wallet.list(method, &args, "transactions", |reply: EntryReply| match reply.into_entry(method, self.decimals) {
-            Ok(entry) => visit(entry).map_break(Ok),
-            Err(error) => ControlFlow::Break(Err(error)),
-        })
+        self.list(block, false, visit)
+    }
+
+    fn list_each_watched(
+        &self,
+        block: Option<&BlockHash>,
+        visit: &mut dyn FnMut(Entry) -> ControlFlow<()>,
+    ) -> Result<(), RpcError> {
+        self.list(block, true, visit)
     }
 
     fn transaction(&self, txid: &Txid) -> Result<Option<WalletTx>, RpcError> {
         let asked = Instant::now();
-        let answer = self.ask::<TransactionReply>("gettransaction", &[json!(txid), json!(true)]);
+        let answer = self.ask::<TransactionReply>("gettransaction", &[json!(txid), json!(false)]);
         let reply = RpcWallet::found(answer, "invalid or non-wallet transaction id")?;
         let known = reply.map(|reply| reply.into_transaction(self.decimals)).transpose()?;
         self.memory.note(txid, known.as_ref(), asked);
@@ -334,7 +351,7 @@ impl Wallet for RpcWallet {
             Some(count) => count,
             None => {
                 let mut txids: HashSet<Txid> = HashSet::new();
-                self.list_each(None, &mut |entry| {
+                self.list_each_watched(None, &mut |entry| {
                     txids.insert(entry.txid);
                     ControlFlow::Continue(())
                 })?;

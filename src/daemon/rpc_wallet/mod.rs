@@ -99,7 +99,7 @@ impl RpcWallet {
 
     /// Loads the wallet if it exists and is not loaded. Never creates one: an empty wallet in place of a missing one would look like
     /// a loss.
-    pub fn ensure_loaded(&self) -> Result<(), RpcError> {
+    pub fn ensure_loaded(&mut self) -> Result<(), RpcError> {
         if self.wallet_loaded()? {
             return Ok(());
         }
@@ -108,11 +108,14 @@ impl RpcWallet {
             return Err(RpcError::Refused { method: "loadwallet".to_owned(), reason });
         }
         match self.node.call::<Value>("loadwallet", &[json!(self.name)]) {
-            Ok(_) => Ok(()),
+            Ok(_) => {}
             // Another caller was faster.
-            Err(error) if is_already_loaded(&error) => Ok(()),
-            Err(error) => Err(error),
+            Err(error) if is_already_loaded(&error) => {}
+            Err(error) => return Err(error),
         }
+        // While no wallet at all is loaded, the help of 0.18 leaves out what wallets can do.
+        self.abilities = Abilities::probe(&self.node, &self.wallet)?;
+        Ok(())
     }
 
     /// Makes a new wallet under the configured name and loads it. Only by a person's order: nothing calls it by itself.

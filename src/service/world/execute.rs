@@ -31,7 +31,7 @@ impl Observer for Narrator {
 
 /// A new connection to the coin's wallet, loaded.
 fn connect(coin: &CoinSettings) -> Result<RpcWallet, RpcError> {
-    let wallet = RpcWallet::connect(coin)?;
+    let mut wallet = RpcWallet::connect(coin)?;
     wallet.ensure_loaded()?;
     Ok(wallet)
 }
