@@ -3,9 +3,7 @@
 
 mod support;
 
-use std::collections::BTreeSet;
-
-use bursar::audit::{self, AuditError, Report, SuspectKind, Verdict};
+use bursar::audit::{self, AuditError, Report, Verdict};
 use bursar::coin::{Amount, Timestamp, Txid};
 use bursar::daemon::{RpcWallet, Wallet};
 use bursar::keeper::Keeper;
@@ -18,7 +16,7 @@ struct Bench {
     world: World,
     wallet: RpcWallet,
     store: Store,
-    keeper: Keeper,
+    _keeper: Keeper,
 }
 
 impl Bench {
@@ -27,13 +25,7 @@ impl Bench {
         let wallet = world.wallet();
         let store = Store::open(&world.dir().join("ledger")).unwrap();
         world.rpc("settxfee", json!([0.0002]));
-        Bench { world, wallet, store, keeper }
-    }
-
-    fn restart(&mut self, args: &[&str]) {
-        self.keeper.stop().unwrap();
-        self.keeper.start(args).unwrap();
-        self.world.rpc("settxfee", json!([0.0002]));
+        Bench { world, wallet, store, _keeper: keeper }
     }
 
     fn try_audit(&mut self) -> Result<Report, AuditError> {
@@ -64,15 +56,6 @@ impl Bench {
     fn balance(&mut self, account: Account) -> i64 {
         self.store.read(|tx| ledger::balance(tx, account)).unwrap().base_units()
     }
-
-    /// What the wallet can spend, by its list of coins.
-    fn unspent(&self) -> Amount {
-        Amount::sum(self.wallet.unspent().unwrap().into_iter().map(|coin| coin.amount)).unwrap()
-    }
-}
-
-fn named(report: &Report, kind: SuspectKind) -> BTreeSet<Txid> {
-    report.suspects.iter().filter(|suspect| suspect.kind == kind).map(|suspect| suspect.txid).collect()
 }
 
 #[test]
@@ -122,57 +105,6 @@ fn mined_coins_agree_while_they_mature_and_after() {
     }
 }
 
-#[test]
-fn a_payment_by_hand_freezes_until_a_person_explains_it() {
-    for generation in Generation::ALL {
-        let mut bench = Bench::new(World::new(generation));
-        bench.world.fund(&["5"]);
-        bench.assert_agrees("funded");
-        let txid = bench.sendmany(&[(BURN_ADDRESS, "1")], "by hand");
-        let report = bench.audit();
-        assert_eq!((report.verdict, report.frozen), (Verdict::Unexplained, true));
-        assert_eq!(named(&report, SuspectKind::Unexplained), BTreeSet::from([txid]));
-        bench.world.mine(4);
-        assert!(bench.audit().frozen);
-        ledger::explain(&mut bench.store, None, &txid, Account::Payout, "refund of ticket 7", "ada", Timestamp::now()).unwrap();
-        bench.assert_agrees("explained");
-    }
-}
-
-#[test]
-fn pending_locked_and_limbo_are_not_alarming() {
-    for generation in Generation::ALL {
-        let mut bench = Bench::new(World::new(generation));
-        bench.world.fund(&["5"]);
-        bench.world.pay_in(&bench.world.new_address(), "2");
-        bench.assert_agrees("a pending receipt");
-        let coin = bench.wallet.unspent().unwrap().into_iter().find(|coin| coin.confirmations > 0).unwrap().outpoint;
-        bench.world.rpc("lockunspent", json!([false, [{"txid": coin.txid, "vout": coin.vout}]]));
-        bench.assert_agrees("a locked coin");
-        bench.world.rpc("lockunspent", json!([true]));
-
-        // A daemon that does not broadcast: the wallet answers with a txid, and the mempool does not have it.
-        bench.restart(&["-walletbroadcast=0"]);
-        let first = bench.claimed_batch("first", &[(BURN_ADDRESS, "1")]);
-        let report = bench.audit();
-        assert_eq!((report.verdict, report.frozen), (Verdict::Explained, false), "{report:#?}");
-        assert_eq!(named(&report, SuspectKind::Limbo), BTreeSet::from([first]));
-        assert_eq!((report.difference > Amount::ZERO, report.residue), (true, Amount::ZERO), "{report:#?}");
-
-        // An abandoned payment is none, and its coin is paid out again.
-        bench.world.rpc("abandontransaction", json!([first]));
-        bench.assert_agrees("abandoned");
-        let second = bench.claimed_batch("second", &[(BURN_ADDRESS, "2"), (&bench.world.new_address(), "1")]);
-        assert_eq!(named(&bench.audit(), SuspectKind::Limbo), BTreeSet::from([second]));
-        bench.restart(&[]);
-        bench.wallet.broadcast(&bench.wallet.transaction(&second).unwrap().unwrap().raw_hex).unwrap();
-        bench.assert_agrees("broadcast");
-        bench.world.mine(4);
-        bench.assert_agrees("final");
-        assert_eq!(bench.balance(Account::Payout), 300_000_000);
-    }
-}
-
 /// A fee bump copies the comment, so two transactions carry one mark. On 0.18 and 0.21 the mempool refuses the bump, and the wallet
 /// says nothing of it.
 #[test]
@@ -193,76 +125,4 @@ fn a_fee_bump_is_counted_once_whichever_transaction_wins() {
         bench.assert_agrees("one of them is final");
         assert_eq!(bench.balance(Account::Payout), 100_000_000, "{generation:?}");
     }
-}
-
-/// A wallet with one transaction of every kind; returns them by name.
-fn with_history(bench: &mut Bench) -> Vec<(&'static str, Txid)> {
-    let world = &bench.world;
-    let first = |entries: Value| entries[0]["txid"].as_str().unwrap().parse().unwrap();
-    world.mine_to_wallet(1);
-    let mature = first(world.rpc("listtransactions", json!(["*", 1])));
-    world.fund(&["7"]);
-    let spent_later = first(world.rpc("listtransactions", json!(["*", 1])));
-    bench.audit();
-    let outside = bench.world.outside_address();
-    let coin = bench.wallet.unspent().unwrap().into_iter().find(|coin| coin.outpoint.txid == mature);
-    assert!(coin.is_some(), "mature by now");
-    let batch = bench.claimed_batch("batch", &[(&outside, "6.5"), (BURN_ADDRESS, "0.25")]);
-    bench.world.mine(1);
-    let deposit = bench.world.pay_in(&bench.world.new_address(), "1.25").parse().unwrap();
-    bench.world.mine(4);
-    bench.world.mine_to_wallet(1);
-    let immature = first(bench.world.rpc("listtransactions", json!(["*", 1])));
-    vec![
-        ("mature coinbase", mature),
-        ("a deposit that was spent later", spent_later),
-        ("a batch", batch),
-        ("a deposit", deposit),
-        ("immature coinbase", immature),
-    ]
-}
-
-fn lost_transactions_are_named(world: World) {
-    let mut bench = Bench::new(world);
-    let history = with_history(&mut bench);
-    bench.assert_agrees("before");
-    let before = bench.unspent();
-    for (what, lost) in history {
-        bench.world.rpc("removeprunedfunds", json!([lost]));
-        let report = bench.audit();
-        let context = format!("{:?}, lost {what} {lost}: {report:#?}", bench.world.generation);
-        assert_eq!((report.verdict, report.frozen), (Verdict::Unexplained, true), "{context}");
-        assert_eq!(named(&report, SuspectKind::Lost), BTreeSet::from([lost]), "{context}");
-        assert!(report.suspects.iter().all(|suspect| suspect.txid == lost || suspect.kind == SuspectKind::Changed), "{context}");
-        assert_eq!(report.residue, Amount::ZERO, "{context}");
-        assert_eq!(report.wallet.unspent, bench.unspent(), "{context}");
-        // A restart does not bring it back, only a rescan does.
-        bench.world.mine(1);
-        assert!(bench.audit().frozen, "{what}");
-        // Past the stand-in, which hides this call; tests/repair.rs takes the way by -rescan.
-        bench.world.rpc("rescanblockchain", json!([0]));
-        bench.assert_agrees(&format!("{what} was found again"));
-        assert_eq!(bench.unspent(), before, "{what}");
-    }
-    assert_eq!(bench.store.read(ledger::verify).unwrap().fault, None);
-}
-
-#[test]
-fn a_lost_transaction_is_named_on_litecoin_0_18() {
-    lost_transactions_are_named(World::new(Generation::Litecoin018));
-}
-
-#[test]
-fn a_lost_transaction_is_named_on_litecoin_0_21() {
-    lost_transactions_are_named(World::new(Generation::Litecoin021));
-}
-
-#[test]
-fn a_lost_transaction_is_named_on_knots() {
-    lost_transactions_are_named(World::new(Generation::Knots));
-}
-
-#[test]
-fn a_lost_transaction_is_named_on_the_stand_in_for_getinfo() {
-    lost_transactions_are_named(World::getinfo_standin());
 }

@@ -79,10 +79,6 @@ impl Bench {
         let left = Claim { mark: mark.to_owned(), order: format!("order of {mark}"), account: Account::Payout };
         self.store.write(|tx| ledger::claim(tx, &left)).unwrap();
     }
-
-    fn tip(&self) -> String {
-        self.wallet.tip().unwrap().hash.to_string()
-    }
 }
 
 #[test]
@@ -127,7 +123,7 @@ fn a_reorg_takes_back_a_double_spent_deposit_and_keeps_our_payment() {
         let mut bench = Bench::new(generation);
         bench.world.fund(&["5"]);
         bench.sync();
-        let fork = bench.tip();
+        let fork = bench.world.height();
         // Final (depth 3) before the reorg takes it back.
         let deposit = bench.pay_in("1");
         let outside = bench.world.outside_address();
@@ -139,14 +135,13 @@ fn a_reorg_takes_back_a_double_spent_deposit_and_keeps_our_payment() {
         bench.assert_in_step("confirmed");
 
         // The stranger spends the same coin to himself in a block of the other branch.
-        let rival = rival_of(&bench.world, &deposit);
-        let branch = bench.world.node_rpc("getblockhash", json!([height_of(&bench.world, &fork) + 1]));
-        bench.world.node_rpc("invalidateblock", json!([branch]));
+        let rival = bench.world.rival_of(&deposit);
+        bench.world.invalidate_from(fork + 1);
         bench.sync();
         assert_eq!(bench.balance(Account::Deposit), -5 * COIN, "{generation:?}: back in the mempool it is a memo");
         assert_eq!(bench.state(&batch), Some(TxState::Mempool));
         let payout = bench.world.rpc("gettransaction", json!([batch]))["hex"].clone();
-        mine_elsewhere(&bench.world, &[rival, payout], 6);
+        bench.world.mine_elsewhere(&[rival, payout], 6);
         let report = bench.sync();
         assert!(matches!(bench.state(&batch), Some(TxState::Confirmed { .. })), "{generation:?}");
         assert_eq!(bench.state(&deposit), Some(TxState::Dead), "{generation:?} {report:?}");
@@ -161,69 +156,23 @@ fn a_final_deposit_that_is_reorged_out_and_double_spent_between_two_syncs_is_tak
     for (generation, deeper) in Generation::ALL.into_iter().flat_map(|generation| [(generation, 0), (generation, 2)]) {
         let mut bench = Bench::new(generation);
         bench.world.fund(&["5"]);
-        let fork = bench.tip();
+        let fork = bench.world.height();
         let deposit = bench.pay_in("1");
         let depth = bench.world.coin().final_depth + deeper;
         bench.world.mine(depth);
         bench.sync();
         assert!(bench.is_final(&deposit), "{generation:?} at {depth} confirmations");
 
-        let rival = rival_of(&bench.world, &deposit);
-        let branch = bench.world.node_rpc("getblockhash", json!([height_of(&bench.world, &fork) + 1]));
-        bench.world.node_rpc("invalidateblock", json!([branch]));
+        let rival = bench.world.rival_of(&deposit);
+        bench.world.invalidate_from(fork + 1);
         assert!(bench.wallet.in_mempool(&deposit).unwrap(), "{generation:?}: it is back, and not mined");
-        mine_elsewhere(&bench.world, &[rival], depth + 1);
+        bench.world.mine_elsewhere(&[rival], depth + 1);
 
         let report = bench.sync();
         assert_eq!((report.reversed, report.uncredited), (1, vec![deposit]), "{generation:?}, {depth} blocks");
         assert_eq!((bench.state(&deposit), bench.balance(Account::Deposit)), (Some(TxState::Dead), -5 * COIN));
         bench.assert_in_step("after a deep reorg");
     }
-}
-
-fn height_of(world: &World, block: &str) -> u64 {
-    world.node_rpc("getblockheader", json!([block]))["height"].as_u64().unwrap()
-}
-
-/// A signed transaction of the stranger that spends an input of `txid` back to himself.
-fn rival_of(world: &World, txid: &Txid) -> Value {
-    let raw = world.outside_rpc("gettransaction", json!([txid]))["hex"].clone();
-    let input = world.node_rpc("decoderawtransaction", json!([raw]))["vin"][0].clone();
-    let parent = world.outside_rpc("gettransaction", json!([input["txid"]]))["hex"].clone();
-    let spent = &world.node_rpc("decoderawtransaction", json!([parent]))["vout"][input["vout"].as_u64().unwrap() as usize];
-    let value = Amount::parse_reported(&spent["value"].to_string(), 8).unwrap().base_units() - 100_000;
-    let value: Value = serde_json::from_str(&Amount::from_base_units(value).to_decimal(8)).unwrap();
-    let address = world.outside_address();
-    let inputs = json!([{"txid": input["txid"], "vout": input["vout"]}]);
-    let unsigned = world.node_rpc("createrawtransaction", json!([inputs, {address: value}]));
-    // The coin is spent on this chain, so the daemon must be told what it was.
-    let coin = json!({"txid": input["txid"], "vout": input["vout"], "scriptPubKey": spent["scriptPubKey"]["hex"], "amount": spent["value"]});
-    let signed = world.outside_rpc("signrawtransactionwithwallet", json!([unsigned, [coin]]));
-    assert_eq!(signed["complete"], true, "{signed}");
-    signed["hex"].clone()
-}
-
-/// Another daemon takes over the chain, mines blocks that begin with these transactions, and hands them back.
-fn mine_elsewhere(world: &World, raws: &[Value], blocks: u64) {
-    let elsewhere = World::new(world.generation);
-    let _keeper = elsewhere.start_daemon();
-    let height = |world: &World| world.node_rpc("getblockcount", json!([])).as_u64().unwrap();
-    let hand_over = |from: &World, to: &World, first: u64| {
-        for height in first..=height(from) {
-            let hash = from.node_rpc("getblockhash", json!([height]));
-            let block = from.node_rpc("getblock", json!([hash, 0]));
-            to.node_rpc("submitblock", json!([block]));
-        }
-    };
-    let fork = height(world);
-    hand_over(world, &elsewhere, 1);
-    for raw in raws {
-        elsewhere.node_rpc("sendrawtransaction", json!([raw]));
-    }
-    elsewhere.mine(blocks);
-    hand_over(&elsewhere, world, fork + 1);
-    world.settle();
-    assert_eq!(height(world), fork + blocks);
 }
 
 /// Power fails, and the daemon forgets the blocks that it had only in memory; its peers bring them back a little later.
@@ -233,12 +182,10 @@ fn a_daemon_that_fell_behind_in_a_crash_is_no_reorg() {
         let mut bench = Bench::new(generation);
         bench.world.fund(&["5"]);
         bench.sync();
-        let node = |method: &str, params: Value| bench.world.node_rpc(method, params);
-        let height = node("getblockcount", json!([])).as_u64().unwrap();
-        let blocks: Vec<Value> = (1..=height).map(|at| node("getblock", json!([node("getblockhash", json!([at])), 0]))).collect();
+        let (height, blocks) = (bench.world.height(), bench.world.blocks());
         bench.world.kill_daemon();
         bench.world.keeper().start(&[]).unwrap();
-        let wallet = bench.world.wallet();
+        let mut wallet = bench.world.wallet();
         wallet.ensure_loaded().unwrap();
         assert!(wallet.tip().unwrap().height < height, "{generation:?}: the crash took blocks");
         if let Ok(report) = ledger::sync(&mut bench.store, &wallet, bench.world.coin(), Timestamp::now()) {

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 #![allow(clippy::print_stderr, reason = "a failed test shows what the service said")]
 
+mod branch;
 mod foreign;
 mod generation;
 mod keep;
@@ -27,7 +28,7 @@ pub use foreign::ForeignDaemon;
 pub use generation::Generation;
 pub use keep::Keep;
 pub use process::{is_alive, signal, suspend};
-pub use proxy::{Call, Fault, FaultProxy, Moment, Watcher};
+pub use proxy::{Call, Fault, FaultProxy, Moment, Upstream, Watcher};
 pub use rpc::{CALL_TIMEOUT, Message, Refused, call, exchange, read_message};
 pub use service::{PATIENCE, Process, Service};
 pub use standin::{getinfo_standin, staking_standin};
