@@ -27,7 +27,7 @@ use bursar::repair;
 use bursar::service::{
     Answer, AuditSummary, DaemonReport, Failure, KeeperWords, LastFlush, Order, QueueStatus, StatusReport, exit,
 };
-use ledger_answers::{a_checkpoint, a_posting, a_statement, a_verification, an_audit};
+use ledger_answers::{a_checkpoint, a_credit_event, a_posting, a_statement, a_sync, a_verification, an_audit};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use status::{a_flush, a_status};
@@ -170,18 +170,6 @@ fn a_plan() -> payout::Plan {
     }
 }
 
-fn a_sync() -> ledger::SyncReport {
-    let marks = vec!["bursar:s:2:b".to_owned()];
-    ledger::SyncReport {
-        tip: tip(),
-        posted: u64::MAX,
-        reversed: 1,
-        unknown_marks: marks,
-        limbo: vec![txid()],
-        uncredited: vec![txid()],
-    }
-}
-
 fn a_backup() -> backup::BackupReport {
     let destination = Destination { directory: PathBuf::from("/b"), error: Some("full".to_owned()) };
     backup::BackupReport {
@@ -293,6 +281,7 @@ fn every_other_answer_is_read_as_it_was_written() {
         balances: vec![ledger::AccountBalance { wallet: "cold".to_owned(), account: Account::Wallet, amount: LEAST }],
     });
     back(&Answer::LedgerEntries { entries: vec![a_posting()] });
+    back(&Answer::LedgerEvents { events: vec![a_credit_event()] });
     let explained = ledger::Explained { txid: txid(), account: Account::Fee, amount: MOST, event: u64::MAX };
     back(&Answer::LedgerExplain(explained));
     let rekeyed = ledger::Rekeyed { wallet: "w".to_owned(), old: Some("f".to_owned()), new: None, transactions: u64::MAX };
@@ -374,6 +363,7 @@ fn every_order_is_read_as_it_was_written() {
         Order::LedgerSync,
         Order::LedgerBalance,
         Order::LedgerEntries { after: u64::MAX, limit: usize::MAX },
+        Order::LedgerEvents { after: u64::MAX, limit: usize::MAX },
         explain,
         Order::LedgerRekeyed { reason: "r".to_owned(), who: "w".to_owned() },
         Order::LedgerKey,

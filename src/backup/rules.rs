@@ -184,7 +184,7 @@ mod tests {
     }
 
     fn ledger_of(postings: u64) -> LedgerReport {
-        LedgerReport { postings, events: postings, head: format!("head {postings}"), checkpoints: 0, fault: None }
+        LedgerReport { postings, events: postings, head: format!("head {postings}"), checkpoints: 0, credits: 0, fault: None }
     }
 
     fn manifest() -> Manifest {

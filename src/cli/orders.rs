@@ -148,6 +148,7 @@ fn ledger(verb: LedgerVerb) -> Result<Request, Failure> {
         LedgerVerb::Sync => Order::LedgerSync.into(),
         LedgerVerb::Balance => Order::LedgerBalance.into(),
         LedgerVerb::Entries { after, limit } => Order::LedgerEntries { after, limit }.into(),
+        LedgerVerb::Events { after, limit } => Order::LedgerEvents { after, limit }.into(),
         LedgerVerb::Explain { txid, account, reason } => {
             let account: Account = serde_json::from_value(account.clone().into())
                 .map_err(|_| Failure::new("usage", format!("'{account}' is not an account"), exit::USAGE))?;

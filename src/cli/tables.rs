@@ -9,7 +9,7 @@ use crate::backup;
 use crate::coin::{Amount, Profile};
 use crate::config::Method;
 use crate::keeper::ProcessState;
-use crate::ledger;
+use crate::ledger::{self, credit::CreditEvent};
 use crate::payout;
 use crate::repair;
 use crate::service::{Answer, CheckReport, DaemonReport, Failure, StatusReport};
@@ -45,11 +45,10 @@ fn told(answer: &Answer, page: &Page) -> String {
         Answer::PayDoubt(report) => super::doubt::doubt(report, page.decimals),
         Answer::PayBump(report) => page.bump(report),
         Answer::PayRule(decided) => super::doubt::decided(decided),
-        Answer::LedgerSync(report) => {
-            format!("in step at height {}: {} posted, {} reversed", report.tip.height, report.posted, report.reversed)
-        }
+        Answer::LedgerSync(report) => synced(report),
         Answer::LedgerBalance { balances } => page.balances(balances),
         Answer::LedgerEntries { entries } => page.entries(entries),
+        Answer::LedgerEvents { events } => page.events(events),
         Answer::LedgerExplain(explained) => {
             let account = format!("{:?}", explained.account).to_lowercase();
             format!("{} of {} now stands under {account}", page.coins(explained.amount), explained.txid)
@@ -276,6 +275,18 @@ impl Page {
         });
         table(["seq", "time", "account", "amount", "height", "txid"], &[0, 3], rows.collect())
     }
+
+    fn events(&self, events: &[CreditEvent]) -> String {
+        let rows = events.iter().map(|event| {
+            let reason = event.reason.map(|reason| format!(" ({})", reason.name())).unwrap_or_default();
+            let what = format!("{}{reason}", event.kind.name());
+            let follows = event.follows.map(|seq| seq.to_string()).unwrap_or_default();
+            let output = format!("{}:{}", event.txid, event.vout);
+            let (amount, height) = (self.coins(event.amount), event.block.height.to_string());
+            [event.seq.to_string(), event.time.to_string(), what, follows, amount, height, output]
+        });
+        table(["n", "time", "what", "of", "amount", "height", "output"], &[0, 3, 4], rows.collect())
+    }
 }
 
 fn checkpoint(report: &ledger::checkpoint::CheckpointReport) -> String {
@@ -292,10 +303,22 @@ fn checkpoint(report: &ledger::checkpoint::CheckpointReport) -> String {
     }
 }
 
+fn synced(report: &ledger::SyncReport) -> String {
+    let ledger::SyncReport { tip, posted, reversed, credited, uncredited, .. } = report;
+    let mut text =
+        format!("in step at height {}: {posted} posted, {reversed} reversed, {credited} deposits credited", tip.height);
+    for txid in uncredited {
+        text += &format!("\nA CREDITED DEPOSIT WAS TAKEN BACK: {txid}; `bursar ledger events` tells why");
+    }
+    text
+}
+
 fn verified(report: &ledger::VerifyReport) -> String {
-    let ledger::VerifyReport { postings, events, head, checkpoints, fault } = report;
+    let ledger::VerifyReport { postings, events, head, checkpoints, credits, fault } = report;
     match fault {
-        None => format!("whole: {postings} postings, {events} events, head {head}; fits {checkpoints} checkpoints"),
+        None => format!(
+            "whole: {postings} postings, {events} events, {credits} credits and reversals, head {head}; fits {checkpoints} checkpoints"
+        ),
         Some(fault) => {
             let place = fault.seq.map(|seq| format!(" at posting {seq}")).unwrap_or_default();
             format!("NOT WHOLE{place}: {}", fault.words)

@@ -4,7 +4,7 @@ use tracing::{error, info, warn};
 
 use super::reading::{self, Forgotten, Reading, Sighting, Since};
 use super::rules::{self, Decision, Leg};
-use super::{Account, Followed, Kind, LedgerError, SyncReport, TxState, records, sighting, wallets};
+use super::{Account, Followed, Kind, LedgerError, SyncReport, TxState, credit, records, sighting, wallets};
 use crate::coin::{Amount, Timestamp, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::{Tip, Wallet, WalletIdentity};
@@ -126,14 +126,17 @@ pub(super) fn apply(
     identity: &WalletIdentity,
     reading: &Reading,
 ) -> Result<SyncReport, LedgerError> {
-    let mut report =
-        SyncReport { tip: reading.tip, posted: 0, reversed: 0, unknown_marks: vec![], limbo: vec![], uncredited: vec![] };
+    let mut report = SyncReport::at(reading.tip);
+    let mut book = credit::Book::open(tx, desk.wallet, reading.tip, desk.credit_depth, desk.now)?;
     for sighting in &reading.sightings {
-        apply_sighting(tx, desk, sighting, &mut report)?;
+        apply_sighting(tx, desk, sighting, &mut book, &mut report)?;
     }
     for forgotten in &reading.forgotten {
         apply_forgotten(tx, desk, forgotten, &mut report)?;
+        book.forgotten(tx, forgotten)?;
     }
+    let closed = book.close(tx)?;
+    (report.credited, report.uncredited) = (closed.credited, closed.uncredited);
     report.posted += move_claimed(tx, desk)?;
     report.unknown_marks = records::stray_marks(tx, desk.wallet)?;
     sighting::grow(tx, desk.wallet, identity.tx_count, desk.now)?;
@@ -141,7 +144,13 @@ pub(super) fn apply(
     Ok(report)
 }
 
-fn apply_sighting(tx: &Tx<'_>, desk: &Desk<'_>, sighting: &Sighting, report: &mut SyncReport) -> Result<(), LedgerError> {
+fn apply_sighting(
+    tx: &Tx<'_>,
+    desk: &Desk<'_>,
+    sighting: &Sighting,
+    book: &mut credit::Book<'_>,
+    report: &mut SyncReport,
+) -> Result<(), LedgerError> {
     let Sighting { old, seen, state, ground_held, .. } = sighting;
     let decision = rules::decide(old.as_ref(), state, *ground_held);
     let comment = seen.comment.clone().or_else(|| old.as_ref().and_then(|old| old.comment.clone()));
@@ -157,14 +166,13 @@ fn apply_sighting(tx: &Tx<'_>, desk: &Desk<'_>, sighting: &Sighting, report: &mu
     };
     match (decision, old) {
         (Decision::Post, _) => {
-            next.event = Some(post(tx, desk, sighting)?);
+            next.event = Some(post(tx, desk, sighting, book)?);
             report.posted += 1;
         }
         (Decision::Reverse, Some(old)) => {
             reverse(tx, desk, old)?;
             next.event = None;
             report.reversed += 1;
-            report.uncredited.extend(uncredited(tx, desk, old)?);
         }
         (Decision::Keep, Some(old)) => next = Followed { seen_net: seen.net, ..old.clone() },
         (Decision::Note, Some(old)) if next.event.is_some() => next.net = old.net,
@@ -174,6 +182,7 @@ fn apply_sighting(tx: &Tx<'_>, desk: &Desk<'_>, sighting: &Sighting, report: &mu
         warn!(txid = %next.txid, "the wallet changed the amount of a transaction; what was posted stays");
     }
     report.limbo.extend(Some(next.txid).filter(|_| next.state == TxState::Limbo));
+    book.follow(tx, sighting, &next)?;
     if old.as_ref() != Some(&next) {
         records::put_followed(tx, desk.wallet, &next, is_stray(tx, desk, sighting)?)?;
     }
@@ -190,7 +199,7 @@ fn is_stray(tx: &Tx<'_>, desk: &Desk<'_>, sighting: &Sighting) -> Result<bool, S
     }
 }
 
-fn post(tx: &Tx<'_>, desk: &Desk<'_>, sighting: &Sighting) -> Result<u64, LedgerError> {
+fn post(tx: &Tx<'_>, desk: &Desk<'_>, sighting: &Sighting, book: &mut credit::Book<'_>) -> Result<u64, LedgerError> {
     // A repaired wallet forgets the comment; the ledger's own copy still tells what the payment was for.
     let known = sighting.old.as_ref().and_then(|old| old.comment.as_deref());
     let comment = sighting.seen.comment.as_deref().or(known);
@@ -204,7 +213,9 @@ fn post(tx: &Tx<'_>, desk: &Desk<'_>, sighting: &Sighting) -> Result<u64, Ledger
         _ => None,
     };
     let event = event(desk, Kind::Posting, sighting.txid);
-    Ok(records::append(tx, &records::Event { block, ..event }, &legs)?)
+    let number = records::append(tx, &records::Event { block, ..event }, &legs)?;
+    book.noted(tx, number, sighting, &legs)?;
+    Ok(number)
 }
 
 fn event<'a>(desk: &'a Desk<'_>, kind: Kind, txid: Txid) -> records::Event<'a> {
@@ -230,20 +241,6 @@ fn reverse(tx: &Tx<'_>, desk: &Desk<'_>, old: &Followed) -> Result<(), LedgerErr
     warn!(txid = %old.txid, "a transaction is not money any more: reversed");
     records::append(tx, &records::Event { reverses: Some(number), ..event(desk, Kind::Reversal, old.txid) }, &legs)?;
     Ok(())
-}
-
-/// A receipt that was deep enough to be credited, as of the last sync.
-fn uncredited(tx: &Tx<'_>, desk: &Desk<'_>, old: &Followed) -> Result<Option<Txid>, StoreError> {
-    let (TxState::Confirmed { height, .. }, Some(tip)) =
-        (old.state, wallets::wallet(tx, desk.wallet)?.and_then(|wallet| wallet.tip))
-    else {
-        return Ok(None);
-    };
-    let credited = !old.own && rules::depth(height, &tip) >= desk.credit_depth;
-    if credited {
-        error!(txid = %old.txid, "a credited receipt was taken back by a reorg");
-    }
-    Ok(credited.then_some(old.txid))
 }
 
 fn apply_forgotten(tx: &Tx<'_>, desk: &Desk<'_>, forgotten: &Forgotten, report: &mut SyncReport) -> Result<(), LedgerError> {

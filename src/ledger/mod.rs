@@ -10,6 +10,7 @@
 mod account;
 mod canonical;
 pub mod checkpoint;
+pub mod credit;
 mod day;
 mod explain;
 mod export;
@@ -170,8 +171,17 @@ pub struct SyncReport {
     pub unknown_marks: Vec<String>,
     /// Own transactions that are neither in the mempool nor in a block.
     pub limbo: Vec<Txid>,
-    /// Receipts that were deep enough to be credited and were taken back by a reorg: the highest alert.
+    /// Deposits credited.
+    #[serde(default)]
+    pub credited: u64,
+    /// Transactions of which a credited deposit was taken back: the highest alert.
     pub uncredited: Vec<Txid>,
+}
+
+impl SyncReport {
+    fn at(tip: Tip) -> SyncReport {
+        SyncReport { tip, posted: 0, reversed: 0, unknown_marks: vec![], limbo: vec![], credited: 0, uncredited: vec![] }
+    }
 }
 
 /// A transaction that the ledger follows.

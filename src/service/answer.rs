@@ -51,6 +51,9 @@ pub enum Answer {
     LedgerEntries {
         entries: Vec<ledger::Posting>,
     },
+    LedgerEvents {
+        events: Vec<ledger::credit::CreditEvent>,
+    },
     LedgerExplain(ledger::Explained),
     LedgerRekeyed(ledger::Rekeyed),
     /// One line of base64.

@@ -7,6 +7,7 @@ use crate::backup::BackupError;
 use crate::config::ConfigError;
 use crate::daemon::RpcError;
 use crate::keeper::KeeperError;
+use crate::ledger::credit::FeedError;
 use crate::ledger::{ExportError, LedgerError};
 use crate::payout::PayoutError;
 use crate::payout::rules::Refusal;
@@ -196,6 +197,17 @@ impl From<RepairError> for Failure {
             RepairError::Audit(error) => error.into(),
             RepairError::Keeper(error) => error.into(),
             _ => Failure::new("repair", error, exit::FAILED),
+        }
+    }
+}
+
+impl From<FeedError> for Failure {
+    fn from(error: FeedError) -> Failure {
+        match error {
+            FeedError::Store(error) => error.into(),
+            FeedError::GoneBack { .. } => Failure::new("feed_went_back", error, exit::FAILED).next(
+                "credit nothing from here: compare what was credited with the events from the first on, by txid and vout, then go on behind them",
+            ),
         }
     }
 }

@@ -110,6 +110,13 @@ pub enum Order {
         /// At most so many.
         limit: usize,
     },
+    /// Credits of deposits and their reversals, oldest first.
+    LedgerEvents {
+        /// After this number.
+        after: u64,
+        /// At most so many.
+        limit: usize,
+    },
     /// Moves an unexplained amount to an account, under a person's name.
     LedgerExplain {
         /// The transaction.
@@ -219,6 +226,7 @@ impl Order {
             Order::LedgerSync => "ledger_sync",
             Order::LedgerBalance => "ledger_balance",
             Order::LedgerEntries { .. } => "ledger_entries",
+            Order::LedgerEvents { .. } => "ledger_events",
             Order::LedgerExplain { .. } => "ledger_explain",
             Order::LedgerRekeyed { .. } => "ledger_rekeyed",
             Order::LedgerKey => "ledger_key",
@@ -279,6 +287,7 @@ impl Order {
                 | PayBump { dry_run: true, .. }
                 | LedgerBalance
                 | LedgerEntries { .. }
+                | LedgerEvents { .. }
                 | LedgerVerify { .. }
                 | LedgerStatement { .. }
                 | AuditHistory { .. }

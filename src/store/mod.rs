@@ -45,7 +45,11 @@ const MIGRATIONS: &[&str] = &[
         include_str!("migrations/0003_listing.sql"),
     ),
     concat!(include_str!("migrations/0004_checkpoints.sql"), include_str!("migrations/0004_days.sql")),
-    concat!(include_str!("migrations/0005_following.sql"), include_str!("migrations/0005_wallets.sql")),
+    concat!(
+        include_str!("migrations/0005_following.sql"),
+        include_str!("migrations/0005_wallets.sql"),
+        include_str!("migrations/0005_credits.sql"),
+    ),
 ];
 
 /// How long a connection waits while another one writes. The longest write takes over a payout file: a million rows are half a minute on a busy host

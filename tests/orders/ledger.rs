@@ -1,5 +1,7 @@
 //! What ledger and audit answer, with all that they can tell.
 
+use bursar::ledger::credit::{CreditEvent, CreditKind, Reason};
+
 use super::*;
 
 pub(super) fn a_statement() -> audit::SignedStatement {
@@ -29,7 +31,42 @@ pub(super) fn a_statement() -> audit::SignedStatement {
 
 pub(super) fn a_verification() -> ledger::VerifyReport {
     let fault = ledger::Fault { seq: Some(u64::MAX), words: "changed".to_owned() };
-    ledger::VerifyReport { postings: u64::MAX, events: 1, head: "0".repeat(64), checkpoints: u64::MAX, fault: Some(fault) }
+    let head = "0".repeat(64);
+    ledger::VerifyReport { postings: u64::MAX, events: 1, head, checkpoints: u64::MAX, credits: u64::MAX, fault: Some(fault) }
+}
+
+pub(super) fn a_credit_event() -> CreditEvent {
+    let block = Tip { height: u64::MAX, hash: BlockHash::from_bytes([9; 32]) };
+    CreditEvent {
+        seq: u64::MAX,
+        kind: CreditKind::Reversal,
+        time: Timestamp(i64::MIN),
+        wallet: "w".to_owned(),
+        txid: txid(),
+        vout: u32::MAX,
+        address: Some("a".to_owned()),
+        amount: LEAST,
+        block,
+        tip_height: u64::MAX,
+        follows: Some(u64::MAX),
+        reason: Some(Reason::Forgotten),
+        event: u64::MAX,
+        previous: "0".repeat(64),
+        hash: "f".repeat(64),
+    }
+}
+
+pub(super) fn a_sync() -> ledger::SyncReport {
+    let marks = vec!["bursar:s:2:b".to_owned()];
+    ledger::SyncReport {
+        tip: tip(),
+        posted: u64::MAX,
+        reversed: 1,
+        unknown_marks: marks,
+        limbo: vec![txid()],
+        credited: 3,
+        uncredited: vec![txid()],
+    }
 }
 
 pub(super) fn a_posting() -> ledger::Posting {

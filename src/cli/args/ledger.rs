@@ -28,6 +28,15 @@ pub(in crate::cli) enum LedgerVerb {
         #[arg(long, default_value_t = 100)]
         limit: usize,
     },
+    /// Credits of deposits and their reversals, oldest first.
+    Events {
+        /// After this number.
+        #[arg(long, default_value_t = 0)]
+        after: u64,
+        /// At most so many.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
     /// Move an unexplained amount to an account, under your name.
     Explain {
         /// The transaction.

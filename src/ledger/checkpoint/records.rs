@@ -67,6 +67,7 @@ pub(super) fn cut_off_from(tx: &Tx<'_>, seq: u64) -> Result<(), StoreError> {
         "DROP TRIGGER entries_never_go; DROP TRIGGER checkpoints_never_go;
          DELETE FROM entries WHERE event >= (SELECT event FROM entries WHERE seq = {seq});
          DELETE FROM transactions WHERE event > (SELECT max(seq) FROM entries);
+         DELETE FROM deposits WHERE event > (SELECT max(seq) FROM entries);
          DELETE FROM checkpoints;
          UPDATE balances SET amount = (SELECT coalesce(sum(amount), 0) FROM entries e WHERE e.account = balances.account);
          DELETE FROM balances WHERE account NOT IN (SELECT account FROM entries);

@@ -9,7 +9,7 @@ mod settings;
 mod world;
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::coin::{Amount, BlockHash, OutPoint, Txid};
 pub(crate) use settings::coin;
@@ -185,8 +185,29 @@ impl ModelWallet {
         *self.fingerprint.borrow_mut() = Some(fingerprint.to_owned());
     }
 
+    /// From now on the wallet tells another amount of its first output than before.
+    pub(crate) fn change_amount(&self, txid: &Txid, units: i64) {
+        self.world.borrow_mut().txs.get_mut(txid).unwrap().outputs[0].0 = units;
+    }
+
     pub(crate) fn make_restless(&self, times: u32) {
         self.restless.set(times);
+    }
+
+    /// Outputs that a receiver could count on: paid by strangers, or by payments of ours with a comment that `ordered` knows, in blocks
+    /// with so many on top. Each with its amount.
+    pub(crate) fn deep_receipts(&self, depth: i64, ordered: impl Fn(&str) -> bool) -> BTreeSet<(Txid, u32, i64)> {
+        let world = self.world.borrow();
+        let counts = |txid: &Txid, tx: &ModelTx| {
+            let foreign = world.debit(tx) == 0 || tx.comment.as_deref().is_some_and(&ordered);
+            tx.known && !tx.coinbase && world.depth(txid) >= depth && foreign
+        };
+        let mut found = BTreeSet::new();
+        for (txid, tx) in world.txs.iter().filter(|(txid, tx)| counts(txid, tx)) {
+            let own = (0..).zip(&tx.outputs).filter(|(_, (value, owner))| *owner == Owner::Mine && *value > 0);
+            found.extend(own.map(|(vout, (value, _))| (*txid, vout, *value)));
+        }
+        found
     }
 
     /// What a ledger should hold, from inputs and outputs: own outputs less own inputs of all that is confirmed and mature, and of

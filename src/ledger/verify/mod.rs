@@ -11,6 +11,8 @@ mod sums;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use self::days::Days;
@@ -18,8 +20,9 @@ use self::hasher::Hasher;
 use self::references::References;
 use self::rules::Reader;
 pub(super) use self::sums::Sums;
-use super::Account;
 use super::records::head;
+use super::{Account, credit};
+use crate::coin::Txid;
 use crate::store::{StoreError, Tx};
 
 /// What a verification found.
@@ -34,6 +37,9 @@ pub struct VerifyReport {
     /// Checkpoints that the ledger fits.
     #[serde(default)]
     pub checkpoints: u64,
+    /// Credits and reversals of deposits that fit the postings.
+    #[serde(default)]
+    pub credits: u64,
     /// The first thing that is wrong; none: the ledger is whole.
     pub fault: Option<Fault>,
 }
@@ -68,11 +74,23 @@ pub(super) fn verify(tx: &Tx<'_>, marks: Vec<Mark>) -> Result<VerifyReport, Stor
         Some(fault) => Some(fault),
         None => read(tx, &mut reader, &mut references, &mut days)?,
     };
+    let reversed = std::mem::take(&mut references.reversed);
     let fault = match fault {
         Some(fault) => Some(fault),
         None => end(tx, &reader, references, days)?,
     };
-    Ok(VerifyReport { postings: reader.seq, events: reader.events, head: reader.hash, checkpoints: reader.fitted, fault })
+    let (credits, fault) = match fault {
+        Some(fault) => (0, Some(fault)),
+        None => credits(tx, &reversed)?,
+    };
+    Ok(VerifyReport {
+        postings: reader.seq,
+        events: reader.events,
+        head: reader.hash,
+        checkpoints: reader.fitted,
+        credits,
+        fault,
+    })
 }
 
 /// Reads every posting, until one is wrong.
@@ -125,6 +143,12 @@ fn end(tx: &Tx<'_>, reader: &Reader, references: References, days: Days) -> Resu
         None => days.compare(tx)?,
     };
     Ok(words.map(|words| Fault { seq: None, words }))
+}
+
+/// Whether credits and reversals fit the postings.
+fn credits(tx: &Tx<'_>, reversed: &HashSet<Txid>) -> Result<(u64, Option<Fault>), StoreError> {
+    let (events, words) = credit::verify(tx, reversed)?;
+    Ok((events, words.map(|words| Fault { seq: None, words })))
 }
 
 /// The running balances, without adding up anything.

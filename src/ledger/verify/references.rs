@@ -3,8 +3,11 @@
 //! Asked one by one, half a million events are half a million places all over a file. So what was read is remembered, eight bytes a posting, and the index read
 //! once; of a ledger that is longer than the memory lasts, once for each part of it.
 
+use std::collections::HashSet;
+
 use super::records::{self, Reference};
 use super::sums::Sums;
+use crate::coin::Txid;
 use crate::ledger::canonical::Fields;
 use crate::ledger::{Account, Kind};
 use crate::store::{StoreError, Tx};
@@ -23,19 +26,24 @@ pub(super) struct References {
     events: Vec<u64>,
     /// What the transactions add up to.
     sums: Sums,
+    /// Transactions that were taken back, and may have been posted again.
+    pub(super) reversed: HashSet<Txid>,
     /// The first thing that is wrong, in words.
     pub(super) wrong: Option<String>,
 }
 
 impl References {
     pub(super) fn new() -> References {
-        References { first: 1, events: vec![NONE; PART as usize], sums: Sums::default(), wrong: None }
+        References { first: 1, events: vec![NONE; PART as usize], sums: Sums::default(), reversed: HashSet::new(), wrong: None }
     }
 
     /// Remembers a posting.
     pub(super) fn note(&mut self, tx: &Tx<'_>, posting: &Fields<'_>) -> Result<(), StoreError> {
         if posting.event != posting.seq {
             return Ok(());
+        }
+        if posting.kind == Kind::Reversal {
+            self.reversed.extend(posting.txid.and_then(|txid| txid.parse::<Txid>().ok()));
         }
         while posting.event >= self.first + PART {
             self.hold(tx, self.first + PART)?;
@@ -50,7 +58,7 @@ impl References {
 
     /// Holds the transactions of this part against its events, and begins the next part at `end`.
     fn hold(&mut self, tx: &Tx<'_>, end: u64) -> Result<(), StoreError> {
-        let References { first, events, sums, wrong } = self;
+        let References { first, events, sums, wrong, .. } = self;
         records::each_reference(tx, *first, end, |transaction| {
             let Reference { wallet, txid, event, net } = transaction;
             let found = events.get((event - *first) as usize).copied().unwrap_or(NONE);

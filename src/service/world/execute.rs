@@ -96,6 +96,7 @@ impl World {
             | Order::LedgerSync
             | Order::LedgerBalance
             | Order::LedgerEntries { .. }
+            | Order::LedgerEvents { .. }
             | Order::LedgerExplain { .. }
             | Order::LedgerRekeyed { .. }
             | Order::LedgerKey
@@ -246,6 +247,9 @@ impl World {
             },
             Order::LedgerEntries { after, limit } => {
                 Answer::LedgerEntries { entries: self.read(|tx| ledger::entries(tx, *after, *limit))? }
+            }
+            Order::LedgerEvents { after, limit } => {
+                Answer::LedgerEvents { events: self.read(|tx| ledger::credit::events(tx, *after, *limit))? }
             }
             Order::LedgerExplain { txid, account, reason, who } => {
                 let explained = ledger::explain(&mut self.store, None, txid, *account, reason, who, Timestamp::now());

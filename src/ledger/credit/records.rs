@@ -1,0 +1,296 @@
+//! The tables of deposits that wait, and of credits.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use rusqlite::{Params, Row, params};
+
+use super::rules::Deposit;
+use super::{CreditEvent, CreditKind, CreditStanding, Reason, canonical};
+use crate::coin::{Amount, BlockHash, Timestamp, Txid};
+use crate::daemon::{Category, Entry, Tip};
+use crate::store::{StoreError, Tx};
+
+/// The newest event.
+#[derive(Clone, Debug)]
+pub(super) struct Head {
+    pub(super) seq: u64,
+    pub(super) hash: String,
+}
+
+/// A deposit that is posted and not credited.
+#[derive(Clone, Debug)]
+pub(super) struct Waiting {
+    /// The ledger event that posted it.
+    pub(super) event: u64,
+    pub(super) txid: Txid,
+    pub(super) deposit: Deposit,
+    /// The reversal after which it would be credited again.
+    pub(super) follows: Option<u64>,
+}
+
+fn damaged(what: impl Display) -> StoreError {
+    StoreError::Damaged(format!("table credits: {what}"))
+}
+
+fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, StoreError> {
+    text.parse().map_err(damaged)
+}
+
+pub(super) fn head(tx: &Tx<'_>) -> Result<Head, StoreError> {
+    let sql = "SELECT seq, hash FROM credits_head";
+    Ok(tx.prepare_cached(sql)?.query_row([], |row| Ok(Head { seq: row.get(0)?, hash: row.get(1)? }))?)
+}
+
+pub(super) fn newest(tx: &Tx<'_>) -> Result<u64, StoreError> {
+    Ok(head(tx)?.seq)
+}
+
+pub(super) fn standing(tx: &Tx<'_>) -> Result<CreditStanding, StoreError> {
+    let sql =
+        "SELECT seq - reversals, reversals, outstanding, last_reversal_s, (SELECT count(*) FROM deposits) FROM credits_head";
+    Ok(tx.prepare_cached(sql)?.query_row([], |row| {
+        Ok(CreditStanding {
+            credits: row.get(0)?,
+            reversals: row.get(1)?,
+            outstanding: row.get(2)?,
+            last_reversal: row.get::<_, Option<i64>>(3)?.map(Timestamp),
+            waiting: row.get(4)?,
+        })
+    })?)
+}
+
+/// Adds an event behind the newest, with number and hashes of its own. Returns its number.
+pub(super) fn append(tx: &Tx<'_>, head: &mut Head, event: CreditEvent) -> Result<u64, StoreError> {
+    let previous = std::mem::take(&mut head.hash);
+    let mut event = CreditEvent { seq: head.seq + 1, previous, ..event };
+    event.hash = canonical::hash(&event)?;
+    let mut statement = tx.prepare_cached(
+        "INSERT INTO credits (seq, kind, time_s, wallet, txid, vout, address, amount, block, height, tip_height, follows, reason, event,
+         previous, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+    )?;
+    statement.execute(params![
+        event.seq,
+        event.kind.name(),
+        event.time.0,
+        event.wallet,
+        event.txid.to_string(),
+        event.vout,
+        event.address,
+        event.amount.base_units(),
+        event.block.hash.to_string(),
+        event.block.height,
+        event.tip_height,
+        event.follows,
+        event.reason.map(Reason::name),
+        event.event,
+        event.previous,
+        event.hash
+    ])?;
+    *head = Head { seq: event.seq, hash: event.hash };
+    Ok(head.seq)
+}
+
+const EVENT: &str =
+    "SELECT seq, kind, time_s, wallet, txid, vout, address, amount, block, height, tip_height, follows, reason, event,
+                     previous, hash FROM credits";
+
+fn event_of(row: &Row<'_>) -> Result<CreditEvent, StoreError> {
+    let kind: String = row.get(1)?;
+    let kind = [CreditKind::Credit, CreditKind::Reversal].into_iter().find(|known| known.name() == kind);
+    let reason: Option<String> = row.get(12)?;
+    let named =
+        |name: String| Reason::ALL.into_iter().find(|known| known.name() == name).ok_or_else(|| damaged("an unknown reason"));
+    Ok(CreditEvent {
+        seq: row.get(0)?,
+        kind: kind.ok_or_else(|| damaged("an unknown kind"))?,
+        time: Timestamp(row.get(2)?),
+        wallet: row.get(3)?,
+        txid: parsed(&row.get::<_, String>(4)?)?,
+        vout: row.get(5)?,
+        address: row.get(6)?,
+        amount: Amount::from_base_units(row.get(7)?),
+        block: Tip { height: row.get(9)?, hash: parsed::<BlockHash>(&row.get::<_, String>(8)?)? },
+        tip_height: row.get(10)?,
+        follows: row.get(11)?,
+        reason: reason.map(named).transpose()?,
+        event: row.get(13)?,
+        previous: row.get(14)?,
+        hash: row.get(15)?,
+    })
+}
+
+fn select(tx: &Tx<'_>, condition: &str, parameters: impl Params) -> Result<Vec<CreditEvent>, StoreError> {
+    let mut statement = tx.prepare_cached(&format!("{EVENT} {condition}"))?;
+    let mut rows = statement.query(parameters)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(event_of(row)?);
+    }
+    Ok(found)
+}
+
+pub(super) fn events(tx: &Tx<'_>, after: u64, limit: usize) -> Result<Vec<CreditEvent>, StoreError> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    select(tx, "WHERE seq > ?1 ORDER BY seq LIMIT ?2", params![after, limit])
+}
+
+pub(super) fn event(tx: &Tx<'_>, seq: u64) -> Result<Option<CreditEvent>, StoreError> {
+    Ok(select(tx, "WHERE seq = ?1", params![i64::try_from(seq).unwrap_or(i64::MAX)])?.pop())
+}
+
+/// Of the deposits that this ledger event posted, in the order of their numbers.
+pub(super) fn of_event(tx: &Tx<'_>, event: u64) -> Result<Vec<CreditEvent>, StoreError> {
+    select(tx, "WHERE event = ?1 ORDER BY seq", [event])
+}
+
+/// Of all deposits of a transaction, however often it was posted.
+pub(super) fn of_transaction(tx: &Tx<'_>, wallet: &str, txid: &Txid) -> Result<Vec<CreditEvent>, StoreError> {
+    let posted =
+        "WHERE event IN (SELECT event FROM entries WHERE txid = ?1 AND wallet = ?2 AND account = 'deposit') ORDER BY seq";
+    select(tx, posted, params![txid.to_string(), wallet])
+}
+
+/// Whether a transaction was summed up when the ledger was opened, and taken out of that sum.
+pub(super) fn was_summed(tx: &Tx<'_>, wallet: &str, txid: &Txid) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM entries r JOIN entries o ON o.seq = r.reverses
+               WHERE r.txid = ?1 AND r.wallet = ?2 AND r.kind = 'reversal' AND o.kind = 'opening')";
+    Ok(tx.prepare_cached(sql)?.query_row(params![txid.to_string(), wallet], |row| row.get(0))?)
+}
+
+/// Whether a ledger event posted a receipt, or the sum of an adopted wallet.
+pub(super) fn is_receipt(tx: &Tx<'_>, event: u64) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM entries WHERE event = ?1 AND (account = 'deposit' OR kind = 'opening'))";
+    Ok(tx.prepare_cached(sql)?.query_row([event], |row| row.get(0))?)
+}
+
+pub(super) fn wait(tx: &Tx<'_>, wallet: &str, waiting: &Waiting) -> Result<(), StoreError> {
+    let Waiting { event, txid, deposit, follows } = waiting;
+    let mut statement = tx.prepare_cached(
+        "INSERT INTO deposits (event, vout, wallet, txid, address, amount, follows) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    let amount = deposit.amount.base_units();
+    statement.execute(params![event, deposit.vout, wallet, txid.to_string(), deposit.address, amount, follows])?;
+    Ok(())
+}
+
+pub(super) fn wait_no_more(tx: &Tx<'_>, waiting: &Waiting) -> Result<(), StoreError> {
+    let sql = "DELETE FROM deposits WHERE event = ?1 AND vout = ?2";
+    tx.prepare_cached(sql)?.execute(params![waiting.event, waiting.deposit.vout])?;
+    Ok(())
+}
+
+/// What a ledger event posted is not money any more. Returns how many deposits of it waited.
+pub(super) fn dismiss(tx: &Tx<'_>, event: u64) -> Result<usize, StoreError> {
+    Ok(tx.prepare_cached("DELETE FROM deposits WHERE event = ?1")?.execute([event])?)
+}
+
+/// Deposits in a block at `height` or below, and that block, the oldest first. Left out: those of which the wallet changed the amount,
+/// whether or not somebody has explained that since.
+pub(super) fn due(tx: &Tx<'_>, wallet: &str, height: u64) -> Result<Vec<(Waiting, Tip)>, StoreError> {
+    let mut statement = tx.prepare_cached(
+        "SELECT d.event, d.vout, d.txid, d.address, d.amount, d.follows, t.block, t.height
+         FROM deposits d JOIN transactions t ON t.txid = d.txid AND t.wallet = d.wallet
+         WHERE d.wallet = ?1 AND t.event = d.event AND t.state = 'confirmed' AND t.height <= ?2 AND t.net = t.seen_net
+           AND NOT EXISTS (SELECT 1 FROM entries e WHERE e.txid = d.txid AND e.wallet = d.wallet AND e.event > d.event
+                           AND e.kind = 'explained' AND e.account = 'wallet')
+         ORDER BY t.height, d.event, d.vout",
+    )?;
+    let mut rows = statement.query(params![wallet, height])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let deposit = Deposit { vout: row.get(1)?, address: row.get(3)?, amount: Amount::from_base_units(row.get(4)?) };
+        let waiting = Waiting { event: row.get(0)?, txid: parsed(&row.get::<_, String>(2)?)?, deposit, follows: row.get(5)? };
+        found.push((waiting, Tip { height: row.get(7)?, hash: parsed(&row.get::<_, String>(6)?)? }));
+    }
+    Ok(found)
+}
+
+/// Whether a deposit waits without an address: of an older store, or of a wallet that names none.
+pub(super) fn lacks_addresses(tx: &Tx<'_>) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM deposits WHERE address IS NULL)";
+    Ok(tx.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+}
+
+pub(super) fn learn_address(tx: &Tx<'_>, event: u64, entry: &Entry) -> Result<(), StoreError> {
+    if let (Category::Receive, Some(vout), Some(address)) = (&entry.category, entry.vout, &entry.address) {
+        let sql = "UPDATE deposits SET address = ?3 WHERE event = ?1 AND vout = ?2 AND address IS NULL";
+        tx.prepare_cached(sql)?.execute(params![event, vout, address])?;
+    }
+    Ok(())
+}
+
+/// An event as it was read again, and what it refers to.
+pub(super) struct Read {
+    pub(super) event: CreditEvent,
+    /// The ledger posted this very deposit.
+    pub(super) posted: bool,
+    /// What it follows, where that is of the same output; of a reversal, of the same block and amount, too.
+    pub(super) followed: Option<CreditKind>,
+}
+
+/// Hands over every event, oldest first, until `look` says that it has seen enough.
+pub(super) fn each(tx: &Tx<'_>, mut look: impl FnMut(Read) -> Result<bool, StoreError>) -> Result<(), StoreError> {
+    let mut statement = tx.prepare(
+        "SELECT c.seq, c.kind, c.time_s, c.wallet, c.txid, c.vout, c.address, c.amount, c.block, c.height, c.tip_height, c.follows, c.reason,
+                c.event, c.previous, c.hash,
+                EXISTS (SELECT 1 FROM entries e WHERE e.event = c.event AND e.account = 'deposit' AND e.vout = c.vout
+                        AND e.txid = c.txid AND e.wallet = c.wallet AND e.amount = -c.amount AND e.kind = 'posting'),
+                p.kind
+         FROM credits c LEFT JOIN credits p ON p.seq = c.follows AND p.wallet = c.wallet AND p.txid = c.txid AND p.vout = c.vout
+              AND (c.kind = 'credit' OR (p.block = c.block AND p.amount = c.amount AND p.event = c.event))
+         ORDER BY c.seq",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let followed = row.get::<_, Option<String>>(17)?;
+        let followed = followed.map(|kind| if kind == "credit" { CreditKind::Credit } else { CreditKind::Reversal });
+        if !look(Read { event: event_of(row)?, posted: row.get(16)?, followed })? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// What waits and is no deposit of the ledger, in words.
+pub(super) fn stray_wait(tx: &Tx<'_>) -> Result<Option<String>, StoreError> {
+    let stray = "SELECT EXISTS (SELECT 1 FROM deposits d WHERE NOT EXISTS (
+                 SELECT 1 FROM entries e WHERE e.event = d.event AND e.account = 'deposit' AND e.vout = d.vout AND e.txid = d.txid
+                 AND e.wallet = d.wallet AND e.amount = -d.amount AND e.kind = 'posting'))";
+    let wrong: bool = tx.query_row(stray, [], |row| row.get(0))?;
+    Ok(wrong.then(|| "a deposit waits to be credited that the ledger has not posted".to_owned()))
+}
+
+/// What somebody with the file in hand could do to the event of a number.
+#[cfg(test)]
+pub(super) const DAMAGES: [&str; 12] = [
+    "DELETE FROM credits WHERE seq = ?1",
+    "DELETE FROM credits WHERE seq >= ?1",
+    "UPDATE credits SET amount = amount + 1 WHERE seq = ?1",
+    "UPDATE credits SET txid = 'ab' || substr(hash, 3) WHERE seq = ?1",
+    "UPDATE credits SET time_s = time_s + 1 WHERE seq = ?1",
+    "UPDATE credits SET address = coalesce(address, '') || 'x' WHERE seq = ?1",
+    "UPDATE credits SET vout = vout + 1 WHERE seq = ?1",
+    "UPDATE credits SET height = height + 1 WHERE seq = ?1",
+    "UPDATE credits SET hash = upper(hash) WHERE seq = ?1 AND hash <> upper(hash)",
+    // It changes places with its neighbour.
+    "UPDATE credits SET seq = -seq WHERE seq IN (max(?1, 2) - 1, max(?1, 2));
+     UPDATE credits SET seq = 2 * max(?1, 2) - 1 + seq WHERE seq < 0",
+    "UPDATE credits_head SET outstanding = outstanding + 1",
+    "INSERT OR IGNORE INTO deposits (event, vout, wallet, txid, amount) SELECT event + 1, 99, wallet, txid, 5 FROM credits WHERE seq = ?1",
+];
+
+/// Does it, past triggers and checks. Returns whether it changed anything.
+#[cfg(test)]
+pub(super) fn tamper(tx: &Tx<'_>, damage: usize, seq: u64) -> Result<bool, StoreError> {
+    tx.execute_batch("DROP TRIGGER credits_never_change; DROP TRIGGER credits_never_go; PRAGMA ignore_check_constraints = 1")?;
+    let before = tx.total_changes();
+    tx.execute_batch(&DAMAGES[damage].replace("?1", &seq.to_string()))?;
+    Ok(tx.total_changes() > before)
+}
+
+/// Tries to change and to delete, with the triggers in force.
+#[cfg(test)]
+pub(super) fn meddle(tx: &Tx<'_>, delete: bool) -> Result<usize, StoreError> {
+    Ok(tx.execute(if delete { "DELETE FROM credits" } else { "UPDATE credits SET amount = 1" }, [])?)
+}
