@@ -4,6 +4,8 @@
 //! written and not be read: only a read-back shows it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+#[path = "orders/audit.rs"]
+mod audit_answers;
 #[path = "orders/ledger.rs"]
 mod ledger_answers;
 #[path = "orders/status.rs"]
@@ -12,6 +14,7 @@ mod status;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use audit_answers::{an_audit, an_explanation};
 use bursar::audit;
 use bursar::backup::{self, Destination};
 use bursar::coin::{Amount, BlockHash, Chain, FeeRate, OutPoint, Timestamp, Txid};
@@ -27,7 +30,7 @@ use bursar::repair;
 use bursar::service::{
     Answer, AuditSummary, DaemonReport, Failure, KeeperWords, LastFlush, Order, QueueStatus, StatusReport, exit,
 };
-use ledger_answers::{a_checkpoint, a_credit_event, a_posting, a_statement, a_sync, a_verification, an_audit};
+use ledger_answers::{a_checkpoint, a_credit_event, a_posting, a_statement, a_sync, a_verification};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use status::{a_flush, a_status};
@@ -291,6 +294,7 @@ fn every_other_answer_is_read_as_it_was_written() {
     back(&Answer::LedgerStatement(Box::new(a_statement())));
     back(&Answer::LedgerVerify(a_verification()));
     back(&Answer::AuditRun(an_audit()));
+    back(&Answer::AuditExplain(Box::new(an_explanation())));
     back(&Answer::AuditThaw(a_status().frozen.remove(0)));
     back(&Answer::AuditHistory { audits: vec![an_audit()] });
     back(&Answer::BackupCreate(a_backup()));
@@ -371,6 +375,7 @@ fn every_order_is_read_as_it_was_written() {
         Order::LedgerVerify { checkpoints: vec![a_checkpoint().file], key: Some("RWQ".to_owned()) },
         Order::LedgerStatement { day: "2026-11-20".parse().unwrap(), format: bursar::audit::StatementFormat::Csv },
         Order::AuditRun { deep: true },
+        Order::AuditExplain { txid: Some(txid()) },
         Order::AuditHistory { limit: usize::MAX },
         Order::AuditThaw { id: i64::MAX, reason: "r".to_owned(), who: "w".to_owned() },
         Order::BackupCreate,

@@ -4,6 +4,7 @@
 #![allow(clippy::float_arithmetic, reason = "ratios for people")]
 #![allow(clippy::expect_used, reason = "a bench stops at what it did not expect")]
 
+mod audit;
 mod books;
 mod history;
 #[path = "../../tests/support/mod.rs"]
@@ -24,6 +25,8 @@ const MOST_MIB: f64 = 64.0;
 enum Goal {
     AtLeast(f64),
     AtMost(f64),
+    /// Told, and nothing is asked of it.
+    None,
 }
 
 fn main() {
@@ -31,13 +34,15 @@ fn main() {
     let head = history::write(&world, POSTINGS);
     verify::measure(&world, &head);
     books::measure(&world);
+    audit::measure();
 }
 
 /// One figure a line, for machines.
 fn figure(name: &str, value: f64, unit: &str, against: &str, goal: Goal) {
     let (bound, met) = match goal {
-        Goal::AtLeast(bound) => (bound, value >= bound),
-        Goal::AtMost(bound) => (bound, value <= bound),
+        Goal::AtLeast(bound) => (Some(bound), Some(value >= bound)),
+        Goal::AtMost(bound) => (Some(bound), Some(value <= bound)),
+        Goal::None => (None, None),
     };
     let value = (value * 100.0).round() / 100.0;
     println!("{}", json!({"name": name, "value": value, "unit": unit, "against": against, "goal": bound, "met": met}));

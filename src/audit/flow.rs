@@ -5,7 +5,7 @@ use tracing::{error, info, warn};
 use super::records::Baseline;
 use super::rules::{self, Finding};
 use super::suspects::NAMED;
-use super::{AuditError, Depth, Report, Suspect, Verdict, records, snapshot};
+use super::{AuditError, Depth, Report, StrayCoin, Suspect, Verdict, coins, records, snapshot};
 use crate::coin::{Timestamp, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::Wallet;
@@ -38,7 +38,8 @@ pub(super) fn run(
         finding = rules::compare(&facts)?;
         name_found_late(store, &name, newest, &mut finding)?;
     }
-    let Finding { verdict, ledger, wallet, difference, residue, suspects, remarks } = finding;
+    let coins = if finding.sums_agree { None } else { Some(coins::compare(store, wallet, &name)?) };
+    let Finding { verdict, ledger, wallet, difference, residue, suspects, remarks, .. } = finding;
     let (tip, counts) = (facts.tip, Some(facts.counts));
     let of = name.clone();
     let report = Report {
@@ -54,6 +55,7 @@ pub(super) fn run(
         residue,
         suspects,
         remarks,
+        coins,
         frozen: false,
     };
     conclude(store, followed, report, now)
@@ -119,6 +121,9 @@ fn narrate(report: &Report) {
         Verdict::Agrees => info!(wallet, height, "audit: ledger and wallet agree"),
         Verdict::Explained => warn!(wallet, height, difference, suspects, "audit: every difference is explained"),
         Verdict::Unexplained => error!(wallet, height, difference, suspects, "audit: unexplained, payouts are frozen"),
+    }
+    for StrayCoin { outpoint, side, unspent, .. } in report.coins.iter().flat_map(|coins| &coins.named) {
+        warn!(%outpoint, ?side, unspent, "audit: one side alone has this coin");
     }
     for Suspect { txid, kind, words, .. } in &report.suspects {
         warn!(%txid, ?kind, words, "audit");

@@ -10,6 +10,8 @@
 //! a short one. A *deep* one reads the wallet's whole listing. The first audit is deep, and one each day, and whenever a routine one does not
 //! agree or the count is another than it should be, so that nothing is ever declared by a routine audit but that all is well.
 
+mod coins;
+mod dossier;
 mod flow;
 #[cfg(test)]
 mod properties;
@@ -32,6 +34,8 @@ use crate::daemon::{BalanceSource, RpcError, Tip, Wallet};
 use crate::ledger::{LedgerError, Standing, TxState};
 use crate::store::{Store, StoreError, Tx};
 
+pub use coins::{CoinSide, StrayCoin, StrayCoins};
+pub use dossier::{ChainFacts, Dossier, Explanation, LedgerFacts, PlacedBlock, PlacedOutput, WalletFacts};
 pub use statement::{AuditLine, SignedStatement, Statement, StatementError, StatementFormat};
 
 /// Why an audit came to no verdict. Nothing was recorded, no freeze was set or lifted by it.
@@ -212,6 +216,9 @@ pub struct Report {
     pub suspects: Vec<Suspect>,
     /// What else does not fit, in sentences.
     pub remarks: Vec<String>,
+    /// Where the sums differ without an explanation: the coins that one side alone has.
+    #[serde(default)]
+    pub coins: Option<StrayCoins>,
     /// Whether payouts are frozen now, for whatever cause.
     pub frozen: bool,
 }
@@ -224,6 +231,16 @@ pub fn run(store: &mut Store, wallet: &dyn Wallet, coin: &CoinSettings, now: Tim
 /// The same, and reads the wallet's whole listing in any case.
 pub fn run_deep(store: &mut Store, wallet: &dyn Wallet, coin: &CoinSettings, now: Timestamp) -> Result<Report, AuditError> {
     flow::run(store, wallet, coin, Depth::Deep, now)
+}
+
+/// What each side knows of these transactions, or of those that the last audit named; a wallet that does not answer is part of it. Changes nothing.
+pub fn explain(
+    store: &mut Store,
+    wallet: Result<&dyn Wallet, RpcError>,
+    coin: &CoinSettings,
+    txid: Option<&Txid>,
+) -> Result<Explanation, AuditError> {
+    dossier::explain(store, wallet, coin, txid)
 }
 
 /// The newest audits, of whatever wallet, newest first, at most `limit`.

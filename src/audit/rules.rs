@@ -20,6 +20,8 @@ pub(super) struct Finding {
     pub(super) residue: Amount,
     pub(super) suspects: Vec<Suspect>,
     pub(super) remarks: Vec<String>,
+    /// But for what waits for confirmation.
+    pub(super) sums_agree: bool,
 }
 
 /// A deep audit is due when the last was so long ago, in seconds: something that a daily sum cannot show stays hidden for a day at most.
@@ -90,7 +92,7 @@ pub(super) fn compare(facts: &Facts) -> Result<Finding, AmountError> {
         (true, false) => Verdict::Explained,
         (false, _) => Verdict::Unexplained,
     };
-    Ok(Finding { verdict, ledger, wallet, difference, residue, suspects, remarks })
+    Ok(Finding { verdict, ledger, wallet, difference, residue, suspects, remarks, sums_agree })
 }
 
 fn ledger_side(facts: &Facts, shares: &[Share]) -> Result<LedgerSide, AmountError> {

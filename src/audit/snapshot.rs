@@ -218,7 +218,8 @@ fn sum_pending(wallet: &dyn Wallet, books: &Books) -> Result<Amount, AuditError>
     Ok(sum)
 }
 
-fn decoded(wallet: &dyn Wallet, txid: &Txid) -> Result<Option<DecodedTx>, RpcError> {
+/// A transaction of the wallet, decoded; none when it does not know it.
+pub(super) fn decoded(wallet: &dyn Wallet, txid: &Txid) -> Result<Option<DecodedTx>, RpcError> {
     match wallet.transaction(txid)? {
         Some(known) => wallet.decode(&known.raw_hex).map(Some),
         None => Ok(None),
@@ -265,7 +266,7 @@ fn parent(store: &mut Store, wallet: &dyn Wallet, name: &str, txid: &Txid) -> Re
 
 /// The outputs of a transaction that are ours. The wallet does not list the change of our own payments: it is what the payment has
 /// besides its `send` entries.
-fn own_outputs(wallet: &dyn Wallet, txid: &Txid, entries: &[Entry]) -> Result<BTreeMap<u32, Amount>, RpcError> {
+pub(super) fn own_outputs(wallet: &dyn Wallet, txid: &Txid, entries: &[Entry]) -> Result<BTreeMap<u32, Amount>, RpcError> {
     let sent: BTreeSet<u32> =
         entries.iter().filter(|entry| entry.category == Category::Send).filter_map(|entry| entry.vout).collect();
     let mut own = BTreeMap::new();

@@ -385,6 +385,15 @@ pub(super) enum AuditVerb {
         #[arg(long)]
         yes: bool,
     },
+    /// What ledger, wallet and chain know of a transaction, and what to do about it; changes nothing.
+    Explain {
+        /// The transaction.
+        #[arg(required_unless_present = "last", conflicts_with = "last")]
+        txid: Option<Txid>,
+        /// Those that the last audit named.
+        #[arg(long)]
+        last: bool,
+    },
     /// The audits so far, newest first.
     History {
         /// At most so many.

@@ -2,6 +2,7 @@
 
 mod args;
 mod client;
+mod dossiers;
 mod doubt;
 mod install;
 mod journal;

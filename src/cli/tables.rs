@@ -64,6 +64,7 @@ fn told(answer: &Answer, page: &Page) -> String {
         Answer::LedgerCheckpoint(report) => checkpoint(report),
         Answer::LedgerVerify(report) => verified(report),
         Answer::AuditRun(report) => page.audit(report),
+        Answer::AuditExplain(explanation) => super::dossiers::explanation(explanation, page.decimals),
         Answer::AuditThaw(thawed) => format!("freeze {} is lifted: {}", thawed.id, thawed.freeze.detail),
         Answer::AuditHistory { audits } => audits.iter().map(|report| page.audit_line(report)).collect(),
         Answer::BackupCreate(report) => backup(report),
@@ -244,8 +245,14 @@ impl Page {
         for suspect in &report.suspects {
             text += &format!("  {}  {:?}: {}\n", suspect.txid, suspect.kind, suspect.words);
         }
+        for coins in report.coins.iter().map(|coins| super::dossiers::stray_coins(coins, self.decimals)) {
+            text += &if coins.is_empty() { coins } else { coins + "\n" };
+        }
         for remark in &report.remarks {
             text += &format!("  {remark}\n");
+        }
+        if !report.suspects.is_empty() {
+            text += "  `bursar audit explain --last` tells what each side knows of them\n";
         }
         text + if report.frozen { "payouts are frozen" } else { "payouts are open" }
     }

@@ -148,7 +148,7 @@ pub enum TxState {
 }
 
 /// What a coming transaction will mean, written by whoever orders it, before it is ordered.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
     /// The comment that the transaction will carry, compared whole.
     pub mark: String,

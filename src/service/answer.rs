@@ -64,6 +64,7 @@ pub enum Answer {
     LedgerStatement(Box<audit::SignedStatement>),
     LedgerVerify(ledger::VerifyReport),
     AuditRun(audit::Report),
+    AuditExplain(Box<audit::Explanation>),
     AuditHistory {
         audits: Vec<audit::Report>,
     },

@@ -159,6 +159,11 @@ pub enum Order {
         #[serde(default)]
         deep: bool,
     },
+    /// What each side knows of a transaction, or of those that the last audit named.
+    AuditExplain {
+        /// The transaction; none: those of the last audit.
+        txid: Option<Txid>,
+    },
     /// The audits so far, newest first.
     AuditHistory {
         /// At most so many.
@@ -234,6 +239,7 @@ impl Order {
             Order::LedgerVerify { .. } => "ledger_verify",
             Order::LedgerStatement { .. } => "ledger_statement",
             Order::AuditRun { .. } => "audit_run",
+            Order::AuditExplain { .. } => "audit_explain",
             Order::AuditHistory { .. } => "audit_history",
             Order::AuditThaw { .. } => "audit_thaw",
             Order::BackupCreate => "backup_create",
@@ -290,6 +296,7 @@ impl Order {
                 | LedgerEvents { .. }
                 | LedgerVerify { .. }
                 | LedgerStatement { .. }
+                | AuditExplain { .. }
                 | AuditHistory { .. }
                 | BackupList
                 | BackupVerify { .. }

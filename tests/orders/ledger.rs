@@ -102,37 +102,3 @@ pub(super) fn a_checkpoint() -> ledger::checkpoint::CheckpointReport {
     let file = ledger::checkpoint::CheckpointFile { name, content, signature };
     ledger::checkpoint::CheckpointReport { checkpoint, file, exported: Some(PathBuf::from("/e/f")), public_key: "RWQ".to_owned() }
 }
-
-pub(super) fn an_audit() -> audit::Report {
-    let suspect = audit::Suspect {
-        txid: txid(),
-        kind: audit::SuspectKind::FoundLate,
-        ledger: Some(MOST),
-        wallet: None,
-        words: "w".to_owned(),
-        state: Some(ledger::TxState::Confirmed { height: u64::MAX, block: tip().hash }),
-        standing: Some(ledger::Standing::Dead { buried: u64::MAX }),
-    };
-    audit::Report {
-        of: "cold".to_owned(),
-        verdict: audit::Verdict::Unexplained,
-        time: TIME,
-        tip: tip(),
-        depth: audit::Depth::Routine,
-        counts: Some(audit::Counts { wallet: None, ledger: u64::MAX }),
-        ledger: audit::LedgerSide { balance: MOST, unconfirmed: LEAST, immature: MOST, pending: LEAST },
-        wallet: audit::WalletSide {
-            trusted: MOST,
-            immature: Some(LEAST),
-            pending: None,
-            unspent: MOST,
-            locked: MOST,
-            source: BalanceSource::Getwalletinfo,
-        },
-        difference: LEAST,
-        residue: MOST,
-        suspects: vec![suspect],
-        remarks: vec!["r".to_owned()],
-        frozen: true,
-    }
-}

@@ -2,7 +2,7 @@
 
 mod records;
 
-use super::{Followed, Posting, records as tables, wallets};
+use super::{Claim, Followed, Posting, records as tables, wallets};
 use crate::coin::Txid;
 use crate::daemon::Tip;
 use crate::store::{StoreError, Tx};
@@ -45,4 +45,9 @@ pub fn posted_after(tx: &Tx<'_>, wallet: &str, seq: u64, limit: usize) -> Result
 /// Every posting of a transaction in whatever wallet, oldest first, at most `limit`.
 pub fn postings_of(tx: &Tx<'_>, txid: &Txid, limit: usize) -> Result<Vec<Posting>, StoreError> {
     tables::postings_of(tx, txid, limit)
+}
+
+/// What a transaction was ordered as: by the comment it was sent with, or by its id.
+pub fn claim_of(tx: &Tx<'_>, txid: &Txid, comment: Option<&str>) -> Result<Option<Claim>, StoreError> {
+    records::claim_of(tx, txid, comment)
 }

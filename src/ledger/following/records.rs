@@ -2,8 +2,8 @@
 
 use rusqlite::params;
 
-use super::super::records::{parsed, select_followed};
-use super::super::{Followed, TxState};
+use super::super::records::{account_named, parsed, select_followed};
+use super::super::{Claim, Followed, TxState};
 use crate::coin::Txid;
 use crate::store::{StoreError, Tx};
 
@@ -32,4 +32,15 @@ pub(super) fn posted_after(tx: &Tx<'_>, wallet: &str, seq: u64, limit: usize) ->
         found.extend(posted.filter(|_| found.len() < limit));
     }
     Ok((found, all))
+}
+
+pub(super) fn claim_of(tx: &Tx<'_>, txid: &Txid, comment: Option<&str>) -> Result<Option<Claim>, StoreError> {
+    let mut statement = tx.prepare_cached(
+        "SELECT mark, \"order\", account FROM claims WHERE mark = ?1
+         UNION ALL SELECT mark, \"order\", account FROM claims JOIN claim_txids USING (\"order\") WHERE txid = ?2 LIMIT 1",
+    )?;
+    let mut rows = statement.query(params![comment, txid.to_string()])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let account = account_named(&row.get::<_, String>(2)?)?;
+    Ok(Some(Claim { mark: row.get(0)?, order: row.get(1)?, account }))
 }

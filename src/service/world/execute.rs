@@ -8,7 +8,7 @@ use tracing::{info, warn};
 use super::World;
 use crate::audit;
 use crate::backup;
-use crate::coin::{FeeRate, Timestamp};
+use crate::coin::{FeeRate, Timestamp, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::{RpcError, RpcWallet, Wallet};
 use crate::gate::{self, Cause};
@@ -107,6 +107,7 @@ impl World {
                 Ok(Answer::LedgerStatement(Box::new(signed)))
             }
             Order::AuditRun { deep } => self.audit(*deep),
+            Order::AuditExplain { txid } => Ok(Answer::AuditExplain(Box::new(self.explain_audit(txid.as_ref())?))),
             Order::AuditHistory { limit } => Ok(Answer::AuditHistory { audits: self.read(|tx| audit::history(tx, *limit))? }),
             Order::AuditThaw { id, reason, who } => self.thaw(*id, reason, who),
             Order::BackupCreate => self.back_up(),
@@ -172,6 +173,15 @@ impl World {
         }
         let frozen = !self.read(gate::frozen)?.is_empty();
         Ok(Answer::AuditRun(audit::Report { frozen, ..report }))
+    }
+
+    /// A daemon that does not answer is part of the explanation.
+    fn explain_audit(&mut self, txid: Option<&Txid>) -> Result<audit::Explanation, Failure> {
+        let connected = self.wallet.take().map_or_else(|| connect(&self.coin), Ok);
+        let wallet = connected.as_ref().map(|wallet| wallet as &dyn Wallet).map_err(RpcError::clone);
+        let explained = audit::explain(&mut self.store, wallet, &self.coin, txid);
+        self.wallet = connected.ok();
+        Ok(explained?)
     }
 
     fn flush(&mut self, scheduled: bool) -> Result<Answer, Failure> {

@@ -1,0 +1,141 @@
+//! What each side knows of a transaction, as a person reads it.
+
+use crate::audit::{ChainFacts, CoinSide, Dossier, Explanation, LedgerFacts, StrayCoin, StrayCoins, WalletFacts};
+use crate::coin::Amount;
+use crate::daemon::Entry;
+use crate::ledger::{Posting, TxState};
+
+/// Everything that was asked for.
+pub(super) fn explanation(explanation: &Explanation, decimals: u8) -> String {
+    let page = Page { decimals };
+    let mut parts = vec![match (explanation.audited, explanation.verdict) {
+        (Some(time), Some(verdict)) => format!("last audit {time}: {}", super::tables::verdict(verdict)),
+        _ => "never audited".to_owned(),
+    }];
+    parts.extend(explanation.unasked.iter().map(|why| format!("the wallet was not asked: {why}")));
+    parts.extend(explanation.dossiers.iter().map(|dossier| page.dossier(dossier, explanation.unasked.is_none())));
+    parts.extend(explanation.coins.iter().map(|coins| stray_coins(coins, decimals)).filter(|coins| !coins.is_empty()));
+    parts.extend(explanation.remarks.clone());
+    if explanation.more > 0 {
+        parts.push(format!("{} more transactions are named: ask for one by its id", explanation.more));
+    }
+    parts.join("\n")
+}
+
+/// Coins that one side alone has, a line each; empty where there is nothing to say.
+pub(super) fn stray_coins(coins: &StrayCoins, decimals: u8) -> String {
+    let mut lines: Vec<String> = coins.named.iter().map(|coin| stray(coin, decimals)).collect();
+    if coins.more > 0 {
+        lines.push(format!("  and {} coins more", coins.more));
+    }
+    lines.extend(coins.note.iter().map(|note| format!("  {note}")));
+    lines.join("\n")
+}
+
+fn stray(coin: &StrayCoin, decimals: u8) -> String {
+    let amount = coin.amount.map(|amount| format!(" of {}", amount.to_decimal(decimals))).unwrap_or_default();
+    let side = match (coin.side, &coin.spent_by) {
+        (CoinSide::Ledger, _) => "should be there, and the wallet does not list it".to_owned(),
+        (CoinSide::Wallet, Some(by)) => format!("is listed by the wallet, and posted as spent by {by}"),
+        (CoinSide::Wallet, None) => "is listed by the wallet, and no posted transaction made it".to_owned(),
+    };
+    format!("  coin {}{amount} {side}; {}", coin.outpoint, there(coin.unspent))
+}
+
+fn there(unspent: Option<bool>) -> &'static str {
+    match unspent {
+        Some(true) => "the chain holds it unspent",
+        Some(false) => "the chain does not hold it unspent",
+        None => "the daemon does not say whether it is spent",
+    }
+}
+
+struct Page {
+    decimals: u8,
+}
+
+impl Page {
+    fn coins(&self, amount: Amount) -> String {
+        amount.to_decimal(self.decimals)
+    }
+
+    fn dossier(&self, dossier: &Dossier, asked: bool) -> String {
+        let named = match &dossier.suspect {
+            Some(suspect) => format!("{:?}: {}", suspect.kind, suspect.words),
+            None => "not named by the last audit".to_owned(),
+        };
+        let mut lines = vec![format!("{}\n  {named}", dossier.txid)];
+        lines.extend(self.ledger(&dossier.ledger));
+        match &dossier.wallet {
+            Some(wallet) => lines.extend(self.wallet(wallet)),
+            None if asked => lines.push("  wallet   does not know it".to_owned()),
+            None => {}
+        }
+        lines.extend(dossier.chain.iter().map(|chain| self.chain(chain)));
+        lines.push(format!("  next     {}", dossier.next));
+        lines.join("\n")
+    }
+
+    fn ledger(&self, ledger: &LedgerFacts) -> Vec<String> {
+        let Some(followed) = &ledger.followed else { return vec!["  ledger   never saw it".to_owned()] };
+        let event = followed.event.map_or_else(|| "nothing is posted".to_owned(), |event| format!("posted as event {event}"));
+        let mut lines = vec![format!("  ledger   {}, {}, {event}", state(&followed.state), self.coins(followed.net))];
+        if let Some(claim) = &ledger.claim {
+            lines.push(format!("           ordered as {} ({})", claim.order, format!("{:?}", claim.account).to_lowercase()));
+        }
+        lines.extend(ledger.postings.iter().map(|posting| self.posting(posting)));
+        lines
+    }
+
+    fn posting(&self, posting: &Posting) -> String {
+        let (seq, event, time, amount) = (posting.seq, posting.event, posting.time, self.coins(posting.amount));
+        let (account, kind) = (format!("{:?}", posting.account).to_lowercase(), format!("{:?}", posting.kind).to_lowercase());
+        let vout = posting.vout.map(|vout| format!(" output {vout}")).unwrap_or_default();
+        format!("           {seq}  event {event}  {time}  {kind}  {account}{vout}  {amount}")
+    }
+
+    fn wallet(&self, wallet: &WalletFacts) -> Vec<String> {
+        let mut lines = vec![format!("  wallet   {} confirmations", wallet.confirmations)];
+        if wallet.entries.is_empty() {
+            lines.push("           it lists nothing for it".to_owned());
+        }
+        lines.extend(wallet.entries.iter().map(|entry| self.entry(entry)));
+        lines
+    }
+
+    fn entry(&self, entry: &Entry) -> String {
+        let category = format!("{:?}", entry.category).to_lowercase();
+        let vout = entry.vout.map(|vout| format!(" output {vout}")).unwrap_or_default();
+        let fee = entry.fee.map(|fee| format!(", fee {}", self.coins(fee))).unwrap_or_default();
+        let abandoned = if entry.abandoned { ", abandoned" } else { "" };
+        format!("           {}  {category}{vout}  {}{fee}{abandoned}", entry.time, self.coins(entry.amount))
+    }
+
+    fn chain(&self, chain: &ChainFacts) -> String {
+        let mut lines = vec![format!("  chain    {} in the mempool", if chain.in_mempool { "it is" } else { "it is not" })];
+        for placed in &chain.blocks {
+            let place = match (placed.height, placed.active) {
+                (Some(height), true) => format!("is on the active chain, at height {height}"),
+                (Some(height), false) => format!("is not on the active chain, at height {height} of another branch"),
+                (None, _) => "is unknown to the daemon".to_owned(),
+            };
+            lines.push(format!("           block {} {place}", placed.block));
+        }
+        for output in &chain.outputs {
+            let amount = output.amount.map(|amount| format!(" of {}", self.coins(amount))).unwrap_or_default();
+            lines.push(format!("           output {}{amount}: {}", output.vout, there(output.unspent)));
+        }
+        lines.join("\n")
+    }
+}
+
+fn state(state: &TxState) -> String {
+    match state {
+        TxState::Confirmed { height, .. } => format!("confirmed at height {height}"),
+        TxState::Mempool => "ours, in the mempool".to_owned(),
+        TxState::Limbo => "ours, in limbo".to_owned(),
+        TxState::Pending => "a stranger's, unconfirmed".to_owned(),
+        TxState::Immature { height, .. } => format!("immature since height {height}"),
+        TxState::Dead => "dead".to_owned(),
+    }
+}

@@ -1,0 +1,114 @@
+//! What an audit tells of each transaction and coin that it names, against real daemons.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use bursar::audit::{self, CoinSide, Report, SuspectKind, Verdict};
+use bursar::coin::{Amount, Timestamp, Txid};
+use bursar::daemon::{RpcWallet, Wallet};
+use bursar::keeper::Keeper;
+use bursar::ledger::{self, Account, Claim, TxState};
+use bursar::store::Store;
+use serde_json::{Value, json};
+use support::{BURN_ADDRESS, Generation, World};
+
+struct Bench {
+    world: World,
+    wallet: RpcWallet,
+    store: Store,
+    _keeper: Keeper,
+}
+
+impl Bench {
+    fn new(world: World) -> Bench {
+        let keeper = world.start_daemon();
+        let wallet = world.wallet();
+        let store = Store::open(&world.dir().join("ledger")).unwrap();
+        world.rpc("settxfee", json!([0.0002]));
+        Bench { world, wallet, store, _keeper: keeper }
+    }
+
+    fn audit(&mut self) -> Report {
+        audit::run(&mut self.store, &self.wallet, self.world.coin(), Timestamp::now()).unwrap()
+    }
+
+    fn claimed_batch(&mut self, mark: &str, outputs: &Value) {
+        let left = Claim { mark: mark.to_owned(), order: mark.to_owned(), account: Account::Payout };
+        self.store.write(|tx| ledger::claim(tx, &left)).unwrap();
+        self.world.rpc("sendmany", json!(["", outputs, 1, mark]));
+    }
+}
+
+/// A wallet with one transaction of every kind; returns them by name.
+fn with_history(bench: &mut Bench) -> Vec<(&'static str, Txid)> {
+    let world = &bench.world;
+    let first = |entries: Value| entries[0]["txid"].as_str().unwrap().parse().unwrap();
+    world.mine_to_wallet(1);
+    let mature = first(world.rpc("listtransactions", json!(["*", 1])));
+    world.fund(&["7"]);
+    let spent_later = first(world.rpc("listtransactions", json!(["*", 1])));
+    bench.audit();
+    let outside = bench.world.outside_address();
+    let coin = bench.wallet.unspent().unwrap().into_iter().find(|coin| coin.outpoint.txid == mature);
+    assert!(coin.is_some(), "mature by now");
+    bench.claimed_batch("batch", &json!({ outside: 6.5, BURN_ADDRESS: 0.25 }));
+    let batch = first(bench.world.rpc("listtransactions", json!(["*", 1])));
+    bench.world.mine(1);
+    let deposit = bench.world.pay_in(&bench.world.new_address(), "1.25").parse().unwrap();
+    bench.world.mine(4);
+    bench.world.mine_to_wallet(1);
+    let immature = first(bench.world.rpc("listtransactions", json!(["*", 1])));
+    vec![
+        ("mature coinbase", mature),
+        ("a deposit that was spent later", spent_later),
+        ("a batch", batch),
+        ("a deposit", deposit),
+        ("immature coinbase", immature),
+    ]
+}
+
+/// What each side knows of a lost transaction is told, and where the sums differ, each coin that makes the difference, to the unit.
+fn assert_explained(bench: &mut Bench, lost: &Txid, report: &Report, context: &str) {
+    let told = audit::explain(&mut bench.store, Ok(&bench.wallet), bench.world.coin(), None).unwrap();
+    assert_eq!((told.dossiers.len(), told.unasked.as_ref()), (report.suspects.len(), None), "{context}");
+    let dossier = told.dossiers.iter().find(|dossier| dossier.txid == *lost).unwrap();
+    assert_eq!(dossier.suspect.as_ref().map(|suspect| suspect.kind), Some(SuspectKind::Lost), "{context}");
+    let immature = matches!(dossier.ledger.followed.as_ref().unwrap().state, TxState::Immature { .. });
+    assert_eq!(dossier.ledger.postings.is_empty(), immature, "{context}: {dossier:#?}");
+    assert_eq!(dossier.wallet, None, "{context}");
+    let chain = dossier.chain.as_ref().unwrap();
+    assert!(!chain.in_mempool && chain.blocks.len() == 1 && chain.blocks[0].active, "{context}: {chain:#?}");
+    let Some(coins) = &report.coins else {
+        assert_eq!(report.difference, Amount::ZERO, "{context}");
+        return;
+    };
+    let sum = |side| Amount::sum(coins.named.iter().filter(|coin| coin.side == side).map(|coin| coin.amount.unwrap())).unwrap();
+    let stray = sum(CoinSide::Ledger).checked_sub(sum(CoinSide::Wallet)).unwrap();
+    // What a payment spent is only known as long as the wallet knows the payment.
+    if coins.note.is_none() {
+        assert_eq!(stray, report.difference, "{context}");
+        assert!(coins.named.iter().all(|coin| coin.unspent == Some(coin.side == CoinSide::Ledger)), "{context}");
+    }
+}
+
+fn each_side_is_told(world: World) {
+    let mut bench = Bench::new(world);
+    let history = with_history(&mut bench);
+    assert_eq!(bench.audit().verdict, Verdict::Agrees);
+    for (what, lost) in history {
+        bench.world.rpc("removeprunedfunds", json!([lost]));
+        let report = bench.audit();
+        let context = format!("{:?}, lost {what} {lost}: {report:#?}", bench.world.generation);
+        assert_eq!(report.verdict, Verdict::Unexplained, "{context}");
+        assert_explained(&mut bench, &lost, &report, &context);
+        // Past the stand-in, which hides this call.
+        bench.world.rpc("rescanblockchain", json!([0]));
+        assert_eq!(bench.audit().verdict, Verdict::Agrees, "{context}");
+    }
+}
+
+#[test]
+fn each_side_of_a_lost_transaction_is_told_and_each_coin_that_makes_the_difference() {
+    Generation::ALL.into_iter().for_each(|generation| each_side_is_told(World::new(generation)));
+    each_side_is_told(World::getinfo_standin());
+}
