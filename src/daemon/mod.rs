@@ -38,5 +38,6 @@ pub use roles::{role_of, whitelist};
 pub use rpc::Rpc;
 pub use rpc_wallet::RpcWallet;
 pub use rpcauth::rpcauth;
+pub use streamed::{each_entry, each_watched_entry};
 pub use waiting::{Wait, Waiting, last_wait};
 pub use wallet::*;

@@ -13,15 +13,49 @@ use jsonrpc::error::RpcError as JsonError;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::RpcError;
 use super::http::AnswerReader;
 use super::transport::Call;
+use super::{Entry, RpcError, Wallet};
+use crate::coin::BlockHash;
 
 /// Bytes that one read takes at most.
 const READ_SIZE: usize = 64 * 1024;
 
 /// What a visitor does next; when it ends the call, it says as what.
 pub(super) type Next = ControlFlow<Result<(), RpcError>>;
+
+/// [`Wallet::list_each`] for a visitor that may fail: its error ends the call.
+pub fn each_entry<E: From<RpcError>>(
+    wallet: &dyn Wallet,
+    block: Option<&BlockHash>,
+    visit: impl FnMut(Entry) -> Result<(), E>,
+) -> Result<(), E> {
+    or_failed(|visit| wallet.list_each(block, visit), visit)
+}
+
+/// [`Wallet::list_each_watched`] for a visitor that may fail.
+pub fn each_watched_entry<E: From<RpcError>>(
+    wallet: &dyn Wallet,
+    block: Option<&BlockHash>,
+    visit: impl FnMut(Entry) -> Result<(), E>,
+) -> Result<(), E> {
+    or_failed(|visit| wallet.list_each_watched(block, visit), visit)
+}
+
+fn or_failed<E: From<RpcError>>(
+    list: impl FnOnce(&mut dyn FnMut(Entry) -> ControlFlow<()>) -> Result<(), RpcError>,
+    mut visit: impl FnMut(Entry) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut failed = None;
+    list(&mut |entry| match visit(entry) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => {
+            failed = Some(error);
+            ControlFlow::Break(())
+        }
+    })?;
+    failed.map_or(Ok(()), Err)
+}
 
 /// The body of an answer, read as it comes.
 pub(super) struct Body<'a> {

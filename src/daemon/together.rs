@@ -12,7 +12,7 @@ use super::RpcError;
 use super::rpc::Rpc;
 
 /// The questions that may be asked together.
-const QUESTIONS: &[&str] = &["getaddressinfo", "validateaddress"];
+const QUESTIONS: &[&str] = &["getaddressinfo", "getblockheader", "validateaddress"];
 /// Calls in one request: each takes the daemon some ten microseconds, and the answers to all of them a few hundred kilobytes.
 const CALLS_PER_REQUEST: usize = 250;
 /// "Parse error": daemons before 0.7 take no list for a call.

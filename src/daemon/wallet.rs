@@ -295,11 +295,16 @@ pub trait Wallet {
     /// Where a block stands; none when the daemon does not know it.
     fn block_place(&self, block: &BlockHash) -> Result<Option<BlockPlace>, RpcError>;
 
+    /// Where each of these blocks stands, in their order.
+    fn block_places(&self, blocks: &[BlockHash]) -> Result<Vec<Option<BlockPlace>>, RpcError> {
+        blocks.iter().map(|block| self.block_place(block)).collect()
+    }
+
     /// What the wallet holds, by the best RPC that the daemon has.
     fn balances(&self) -> Result<Balances, RpcError>;
 
     /// Hands on all entries after `block` (all there are when none), unconfirmed included, of what the wallet can spend, as its balances are: what it
-    /// only watches is none of its money. Entries are handed on as they come: there may be millions, and they are never held. A visitor that breaks ends the call, which then succeeds; [`each_entry`] is for visitors that may fail.
+    /// only watches is none of its money. Entries are handed on as they come: there may be millions, and they are never held. A visitor that breaks ends the call, which then succeeds; [`super::each_entry`] is for visitors that may fail.
     ///
     /// What was handed on counts only when the call succeeds: half a listing is none. The visitor must not call the daemon, for this call is open still.
     ///
@@ -461,37 +466,4 @@ pub trait Wallet {
 
     /// How long the daemon has been up, in seconds; none where it does not say.
     fn uptime_s(&self) -> Result<Option<u64>, RpcError>;
-}
-
-/// [`Wallet::list_each`] for a visitor that may fail: its error ends the call.
-pub fn each_entry<E: From<RpcError>>(
-    wallet: &dyn Wallet,
-    block: Option<&BlockHash>,
-    visit: impl FnMut(Entry) -> Result<(), E>,
-) -> Result<(), E> {
-    or_failed(|visit| wallet.list_each(block, visit), visit)
-}
-
-/// [`Wallet::list_each_watched`] for a visitor that may fail.
-pub fn each_watched_entry<E: From<RpcError>>(
-    wallet: &dyn Wallet,
-    block: Option<&BlockHash>,
-    visit: impl FnMut(Entry) -> Result<(), E>,
-) -> Result<(), E> {
-    or_failed(|visit| wallet.list_each_watched(block, visit), visit)
-}
-
-fn or_failed<E: From<RpcError>>(
-    list: impl FnOnce(&mut dyn FnMut(Entry) -> ControlFlow<()>) -> Result<(), RpcError>,
-    mut visit: impl FnMut(Entry) -> Result<(), E>,
-) -> Result<(), E> {
-    let mut failed = None;
-    list(&mut |entry| match visit(entry) {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(error) => {
-            failed = Some(error);
-            ControlFlow::Break(())
-        }
-    })?;
-    failed.map_or(Ok(()), Err)
 }

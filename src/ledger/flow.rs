@@ -1,13 +1,13 @@
-//! Sync: read the wallet, decide per transaction, post and move the cursor in one store transaction.
+//! What a reading of the wallet leads to, transaction by transaction: decides, posts, takes back.
 
 use tracing::{error, info, warn};
 
-use super::reading::{self, Forgotten, Reading, Sighting, Since};
+use super::reading::{Forgotten, Sighting};
 use super::rules::{self, Decision, Leg};
-use super::{Account, Followed, Kind, LedgerError, SyncReport, TxState, credit, records, sighting, wallets};
+use super::{Account, Followed, Kind, LedgerError, SyncReport, TxState, credit, records, wallets};
 use crate::coin::{Amount, Timestamp, Txid};
 use crate::config::CoinSettings;
-use crate::daemon::{Tip, Wallet, WalletIdentity};
+use crate::daemon::{Tip, WalletIdentity};
 use crate::gate::{self, Cause, Freeze};
 use crate::store::{Store, StoreError, Tx};
 
@@ -40,7 +40,7 @@ impl<'a> Desk<'a> {
     }
 
     /// Its name where it is followed and does not pay.
-    fn followed(&self) -> Option<&str> {
+    pub(super) fn followed(&self) -> Option<&str> {
         (!self.pays).then_some(self.wallet)
     }
 
@@ -48,27 +48,6 @@ impl<'a> Desk<'a> {
     pub(super) fn claimed(&self, tx: &Tx<'_>, txid: &Txid, comment: Option<&str>) -> Result<Option<Account>, StoreError> {
         records::claimed(tx, txid, comment.filter(|_| self.pays))
     }
-}
-
-pub(super) fn sync(
-    store: &mut Store,
-    wallet: &dyn Wallet,
-    coin: &CoinSettings,
-    since: Since,
-    now: Timestamp,
-) -> Result<SyncReport, LedgerError> {
-    let identity = wallet.identity()?;
-    let opened = is_the_followed_wallet(store, &identity, coin, now)?;
-    let reading = reading::take(store, wallet, &identity.name, coin.final_depth, since)?;
-    let desk = Desk::new(store, &identity.name, coin, now);
-    store.write(|tx| {
-        if opened {
-            gate::cleared(tx, Cause::Wallet, desk.followed(), "the wallet that the ledger follows answers", now)?;
-        } else {
-            begin(tx, &desk, &identity, &reading)?;
-        }
-        apply(tx, &desk, &identity, &reading)
-    })
 }
 
 /// Whether the ledger follows this wallet already, in this role. Another wallet freezes payouts.
@@ -102,49 +81,7 @@ pub(super) fn is_the_followed_wallet(
     Err(LedgerError::OtherWallet(detail))
 }
 
-/// Begins the ledger of a wallet that has paid nobody yet, but by claims of ours.
-fn begin(tx: &Tx<'_>, desk: &Desk<'_>, identity: &WalletIdentity, reading: &Reading) -> Result<(), LedgerError> {
-    let mut spends = 0;
-    for sighting in reading.sightings.iter().filter(|sighting| sighting.seen.own) {
-        if desk.claimed(tx, &sighting.txid, sighting.seen.comment.as_deref())?.is_none() {
-            spends += 1;
-        }
-    }
-    if spends > 0 {
-        let option = desk.followed().map(|name| format!(" --wallet {name}")).unwrap_or_default();
-        let command = format!("bursar ledger open{option}");
-        return Err(LedgerError::NotOpened { wallet: identity.name.clone(), command, spends });
-    }
-    info!(wallet = identity.name, height = reading.tip.height, "the ledger begins");
-    Ok(wallets::insert_wallet(tx, (desk.wallet, desk.pays), identity.fingerprint.as_deref(), 0, desk.now)?)
-}
-
-/// Posts what a reading calls for, and stands the ledger at its tip.
-pub(super) fn apply(
-    tx: &Tx<'_>,
-    desk: &Desk<'_>,
-    identity: &WalletIdentity,
-    reading: &Reading,
-) -> Result<SyncReport, LedgerError> {
-    let mut report = SyncReport::at(reading.tip);
-    let mut book = credit::Book::open(tx, desk.wallet, reading.tip, desk.credit_depth, desk.now)?;
-    for sighting in &reading.sightings {
-        apply_sighting(tx, desk, sighting, &mut book, &mut report)?;
-    }
-    for forgotten in &reading.forgotten {
-        apply_forgotten(tx, desk, forgotten, &mut report)?;
-        book.forgotten(tx, forgotten)?;
-    }
-    let closed = book.close(tx)?;
-    (report.credited, report.uncredited) = (closed.credited, closed.uncredited);
-    report.posted += move_claimed(tx, desk)?;
-    report.unknown_marks = records::stray_marks(tx, desk.wallet)?;
-    sighting::grow(tx, desk.wallet, identity.tx_count, desk.now)?;
-    wallets::move_wallet(tx, desk.wallet, identity.fingerprint.as_deref(), reading.cursor, reading.tip)?;
-    Ok(report)
-}
-
-fn apply_sighting(
+pub(super) fn apply_sighting(
     tx: &Tx<'_>,
     desk: &Desk<'_>,
     sighting: &Sighting,
@@ -243,7 +180,12 @@ fn reverse(tx: &Tx<'_>, desk: &Desk<'_>, old: &Followed) -> Result<(), LedgerErr
     Ok(())
 }
 
-fn apply_forgotten(tx: &Tx<'_>, desk: &Desk<'_>, forgotten: &Forgotten, report: &mut SyncReport) -> Result<(), LedgerError> {
+pub(super) fn apply_forgotten(
+    tx: &Tx<'_>,
+    desk: &Desk<'_>,
+    forgotten: &Forgotten,
+    report: &mut SyncReport,
+) -> Result<(), LedgerError> {
     let Forgotten { old, ground_held, in_mempool } = forgotten;
     let state = rules::forgotten(old, *ground_held, *in_mempool);
     if state == TxState::Dead {
@@ -258,7 +200,7 @@ fn apply_forgotten(tx: &Tx<'_>, desk: &Desk<'_>, forgotten: &Forgotten, report: 
 }
 
 /// Moves unexplained amounts that a claim knows by now. Returns how many events that took.
-fn move_claimed(tx: &Tx<'_>, desk: &Desk<'_>) -> Result<u64, LedgerError> {
+pub(super) fn move_claimed(tx: &Tx<'_>, desk: &Desk<'_>) -> Result<u64, LedgerError> {
     let mut moved = 0;
     for (txid, amount) in records::outstanding(tx, desk.wallet, Account::Unexplained)? {
         let Some(followed) = records::followed_by_txid(tx, desk.wallet, &txid)? else { continue };

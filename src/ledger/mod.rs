@@ -19,6 +19,7 @@ pub mod following;
 #[cfg(test)]
 pub(crate) mod model;
 mod opening;
+mod pages;
 #[cfg(test)]
 mod properties;
 mod reading;
@@ -27,6 +28,7 @@ mod rekeyed;
 mod rules;
 pub mod sighting;
 pub mod signing;
+mod spool;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -73,7 +75,7 @@ pub enum LedgerError {
     #[error("the ledger of wallet '{0}' is open already; nothing was changed")]
     AlreadyOpen(String),
     /// The chain moved under every reading.
-    #[error("the chain moved during each of {0} readings; nothing was posted, the next sync goes on")]
+    #[error("the chain moved during each of {0} readings; the ledger is not at its tip, the next sync goes on")]
     Restless(u32),
     /// The daemon lost blocks: its chain ends below the ledger's tip, which it does not know.
     #[error(
@@ -277,14 +279,18 @@ pub struct Rekeyed {
     pub transactions: u64,
 }
 
-/// Brings the ledger in step with the wallet, in one store transaction. Idempotent.
+/// Brings the ledger in step with the wallet. Idempotent.
+///
+/// The wallet is listed into a scratch file, however much there is, and posted oldest block first. What is settled (at the final depth) is posted in
+/// pages with the cursor moving along, so that a long sync that is killed goes on where it was; what is not settled, and the tip, come with the last page.
+/// A long listing is not begun anew because blocks come meanwhile: what is settled stays so.
 ///
 /// A daemon that lost blocks (killed before they were on disk, its chain made anew) shows a wallet that lost money, and agrees with
 /// itself. That is no reorg: nothing is posted before the height is regained.
 ///
 /// The first one begins the ledger, if the wallet has made no payment but claimed ones; otherwise [`LedgerError::NotOpened`].
 pub fn sync(store: &mut Store, wallet: &dyn Wallet, coin: &CoinSettings, now: Timestamp) -> Result<SyncReport, LedgerError> {
-    flow::sync(store, wallet, coin, reading::Since::Cursor, now)
+    pages::sync(store, wallet, coin, reading::Since::Cursor, pages::PAGE, now)
 }
 
 /// As [`sync`], but reads the wallet's whole listing: finds what turned up below the cursor, such as coins of an imported key.
@@ -294,7 +300,7 @@ pub fn sync_everything(
     coin: &CoinSettings,
     now: Timestamp,
 ) -> Result<SyncReport, LedgerError> {
-    flow::sync(store, wallet, coin, reading::Since::Beginning, now)
+    pages::sync(store, wallet, coin, reading::Since::Beginning, pages::PAGE, now)
 }
 
 /// Adopts a wallet that is older than bursar: what it held at `at` (the tip when none) is posted against `opening`.

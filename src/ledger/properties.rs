@@ -2,10 +2,14 @@
 
 use proptest::prelude::*;
 
+use super::credit::{self, CreditEvent};
 use super::model::history::{Step, any_step};
-use super::model::{FINAL_DEPTH, ModelWallet, coin};
-use super::{Account, Claim, balance, balances, claim, open, records, sync, verify};
+use super::model::{FINAL_DEPTH, MATURITY, ModelWallet, coin};
+use super::pages;
+use super::reading::Since;
+use super::{Account, Claim, Followed, Posting, balance, balances, claim, open, records, sync, verify};
 use crate::coin::{Amount, Timestamp};
+use crate::daemon::Tip;
 use crate::store::{Store, StoreError};
 
 const NOW: Timestamp = Timestamp(1_700_000_000);
@@ -98,6 +102,52 @@ fn adopt(before: &[Step], at: Option<u64>, after: &[Step]) {
     assert_eq!(bench.fault(), None);
 }
 
+/// What two ledgers have to have in common.
+#[derive(Debug, PartialEq)]
+struct All {
+    postings: Vec<Posting>,
+    credits: Vec<CreditEvent>,
+    followed: Vec<Followed>,
+    cursor: Option<Tip>,
+    tip: Option<Tip>,
+}
+
+/// A ledger that is brought in step in pages.
+struct Paged {
+    store: Store,
+    page: usize,
+    _dir: tempfile::TempDir,
+}
+
+impl Paged {
+    fn new(page: usize) -> Paged {
+        let dir = tempfile::tempdir().unwrap();
+        Paged { store: Store::open(dir.path()).unwrap(), page, _dir: dir }
+    }
+
+    fn claim(&mut self, mark: &str) {
+        let left = Claim { mark: mark.to_owned(), order: format!("order of {mark}"), account: Account::Payout };
+        self.store.write(|tx| claim(tx, &left)).unwrap();
+    }
+
+    /// Breaks off after so many answers, and goes on.
+    fn sync(&mut self, wallet: &ModelWallet, since: Since, answers: u32) {
+        wallet.break_off_after(answers);
+        while pages::sync(&mut self.store, wallet, &coin(), since, self.page, NOW).is_err() {}
+        wallet.break_off_after(u32::MAX);
+    }
+
+    /// Postings and credits with their hashes, where all transactions stand, and where the ledger does.
+    fn all(&mut self) -> All {
+        let all = self.store.read::<_, StoreError>(|tx| {
+            let (wallet, credits) = (super::wallets::paying(tx)?.unwrap(), credit::events(tx, 0, usize::MAX).unwrap());
+            let (postings, followed) = (super::entries(tx, 0, usize::MAX)?, super::followed(tx)?);
+            Ok(All { postings, credits, followed, cursor: wallet.cursor, tip: wallet.tip })
+        });
+        all.unwrap()
+    }
+}
+
 fn mine(blocks: u64) -> Step {
     Step::Mine { blocks, reward: false }
 }
@@ -120,6 +170,58 @@ fn a_reorg_as_deep_as_the_final_depth_reopens_the_last_final_deposit_of_an_adopt
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn in_pages_of_any_size_and_broken_off_anywhere_the_ledger_is_the_same(
+        steps in prop::collection::vec(any_step(), 1..60),
+        page in 1..6_usize,
+        answers in 0..60_u32,
+        everything in any::<bool>(),
+    ) {
+        let wallet = ModelWallet::new();
+        let mut ledgers = [(usize::MAX, u32::MAX), (page, u32::MAX), (page, answers), (usize::MAX, answers)]
+            .map(|(page, answers)| (Paged::new(page), answers));
+        for (number, step) in steps.iter().chain([&Step::Sync]).enumerate() {
+            let mark = step.is_claimed().then(|| format!("bursar:pages:{number}"));
+            ledgers.iter_mut().for_each(|(ledger, _)| mark.iter().for_each(|mark| ledger.claim(mark)));
+            step.happen(&wallet, mark.as_deref());
+            // A wallet that pays without a claim has to be opened: here it begins with nothing.
+            let is_first = number == 0;
+            if is_first || matches!(step, Step::Sync) {
+                let since = if everything { Since::Beginning } else { Since::Cursor };
+                ledgers.iter_mut().for_each(|(ledger, answers)| ledger.sync(&wallet, since, *answers));
+            }
+        }
+        let [whole, rest @ ..] = &mut ledgers;
+        for (ledger, _) in rest {
+            prop_assert_eq!(ledger.all(), whole.0.all());
+            prop_assert!(ledger.store.read(verify).unwrap().fault.is_none());
+        }
+    }
+
+    #[test]
+    fn a_first_sync_of_an_old_wallet_goes_on_where_it_broke_off(
+        deposits in prop::collection::vec((1..1000_i64, 0..3_u64, any::<bool>(), any::<bool>()), 1..40),
+        page in 1..6_usize,
+        answers in 0..60_u32,
+    ) {
+        let wallet = ModelWallet::new();
+        for (units, blocks, reward, lost) in deposits {
+            wallet.deposit(units);
+            if lost {
+                wallet.double_spend(0);
+            }
+            wallet.mine(blocks, reward);
+        }
+        let (mut whole, mut broken) = (Paged::new(usize::MAX), Paged::new(page));
+        whole.sync(&wallet, Since::Cursor, u32::MAX);
+        broken.sync(&wallet, Since::Cursor, answers);
+        prop_assert_eq!(broken.all(), whole.all());
+        wallet.mine(FINAL_DEPTH + MATURITY, false);
+        whole.sync(&wallet, Since::Cursor, u32::MAX);
+        broken.sync(&wallet, Since::Cursor, answers);
+        prop_assert_eq!(broken.all(), whole.all());
+    }
 
     #[test]
     fn whatever_happens_the_ledger_is_the_wallet(steps in prop::collection::vec(any_step(), 1..60)) {

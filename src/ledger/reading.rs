@@ -1,17 +1,18 @@
 //! One reading of the wallet at one tip: what it shows, what it does not show any more, and where their blocks stand.
 
-use std::collections::{BTreeMap, HashMap};
-
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::rules::{self, Seen, Standing};
+use super::spool::{self, Intake, Shown, Spool};
 use super::{Followed, LedgerError, TxState, records, wallets};
 use crate::coin::{BlockHash, Txid};
-use crate::daemon::{self, BlockPlace, Entry, RpcError, Tip, Wallet};
-use crate::store::{Store, StoreError};
+use crate::daemon::{self, Entry, Tip, Wallet};
+use crate::store::{Store, StoreError, Tx};
 
 /// How often a reading starts over because the chain moved under it.
-const READINGS: u32 = 5;
+pub(super) const READINGS: u32 = 5;
+/// Entries between two lines of the log.
+const ENTRIES_PER_LINE: u64 = 100_000;
 
 /// From where the wallet is listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub(super) enum Since {
     Cursor,
     /// From the beginning.
     Beginning,
+    /// From this block of an earlier reading, up to which all is posted, if it is on the active chain.
+    Block(Tip),
 }
 
 /// A transaction that the wallet shows.
@@ -42,32 +45,33 @@ pub(super) struct Forgotten {
     pub(super) in_mempool: bool,
 }
 
-/// What one reading found.
-#[derive(Clone, Debug)]
-pub(super) struct Reading {
+/// What one reading found. The wallet may have gone on since: what no block has settled counts only while the tip is the same; what is settled, while the
+/// tip is on the active chain.
+pub(super) struct Reading<'a> {
+    pub(super) wallet: &'a dyn Wallet,
+    /// The wallet's, in the ledger.
+    name: &'a str,
     pub(super) tip: Tip,
-    /// From where the next reading lists; none: from the beginning.
+    /// From where the ledger listed last; none: from the beginning, or the cursor is void.
+    start: Option<Tip>,
+    /// From where the next reading lists; none: from the beginning. What stands up to here is settled.
     pub(super) cursor: Option<Tip>,
-    /// Oldest block first.
-    pub(super) sightings: Vec<Sighting>,
+    pub(super) spool: Spool,
+    /// Lost to others, with no entries left.
+    pub(super) conflicted: Vec<Sighting>,
     pub(super) forgotten: Vec<Forgotten>,
 }
 
-/// Reads until the tip stood still during a whole reading.
-pub(super) fn take(
+/// Reads until the tip of the reading is on the active chain still: for what asks of settled transactions only.
+pub(super) fn take_settled<'a>(
     store: &mut Store,
-    wallet: &dyn Wallet,
-    name: &str,
+    wallet: &'a dyn Wallet,
+    name: &'a str,
     final_depth: u64,
-    since: Since,
-) -> Result<Reading, LedgerError> {
+) -> Result<Reading<'a>, LedgerError> {
     for _ in 0..READINGS {
-        let tip = wallet.tip()?;
-        refuse_lost_blocks(store, wallet, name, tip)?;
-        let mut chain = Chain { wallet, name, places: HashMap::new() };
-        let reading = read_at(store, &mut chain, tip, final_depth, since)?;
-        if let Some(reading) = reading
-            && wallet.tip()? == tip
+        if let Some(reading) = take(store, wallet, name, final_depth, Since::Beginning)?
+            && reading.is_on_active_chain()?
         {
             return Ok(reading);
         }
@@ -75,10 +79,39 @@ pub(super) fn take(
     Err(LedgerError::Restless(READINGS))
 }
 
+/// One reading; none when wallet and chain did not fit together, because one of them was moving.
+pub(super) fn take<'a>(
+    store: &mut Store,
+    wallet: &'a dyn Wallet,
+    name: &'a str,
+    final_depth: u64,
+    since: Since,
+) -> Result<Option<Reading<'a>>, LedgerError> {
+    let tip = wallet.tip()?;
+    refuse_lost_blocks(store, wallet, name, tip)?;
+    let cursor = match tip.height.checked_sub(final_depth) {
+        Some(height) => Some(Tip { height, hash: wallet.block_hash(height)? }),
+        None => None,
+    };
+    let spool = Spool::new(store)?;
+    let mut reading = Reading { wallet, name, tip, start: None, cursor, spool, conflicted: vec![], forgotten: vec![] };
+    reading.start = start(store, &reading)?;
+    reopen(store, &reading)?;
+    list(&reading, from(since, &reading)?, final_depth)?;
+    for old in store.read(|tx| records::not_final(tx, name))? {
+        if reading.spool.net(&old.txid)?.is_none() {
+            reading.look_up(old, final_depth)?;
+        }
+    }
+    spool::arrange(&reading.spool, wallet)?;
+    Ok(if reading.spool.has_stale_block()? { None } else { Some(reading) })
+}
+
 /// A block leaves the active chain by a reorg, and then the daemon still knows it, or another one stands at its height. A shorter chain
 /// that never heard of our tip proves nothing.
 fn refuse_lost_blocks(store: &mut Store, wallet: &dyn Wallet, name: &str, tip: Tip) -> Result<(), LedgerError> {
-    let stood = store.read(|tx| wallets::wallet(tx, name))?.and_then(|followed| followed.tip);
+    // A first sync that was broken off has a cursor and no tip yet.
+    let stood = store.read(|tx| wallets::wallet(tx, name))?.and_then(|followed| followed.tip.or(followed.cursor));
     match stood {
         Some(stood) if tip.height < stood.height && wallet.block_place(&stood.hash)?.is_none() => {
             Err(LedgerError::LostBlocks { height: tip.height, stood: stood.height })
@@ -87,84 +120,13 @@ fn refuse_lost_blocks(store: &mut Store, wallet: &dyn Wallet, name: &str, tip: T
     }
 }
 
-/// Blocks asked for in this reading.
-struct Chain<'a> {
-    wallet: &'a dyn Wallet,
-    /// The wallet's, in the ledger.
-    name: &'a str,
-    places: HashMap<BlockHash, Option<BlockPlace>>,
-}
-
-impl Chain<'_> {
-    /// The block's height, if it is on the active chain.
-    fn active_height(&mut self, block: &BlockHash) -> Result<Option<u64>, RpcError> {
-        if !self.places.contains_key(block) {
-            self.places.insert(*block, self.wallet.block_place(block)?);
-        }
-        let place = self.places.get(block).copied().flatten();
-        Ok(place.filter(|place| place.active).map(|place| place.height))
-    }
-
-    fn ground_held(&mut self, old: Option<&Followed>) -> Result<bool, RpcError> {
-        match old.map(|old| old.state) {
-            Some(TxState::Confirmed { block, .. } | TxState::Immature { block, .. }) => Ok(self.active_height(&block)?.is_some()),
-            _ => Ok(false),
-        }
-    }
-}
-
-/// One reading; none when wallet and chain did not fit together, because one of them was moving.
-fn read_at(
-    store: &mut Store,
-    chain: &mut Chain<'_>,
-    tip: Tip,
-    final_depth: u64,
-    since: Since,
-) -> Result<Option<Reading>, LedgerError> {
-    let start = cursor(store, chain, tip)?;
-    let reopened = reopened(store, chain, start)?;
-    let mut shown: BTreeMap<Txid, Vec<Entry>> = BTreeMap::new();
-    let from = start.filter(|_| since == Since::Cursor).map(|start| start.hash);
-    daemon::each_entry(chain.wallet, from.as_ref(), |entry| {
-        shown.entry(entry.txid).or_default().push(entry);
-        Ok::<_, RpcError>(())
-    })?;
-    let mut forgotten = Vec::new();
-    let mut sightings = Vec::with_capacity(shown.len());
-    let open: Vec<Followed> = store.read(|tx| records::not_final(tx, chain.name))?;
-    for old in open.into_iter().chain(reopened).filter(|old| !shown.contains_key(&old.txid)).collect::<Vec<_>>() {
-        match chain.wallet.transaction(&old.txid)? {
-            Some(found) if !found.entries.is_empty() => _ = shown.insert(old.txid, found.entries),
-            Some(found) if found.confirmations < 0 => sightings.push(conflicted(chain, old, found.confirmations)?),
-            _ => {
-                let ground_held = chain.ground_held(Some(&old))?;
-                let in_mempool = chain.wallet.in_mempool(&old.txid)?;
-                forgotten.push(Forgotten { old, ground_held, in_mempool });
-            }
-        }
-    }
-    for (txid, entries) in shown {
-        let old = store.read(|tx| records::followed_by_txid(tx, chain.name, &txid))?;
-        match sight(chain, txid, old, entries)? {
-            Some(sighting) => sightings.push(sighting),
-            None => return Ok(None),
-        }
-    }
-    sightings.sort_by_key(|sighting| (height_or_last(&sighting.state), sighting.seen.time, sighting.txid));
-    let cursor = match tip.height.checked_sub(final_depth) {
-        Some(height) => Some(Tip { height, hash: chain.wallet.block_hash(height)? }),
-        None => None,
-    };
-    Ok(Some(Reading { tip, cursor, sightings, forgotten }))
-}
-
 /// The ledger's cursor, if it is worth something. One that is not on the active chain is not: an old daemon answers an empty list to a
 /// block above its tip, and ignores forks. Nor on a chain that became shorter, where mature coins below it may be immature again.
-fn cursor(store: &mut Store, chain: &mut Chain<'_>, tip: Tip) -> Result<Option<Tip>, LedgerError> {
-    let Some(followed) = store.read(|tx| wallets::wallet(tx, chain.name))? else { return Ok(None) };
+fn start(store: &mut Store, reading: &Reading<'_>) -> Result<Option<Tip>, LedgerError> {
+    let Some(followed) = store.read(|tx| wallets::wallet(tx, reading.name))? else { return Ok(None) };
     let Some(cursor) = followed.cursor else { return Ok(None) };
-    let reorganised = chain.active_height(&cursor.hash)?.is_none();
-    let shorter = followed.tip.is_some_and(|stood| tip.height < stood.height);
+    let reorganised = !reading.is_active(&cursor.hash)?;
+    let shorter = followed.tip.is_some_and(|stood| reading.tip.height < stood.height);
     if reorganised || shorter {
         warn!(height = cursor.height, block = %cursor.hash, reorganised, shorter, "the cursor is void: listing from the beginning");
         return Ok(None);
@@ -172,58 +134,116 @@ fn cursor(store: &mut Store, chain: &mut Chain<'_>, tip: Tip) -> Result<Option<T
     Ok(Some(cursor))
 }
 
-/// Final transactions that lost their block, so that they are open again. One that was then double-spent is in no listing: each must
+/// Final transactions that lost their block are open again. One that was then double-spent is in no listing: each must
 /// be asked for. Without a cursor it may be any of them. Above it there are some too: those that have just become final, or
 /// more where the final depth was raised.
-fn reopened(store: &mut Store, chain: &mut Chain<'_>, cursor: Option<Tip>) -> Result<Vec<Followed>, LedgerError> {
-    let above = cursor.map_or(0, |cursor| cursor.height);
+///
+/// This is kept before anything is posted: else what is posted above them would hide them from the next reading.
+fn reopen(store: &mut Store, reading: &Reading<'_>) -> Result<(), LedgerError> {
+    let above = reading.start.map_or(0, |cursor| cursor.height);
     let mut reopened = Vec::new();
-    for old in store.read::<_, StoreError>(|tx| records::final_above(tx, chain.name, above))? {
+    for old in store.read::<_, StoreError>(|tx| records::final_above(tx, reading.name, above))? {
         // At the last sync all of them stood on one chain, so where a block held, those below it held too.
-        if chain.ground_held(Some(&old))? {
+        if reading.ground_held(Some(&old))? {
             break;
         }
-        reopened.push(old);
+        reopened.push(Followed { is_final: false, ..old });
     }
-    Ok(reopened)
+    if reopened.is_empty() {
+        return Ok(());
+    }
+    warn!(transactions = reopened.len(), "final transactions have lost their blocks: they are open again");
+    store.write(|tx| reopened.iter().try_for_each(|old| Ok(records::put_followed(tx, reading.name, old, false)?)))
 }
 
-/// Settles where a shown transaction stands; none when its block is not on the active chain, so that wallet and chain disagree.
-fn sight(chain: &mut Chain<'_>, txid: Txid, old: Option<Followed>, entries: Vec<Entry>) -> Result<Option<Sighting>, LedgerError> {
-    let seen = rules::read(&entries)?;
-    let state = match seen.standing {
-        Standing::Dead { .. } => TxState::Dead,
-        Standing::Unconfirmed if !rules::is_ours(old.as_ref(), &seen) => TxState::Pending,
-        Standing::Unconfirmed if chain.wallet.in_mempool(&txid)? => TxState::Mempool,
-        Standing::Unconfirmed => TxState::Limbo,
-        Standing::Block(block) | Standing::Immature(block) => {
-            let Some(height) = chain.active_height(&block)? else { return Ok(None) };
-            match seen.standing {
-                Standing::Immature(_) => TxState::Immature { height, block },
-                _ => TxState::Confirmed { height, block },
+/// The block after which the wallet is listed; none: from the beginning.
+fn from(since: Since, reading: &Reading<'_>) -> Result<Option<BlockHash>, LedgerError> {
+    Ok(match since {
+        Since::Cursor => reading.start.map(|start| start.hash),
+        Since::Block(block) if reading.is_active(&block.hash)? => Some(block.hash),
+        Since::Block(_) | Since::Beginning => None,
+    })
+}
+
+/// Spools the listing.
+fn list(reading: &Reading<'_>, from: Option<BlockHash>, final_depth: u64) -> Result<(), LedgerError> {
+    let mut intake = Intake::new(&reading.spool, final_depth);
+    let mut count: u64 = 0;
+    daemon::each_entry(reading.wallet, from.as_ref(), |entry| {
+        count += 1;
+        if count.is_multiple_of(ENTRIES_PER_LINE) {
+            info!(entries = count, "the wallet is being listed");
+        }
+        intake.take(entry)
+    })?;
+    intake.end()
+}
+
+impl Reading<'_> {
+    /// What a reading at this tip says of settled transactions still holds.
+    pub(super) fn is_on_active_chain(&self) -> Result<bool, LedgerError> {
+        Ok(self.wallet.block_place(&self.tip.hash)?.is_some_and(|place| place.active))
+    }
+
+    fn is_active(&self, block: &BlockHash) -> Result<bool, LedgerError> {
+        Ok(spool::block_place(&self.spool, self.wallet, block)?.is_some_and(|place| place.active))
+    }
+
+    fn ground_held(&self, old: Option<&Followed>) -> Result<bool, LedgerError> {
+        match old.map(|old| old.state) {
+            Some(TxState::Confirmed { block, .. } | TxState::Immature { block, .. }) => self.is_active(&block),
+            _ => Ok(false),
+        }
+    }
+
+    /// Asks for a followed transaction that the listing did not show.
+    fn look_up(&mut self, old: Followed, final_depth: u64) -> Result<(), LedgerError> {
+        match self.wallet.transaction(&old.txid)? {
+            Some(found) if !found.entries.is_empty() => spool::put(&self.spool, old.txid, found.entries, final_depth)?,
+            // Of this one the wallet shows nothing any more but that another one in a block spent its coins.
+            Some(found) if found.confirmations < 0 => {
+                let (ground_held, seen) = (self.ground_held(Some(&old))?, rules::conflicted(&old, found.confirmations));
+                let (txid, state) = (old.txid, TxState::Dead);
+                self.conflicted.push(Sighting { txid, old: Some(old), entries: vec![], seen, state, ground_held });
+            }
+            _ => {
+                let (ground_held, in_mempool) = (self.ground_held(Some(&old))?, self.wallet.in_mempool(&old.txid)?);
+                self.forgotten.push(Forgotten { old, ground_held, in_mempool });
             }
         }
-    };
-    let ground_held = chain.ground_held(old.as_ref())?;
-    Ok(Some(Sighting { txid, old, entries, seen, state, ground_held }))
-}
-
-/// A transaction of which the wallet shows nothing any more but that another one in a block spent its coins.
-fn conflicted(chain: &mut Chain<'_>, old: Followed, confirmations: i64) -> Result<Sighting, RpcError> {
-    let ground_held = chain.ground_held(Some(&old))?;
-    let seen = rules::conflicted(&old, confirmations);
-    Ok(Sighting { txid: old.txid, old: Some(old), entries: vec![], seen, state: TxState::Dead, ground_held })
-}
-
-/// Unconfirmed ones come last.
-fn height_or_last(state: &TxState) -> u64 {
-    match state {
-        TxState::Confirmed { height, .. } | TxState::Immature { height, .. } => *height,
-        _ => u64::MAX,
+        Ok(())
     }
-}
 
-/// Those that stand in a block at or below `cut`, and the others.
-pub(super) fn split_at(sightings: Vec<Sighting>, cut: u64) -> (Vec<Sighting>, Vec<Sighting>) {
-    sightings.into_iter().partition(|sighting| matches!(sighting.state, TxState::Confirmed { height, .. } if height <= cut))
+    /// Settles where shown transactions stand.
+    pub(super) fn sight(&self, store: &mut Store, page: Vec<Shown>) -> Result<Vec<Sighting>, LedgerError> {
+        let old = |tx: &Tx<'_>| {
+            page.iter().map(|shown| records::followed_by_txid(tx, self.name, &shown.txid)).collect::<Result<Vec<_>, _>>()
+        };
+        let known = store.read::<_, StoreError>(old)?;
+        page.into_iter().zip(known).map(|(shown, old)| self.sight_one(shown, old)).collect()
+    }
+
+    fn sight_one(&self, shown: Shown, old: Option<Followed>) -> Result<Sighting, LedgerError> {
+        let Shown { txid, entries, seen, place: height } = shown;
+        let state = match seen.standing {
+            Standing::Dead { .. } => TxState::Dead,
+            Standing::Unconfirmed if !rules::is_ours(old.as_ref(), &seen) => TxState::Pending,
+            Standing::Unconfirmed if self.wallet.in_mempool(&txid)? => TxState::Mempool,
+            Standing::Unconfirmed => TxState::Limbo,
+            Standing::Block(block) => TxState::Confirmed { height, block },
+            Standing::Immature(block) => TxState::Immature { height, block },
+        };
+        let ground_held = self.ground_held(old.as_ref())?;
+        Ok(Sighting { txid, old, entries, seen, state, ground_held })
+    }
+
+    /// How far the cursor may go once all before this place is posted; none: no further than where it is.
+    pub(super) fn reached(&self, next_place: u64) -> Result<Option<Tip>, LedgerError> {
+        let Some(cursor) = self.cursor else { return Ok(None) };
+        let height = next_place.saturating_sub(1).min(cursor.height);
+        if height <= self.start.map_or(0, |start| start.height) {
+            return Ok(None);
+        }
+        Ok(Some(Tip { height, hash: self.wallet.block_hash(height)? }))
+    }
 }

@@ -94,6 +94,12 @@ impl RpcWallet {
     }
 }
 
+/// Confirmations are -1 for a block that is not on the active chain.
+fn placed(answer: Result<HeaderReply, RpcError>) -> Result<Option<BlockPlace>, RpcError> {
+    let header = RpcWallet::found(answer, "block not found")?;
+    Ok(header.map(|header| BlockPlace { height: header.height, active: header.confirmations > 0 }))
+}
+
 impl Wallet for RpcWallet {
     fn tip(&self) -> Result<Tip, RpcError> {
         if self.abilities.has("getblockchaininfo") {
@@ -112,9 +118,15 @@ impl Wallet for RpcWallet {
     fn block_place(&self, block: &BlockHash) -> Result<Option<BlockPlace>, RpcError> {
         let method = if self.abilities.has("getblockheader") { "getblockheader" } else { "getblock" };
         let answer = self.node.call::<HeaderReply>(method, &[json!(block)]);
-        let header = RpcWallet::found(answer, "block not found")?;
-        // Confirmations are -1 for a block that is not on the active chain.
-        Ok(header.map(|header| BlockPlace { height: header.height, active: header.confirmations > 0 }))
+        placed(answer)
+    }
+
+    fn block_places(&self, blocks: &[BlockHash]) -> Result<Vec<Option<BlockPlace>>, RpcError> {
+        if !self.abilities.has("getblockheader") {
+            return blocks.iter().map(|block| self.block_place(block)).collect();
+        }
+        let each: Vec<Vec<Value>> = blocks.iter().map(|block| vec![json!(block)]).collect();
+        self.node.ask_each("getblockheader", &each)?.into_iter().map(placed).collect()
     }
 
     fn balances(&self) -> Result<Balances, RpcError> {

@@ -108,6 +108,11 @@ impl<'a> Book<'a> {
         self.take_back(tx, old, event, Reason::Forgotten, true)
     }
 
+    /// At the end of a page that is not the last one: what waits may have lost its block, which only the whole sync shows.
+    pub(in crate::ledger) fn interrupt(self) -> Closed {
+        Closed { credited: self.credited, uncredited: self.uncredited }
+    }
+
     /// At the end of the sync: credits what is deep enough at its tip.
     pub(in crate::ledger) fn close(mut self, tx: &Tx<'_>) -> Result<Closed, LedgerError> {
         if let Some(height) = rules::deepest_due(&self.tip, self.credit_depth) {

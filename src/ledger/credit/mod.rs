@@ -25,7 +25,7 @@ use crate::coin::{Amount, Timestamp, Txid};
 use crate::daemon::Tip;
 use crate::store::{StoreError, Tx};
 
-pub(super) use flow::Book;
+pub(super) use flow::{Book, Closed};
 pub(super) use verify::verify;
 
 /// What an event does.

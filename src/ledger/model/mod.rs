@@ -25,6 +25,8 @@ pub(crate) struct ModelWallet {
     fingerprint: RefCell<Option<String>>,
     /// How many more calls of `tip` find a new block.
     restless: Cell<u32>,
+    /// How many more calls of `block_place` are answered before one is lost.
+    answers: Cell<Option<u32>>,
 }
 
 impl ModelWallet {
@@ -34,6 +36,7 @@ impl ModelWallet {
             world: RefCell::new(world),
             fingerprint: RefCell::new(Some("seed".to_owned())),
             restless: Cell::new(0),
+            answers: Cell::new(None),
         };
         wallet.mine(1, false);
         wallet
@@ -208,6 +211,11 @@ impl ModelWallet {
             found.extend(own.map(|(vout, (value, _))| (*txid, vout, *value)));
         }
         found
+    }
+
+    /// One call after so many others gets no answer.
+    pub(crate) fn break_off_after(&self, answers: u32) {
+        self.answers.set(Some(answers));
     }
 
     /// What a ledger should hold, from inputs and outputs: own outputs less own inputs of all that is confirmed and mature, and of

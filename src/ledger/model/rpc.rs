@@ -30,6 +30,13 @@ impl Wallet for ModelWallet {
     }
 
     fn block_place(&self, block: &BlockHash) -> Result<Option<BlockPlace>, RpcError> {
+        match self.answers.get() {
+            Some(0) => {
+                self.answers.set(None);
+                return Err(unused("getblockheader"));
+            }
+            left => self.answers.set(left.map(|left| left - 1)),
+        }
         let world = self.world.borrow();
         let place = |height| BlockPlace { height, active: world.active_height(block).is_some() };
         Ok(world.heights.get(block).copied().map(place))

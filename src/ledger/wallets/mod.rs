@@ -9,7 +9,7 @@ use crate::config::CoinSettings;
 use crate::daemon::Tip;
 use crate::store::{StoreError, Tx};
 
-pub(super) use records::{FollowedWallet, insert_wallet, move_wallet, paying, replace_fingerprint, wallet, wallets};
+pub(super) use records::{FollowedWallet, insert_wallet, move_cursor, move_wallet, paying, replace_fingerprint, wallet, wallets};
 
 /// A wallet of this coin, and how far its ledger is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -86,6 +86,13 @@ pub(in crate::ledger) fn move_wallet(
     Ok(())
 }
 
+/// Up to here all is posted, though not yet up to a tip.
+pub(in crate::ledger) fn move_cursor(tx: &Tx<'_>, name: &str, cursor: Tip) -> Result<(), StoreError> {
+    let sql = "UPDATE wallets SET cursor_block = ?2, cursor_height = ?3 WHERE name = ?1";
+    tx.execute(sql, params![name, cursor.hash.to_string(), cursor.height])?;
+    Ok(())
+}
+
 /// A person's word replaces a known fingerprint, and is kept with it.
 pub(in crate::ledger) fn replace_fingerprint(
     tx: &Tx<'_>,
