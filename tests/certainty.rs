@@ -88,6 +88,7 @@ fn coins_that_a_person_merged_by_hand_are_explained_as_a_move_within_the_wallet(
     bench.submit("p0", &payee(0), "0.1");
     assert!(matches!(bench.try_flush(), Err(PayoutError::Refused(Refusal::Frozen(_)))));
     let explain = |account| Order::LedgerExplain {
+        wallet: None,
         txid: merged.as_str().unwrap().parse().unwrap(),
         account,
         reason: "merged small coins".to_owned(),

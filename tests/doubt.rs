@@ -50,7 +50,7 @@ fn thaw(bench: &mut Bench) -> Result<Answer, Failure> {
 }
 
 fn rekeyed(bench: &mut Bench) -> Result<Answer, Failure> {
-    bench.order(&Order::LedgerRekeyed { reason: "encrypted".to_owned(), who: "ada".to_owned() })
+    bench.order(&Order::LedgerRekeyed { wallet: None, reason: "encrypted".to_owned(), who: "ada".to_owned() })
 }
 
 #[test]

@@ -188,6 +188,7 @@ fn a_payment_by_hand_freezes_until_a_person_explains_it_and_receipts_freeze_noth
     submit_some(&mut bench, 1..2);
     assert!(bench.try_flush().is_err());
     let explain = Order::LedgerExplain {
+        wallet: None,
         txid: by_hand.as_str().unwrap().parse().unwrap(),
         account: Account::Payout,
         reason: "paid by hand".to_owned(),
@@ -234,7 +235,7 @@ fn a_replacement_pays_the_same_payees_by_the_same_coins_and_one_of_the_two_confi
         assert!((0..5).all(|n| paid[&script_of(n)] == [10_000_000]), "{generation:?}");
         assert!(bench.order(&dry_of(&batch)).is_err(), "{generation:?}: final");
         assert!(
-            matches!(bench.order(&Order::AuditRun { deep: false }), Ok(Answer::AuditRun(report)) if report.verdict == Verdict::Agrees),
+            matches!(bench.order(&Order::AuditRun { deep: false }), Ok(Answer::AuditRun { report, .. }) if report.verdict == Verdict::Agrees),
             "{generation:?}"
         );
     }

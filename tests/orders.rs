@@ -28,9 +28,10 @@ use bursar::payout::rules::Fate;
 use bursar::payout::{self, BatchState, Resolution, State};
 use bursar::repair;
 use bursar::service::{
-    Answer, AuditSummary, DaemonReport, Failure, KeeperWords, LastFlush, Order, QueueStatus, StatusReport, exit,
+    Answer, AuditSummary, DaemonReport, Failure, FollowedAudit, FollowedStatus, KeeperWords, LastFlush, Order, QueueStatus,
+    StatusReport, exit,
 };
-use ledger_answers::{a_checkpoint, a_credit_event, a_posting, a_statement, a_sync, a_verification};
+use ledger_answers::{a_checkpoint, a_credit_event, a_posting, a_statement, a_sync, a_verification, some_followed};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use status::{a_flush, a_status};
@@ -293,7 +294,9 @@ fn every_other_answer_is_read_as_it_was_written() {
     back(&Answer::LedgerCheckpoint(a_checkpoint()));
     back(&Answer::LedgerStatement(Box::new(a_statement())));
     back(&Answer::LedgerVerify(a_verification()));
-    back(&Answer::AuditRun(an_audit()));
+    for followed in [vec![], some_followed()] {
+        back(&Answer::AuditRun { report: an_audit(), followed });
+    }
     back(&Answer::AuditExplain(Box::new(an_explanation())));
     back(&Answer::AuditThaw(a_status().frozen.remove(0)));
     back(&Answer::AuditHistory { audits: vec![an_audit()] });
@@ -334,7 +337,8 @@ fn every_order_is_read_as_it_was_written() {
     let decision = payout::Decision { batch: batch_id(), ruling, who: id(), reason: "r".to_owned() };
     let filter =
         payout::Filter { state: Some(State::Held), after: Some(self::id()), limit: usize::MAX, ..payout::Filter::default() };
-    let explain = Order::LedgerExplain { txid: txid(), account: Account::Internal, reason: "r".to_owned(), who: "w".to_owned() };
+    let (account, reason, who) = (Account::Internal, "r".to_owned(), "w".to_owned());
+    let explain = Order::LedgerExplain { txid: txid(), wallet: Some("cold".to_owned()), account, reason, who };
     let orders = [
         Order::Status,
         Order::DaemonStatus,
@@ -363,13 +367,13 @@ fn every_order_is_read_as_it_was_written() {
         Order::PayDoubt,
         Order::PayRule { decision, dry_run: true },
         Order::PayBump { batch: batch_id(), fee_rate_per_vb: Some(u64::MAX), dry_run: true },
-        Order::LedgerOpen { at: Some(u64::MAX) },
+        Order::LedgerOpen { at: Some(u64::MAX), wallet: Some("cold".to_owned()) },
         Order::LedgerSync,
         Order::LedgerBalance,
         Order::LedgerEntries { after: u64::MAX, limit: usize::MAX },
         Order::LedgerEvents { after: u64::MAX, limit: usize::MAX },
         explain,
-        Order::LedgerRekeyed { reason: "r".to_owned(), who: "w".to_owned() },
+        Order::LedgerRekeyed { wallet: None, reason: "r".to_owned(), who: "w".to_owned() },
         Order::LedgerKey,
         Order::LedgerCheckpoint,
         Order::LedgerVerify { checkpoints: vec![a_checkpoint().file], key: Some("RWQ".to_owned()) },

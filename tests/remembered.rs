@@ -107,7 +107,9 @@ fn the_wallet_remembers_the_last_batch_by_one_address_that_is_no_change() {
         assert_eq!(bench.world.wallet().received_addresses().unwrap(), before + 1);
         bench.world.mine(bench.world.coin().final_depth);
         bench.settle();
-        let Answer::AuditRun(audit) = bench.order(&Order::AuditRun { deep: false }).unwrap() else { panic!("an audit") };
+        let Answer::AuditRun { report: audit, .. } = bench.order(&Order::AuditRun { deep: false }).unwrap() else {
+            panic!("an audit")
+        };
         assert_eq!(audit.verdict, Verdict::Agrees, "{generation:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! What monitoring plugins print: one line with the state, performance data behind a bar, the details on further lines.
 
 use crate::audit::{self, Verdict};
-use crate::service::{Answer, CheckReport, Checked, Failure, Level};
+use crate::service::{Answer, CheckReport, Checked, Failure, FollowedAudit, Level, audit_level};
 
 /// A line for monitoring is short; what does not fit stands on the lines below.
 const SUMMARY_CHARS: usize = 300;
@@ -10,7 +10,7 @@ const SUMMARY_CHARS: usize = 300;
 pub(super) fn answer(answer: &Answer) -> String {
     match answer {
         Answer::Check(report) => check(report),
-        Answer::AuditRun(report) => audit(report),
+        Answer::AuditRun { report, followed } => audit(report, followed),
         _ => page(Level::Unknown, "this answer is not for monitoring", &[], &[]),
     }
 }
@@ -45,20 +45,43 @@ fn detail(checked: &Checked) -> String {
     format!("{} {}: {}{next}", word(checked.level), checked.name, checked.message)
 }
 
-fn audit(report: &audit::Report) -> String {
-    let (level, words) = match report.verdict {
-        Verdict::Agrees => (Level::Ok, "ledger and wallet agree"),
-        Verdict::Explained => (Level::Warning, "ledger and wallet differ, and every difference is explained"),
-        Verdict::Unexplained => (Level::Critical, "ledger and wallet differ"),
-    };
-    let summary = format!("{words} at height {}", report.tip.height);
-    let data = [
+/// The paying wallet's audit, and those of the followed ones: the worst of them is the level.
+fn audit(report: &audit::Report, followed: &[FollowedAudit]) -> String {
+    let mut summary = format!("{} at height {}", found(report), report.tip.height);
+    let mut data = vec![
         format!("discrepancy_base_units={}", report.difference.base_units()),
         format!("suspect_transactions={}", report.suspects.len()),
     ];
+    let mut details = named(report);
+    for FollowedAudit { wallet, report, error } in followed {
+        let words = match report {
+            Some(report) => found(report).to_owned(),
+            None => format!("no verdict: {}", error.as_deref().unwrap_or_default()),
+        };
+        summary += &format!("; wallet '{wallet}': {words}");
+        if let Some(report) = report {
+            data.push(format!(
+                "'discrepancy_base_units of {}'={}",
+                wallet.replace(['\'', '='], " "),
+                report.difference.base_units()
+            ));
+            details.extend(named(report));
+        }
+    }
+    page(audit_level(report, followed), &summary, &data, &details)
+}
+
+fn found(report: &audit::Report) -> &'static str {
+    match report.verdict {
+        Verdict::Agrees => "ledger and wallet agree",
+        Verdict::Explained => "ledger and wallet differ, and every difference is explained",
+        Verdict::Unexplained => "ledger and wallet differ",
+    }
+}
+
+fn named(report: &audit::Report) -> Vec<String> {
     let suspects = report.suspects.iter().map(|suspect| format!("{} {:?}: {}", suspect.txid, suspect.kind, suspect.words));
-    let details: Vec<String> = suspects.chain(report.remarks.iter().cloned()).collect();
-    page(level, &summary, &data, &details)
+    suspects.chain(report.remarks.iter().cloned()).collect()
 }
 
 fn word(level: Level) -> &'static str {

@@ -145,19 +145,19 @@ fn import(file: &Path, format: Option<FileFormat>) -> (Format, PathBuf) {
 
 fn ledger(verb: LedgerVerb) -> Result<Request, Failure> {
     Ok(match verb {
-        LedgerVerb::Open { at } => Order::LedgerOpen { at }.into(),
+        LedgerVerb::Open { at, wallet } => Order::LedgerOpen { at, wallet }.into(),
         LedgerVerb::Sync => Order::LedgerSync.into(),
         LedgerVerb::Balance => Order::LedgerBalance.into(),
         LedgerVerb::Entries { after, limit } => Order::LedgerEntries { after, limit }.into(),
         LedgerVerb::Events { after, limit } => Order::LedgerEvents { after, limit }.into(),
-        LedgerVerb::Explain { txid, account, reason } => {
+        LedgerVerb::Explain { txid, wallet, account, reason } => {
             let account: Account = serde_json::from_value(account.clone().into())
                 .map_err(|_| Failure::new("usage", format!("'{account}' is not an account"), exit::USAGE))?;
-            Order::LedgerExplain { txid, account, reason, who: who() }.into()
+            Order::LedgerExplain { txid, wallet, account, reason, who: who() }.into()
         }
-        LedgerVerb::Rekeyed { reason, yes } => {
+        LedgerVerb::Rekeyed { wallet, reason, yes } => {
             let question = "Follow this wallet on, although its keys are not those that the ledger knows?".to_owned();
-            Request::asking(Order::LedgerRekeyed { reason, who: who() }, yes, question)
+            Request::asking(Order::LedgerRekeyed { wallet, reason, who: who() }, yes, question)
         }
         LedgerVerb::Key => Order::LedgerKey.into(),
         LedgerVerb::Checkpoint => Order::LedgerCheckpoint.into(),

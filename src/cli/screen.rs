@@ -8,7 +8,7 @@ use crate::daemon::Tip;
 use crate::daemon::health::{ConditionKind, Severity};
 use crate::keeper::{Phase, ProcessState};
 use crate::payout::State;
-use crate::service::StatusReport;
+use crate::service::{FollowedStatus, StatusReport};
 
 /// The whole screen.
 pub(super) fn status(status: &StatusReport) -> String {
@@ -67,6 +67,9 @@ pub(super) fn status(status: &StatusReport) -> String {
     }
     let audit = status.last_audit.as_ref().map(|audit| format!("{} at {}", verdict(audit.verdict), audit.time));
     row("last audit", audit.unwrap_or_else(|| "never".to_owned()));
+    for followed in &status.followed {
+        row("followed", format!("{}: {}", followed.wallet, followed_words(followed, coins)));
+    }
     row("last backup", time_or_never(status.last_backup));
     row("last drill", time_or_never(status.last_drill_passed));
     let mut table = Table::new();
@@ -121,6 +124,16 @@ fn daemon(status: &StatusReport) -> String {
         }
         _ => process,
     }
+}
+
+/// A followed wallet in a line.
+fn followed_words(followed: &FollowedStatus, coins: impl Fn(Amount) -> String) -> String {
+    let trusted = followed.balances.map(|balances| coins(balances.trusted));
+    let ledger = followed.ledger_tip.map_or_else(|| "never synced".to_owned(), in_step);
+    let audit = followed.last_audit.as_ref().map(|audit| format!("{} at {}", verdict(audit.verdict), audit.time));
+    let error = followed.error.as_ref().map(|error| format!("; NOT FOLLOWED: {error}")).unwrap_or_default();
+    let (trusted, audit) = (trusted.unwrap_or_else(|| "unknown".to_owned()), audit.unwrap_or_else(|| "never".to_owned()));
+    format!("trusted {trusted}, ledger {ledger}, last audit {audit}{error}")
 }
 
 fn height(tip: Option<Tip>) -> String {

@@ -12,7 +12,7 @@ use crate::keeper::ProcessState;
 use crate::ledger::{self, credit::CreditEvent};
 use crate::payout;
 use crate::repair;
-use crate::service::{Answer, CheckReport, DaemonReport, Failure, StatusReport};
+use crate::service::{Answer, CheckReport, DaemonReport, Failure, FollowedAudit, StatusReport};
 
 /// An answer as text.
 pub(super) fn answer(answer: &Answer, decimals: u8) -> String {
@@ -63,7 +63,7 @@ fn told(answer: &Answer, page: &Page) -> String {
         Answer::LedgerKey { public_key } => public_key.clone(),
         Answer::LedgerCheckpoint(report) => checkpoint(report),
         Answer::LedgerVerify(report) => verified(report),
-        Answer::AuditRun(report) => page.audit(report),
+        Answer::AuditRun { report, followed } => page.audits(report, followed),
         Answer::AuditExplain(explanation) => super::dossiers::explanation(explanation, page.decimals),
         Answer::AuditThaw(thawed) => format!("freeze {} is lifted: {}", thawed.id, thawed.freeze.detail),
         Answer::AuditHistory { audits } => audits.iter().map(|report| page.audit_line(report)).collect(),
@@ -237,6 +237,17 @@ impl Page {
         lines.join("\n")
     }
 
+    fn audits(&self, report: &audit::Report, followed: &[FollowedAudit]) -> String {
+        let mut text = self.audit(report);
+        for FollowedAudit { wallet, report, error } in followed {
+            text += &match report {
+                Some(report) => format!("\n\nwallet '{wallet}'\n{}", self.audit(report)),
+                None => format!("\n\nwallet '{wallet}'\nNO VERDICT: {}", error.as_deref().unwrap_or("the reason is not known")),
+            };
+        }
+        text
+    }
+
     fn audit(&self, report: &audit::Report) -> String {
         let (ledger, wallet) = (&report.ledger, &report.wallet);
         let mut text = self.audit_line(report);
@@ -269,8 +280,13 @@ impl Page {
     }
 
     fn balances(&self, balances: &[ledger::AccountBalance]) -> String {
-        let rows = balances.iter().map(|balance| [format!("{:?}", balance.account).to_lowercase(), self.coins(balance.amount)]);
-        table(["account", "balance"], &[1], rows.collect())
+        let account = |balance: &ledger::AccountBalance| balance.account.name().to_owned();
+        if balances.iter().all(|balance| balance.wallet == balances[0].wallet) {
+            let rows = balances.iter().map(|balance| [account(balance), self.coins(balance.amount)]);
+            return table(["account", "balance"], &[1], rows.collect());
+        }
+        let rows = balances.iter().map(|balance| [balance.wallet.clone(), account(balance), self.coins(balance.amount)]);
+        table(["wallet", "account", "balance"], &[2], rows.collect())
     }
 
     fn entries(&self, entries: &[ledger::Posting]) -> String {

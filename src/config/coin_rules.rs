@@ -76,8 +76,28 @@ pub fn check_name(name: &str) -> Result<(), String> {
     Err(format!("a coin's name has 1 to {MAX_COIN_NAME_CHARS} of a-z, 0-9 and '-', and does not begin with '-'"))
 }
 
-pub(super) fn wallet_name(place: &Place<'_>, name: String) -> Result<String, ConfigError> {
-    let path = ["wallet", "name"];
+/// Wallets that are followed beside the paying one. Each has a name of its own: the default wallet of a daemon can only be the one that pays.
+pub(super) fn followed_wallets(place: &Place<'_>, paying: &str, names: Vec<String>) -> Result<Vec<String>, ConfigError> {
+    let mut checked: Vec<String> = Vec::new();
+    for name in names {
+        let name = wallet_name(place, "follow", name)?;
+        let problem = if name.is_empty() {
+            "a wallet without a name cannot be followed beside another one; give it a name, or make it wallet.name".to_owned()
+        } else if name == paying {
+            format!("'{name}' is wallet.name, the wallet that pays: it is followed anyway, and is not named again here")
+        } else if checked.contains(&name) {
+            format!("'{name}' stands here twice")
+        } else {
+            checked.push(name);
+            continue;
+        };
+        return Err(place.refuse(&["wallet", "follow"], problem));
+    }
+    Ok(checked)
+}
+
+pub(super) fn wallet_name(place: &Place<'_>, key: &str, name: String) -> Result<String, ConfigError> {
+    let path = ["wallet", key];
     let breaks_paths_or_conf = |c: char| c.is_control() || matches!(c, '/' | '\\' | '#' | '"');
     if name.contains(breaks_paths_or_conf) || name.contains("..") || name == "." || name.trim() != name {
         return Err(place.refuse(

@@ -45,9 +45,10 @@ fn clash(other: &CoinSettings, coin: &CoinSettings) -> Option<(Key, String)> {
         return taken;
     }
     let both_kept = coin.daemon.mode == DaemonMode::Keep && other.daemon.mode == DaemonMode::Keep;
-    if !both_kept && coin.daemon.rpc_connect == other.daemon.rpc_connect && coin.wallet.name == other.wallet.name {
-        let problem =
-            format!("coin '{}' works on wallet '{}' of the same daemon: one wallet, one coin", other.name, other.wallet.name);
+    let theirs: Vec<&String> = other.wallet.names().collect();
+    let shared = coin.wallet.names().find(|name| theirs.contains(name));
+    if let Some(name) = shared.filter(|_| !both_kept && coin.daemon.rpc_connect == other.daemon.rpc_connect) {
+        let problem = format!("coin '{}' works on wallet '{name}' of the same daemon: one wallet, one coin", other.name);
         return Some((REACHES, problem));
     }
     None

@@ -82,9 +82,10 @@ fn coin(place: &Place<'_>, base: &Path, profiles: &BTreeMap<String, Profile>, ra
 
 fn wallet(place: &Place<'_>, base: &Path, raw: RawWallet) -> Result<WalletSettings, ConfigError> {
     let file = |key, file: Option<PathBuf>| file.map(|file| credential::file(place, &["wallet", key], base, file)).transpose();
+    let name = coin_rules::wallet_name(place, "name", raw.name.unwrap_or_else(|| WALLET_NAME.to_owned()))?;
     let settings = WalletSettings {
-        name: coin_rules::wallet_name(place, raw.name.unwrap_or_else(|| WALLET_NAME.to_owned()))?,
-        follow: vec![],
+        follow: coin_rules::followed_wallets(place, &name, raw.follow.unwrap_or_default())?,
+        name,
         passphrase_file: file("passphrase_file", raw.passphrase_file)?,
         passphrase_identity_file: file("passphrase_identity_file", raw.passphrase_identity_file)?,
     };

@@ -81,6 +81,7 @@ pub(super) struct RawDaemon {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawWallet {
     pub(super) name: Option<String>,
+    pub(super) follow: Option<Vec<String>>,
     pub(super) passphrase_file: Option<PathBuf>,
     pub(super) passphrase_identity_file: Option<PathBuf>,
 }

@@ -171,6 +171,11 @@ pub struct WalletSettings {
 }
 
 impl WalletSettings {
+    /// The names of all wallets that are followed, the paying one first.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.name).chain(&self.follow)
+    }
+
     /// The same name where that wallet is followed and not paid from; none: it is the one that pays.
     pub fn followed<'a>(&self, name: &'a str) -> Option<&'a str> {
         self.follow.iter().any(|followed| followed == name).then_some(name)

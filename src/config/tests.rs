@@ -219,6 +219,10 @@ fn values_out_of_range_are_refused() {
         ("wallet", "name = \"../x\""),
         ("wallet", "name = \"a\\u0000\""),
         ("wallet", "name = \"a/b\""),
+        ("wallet", "follow = [\"a/b\"]"),
+        ("wallet", "follow = [\"\"]"),
+        ("wallet", "follow = [\"bursar\"]"),
+        ("wallet", "follow = [\"cold\", \"hot\", \"cold\"]"),
         ("ledger", "credit_depth = 0"),
         ("ledger", "credit_depth = 25"),
         ("ledger", "final_depth = 5"),
@@ -307,6 +311,10 @@ fn one_wallet_belongs_to_one_coin() {
     };
     refused(&(attach("a", "w") + &attach("b", "w")), 12, "coins.b.daemon.rpc_connect", "one wallet, one coin");
     assert!(load(&(attach("a", "w") + &attach("b", "v"))).is_ok());
+    let follows = attach("a", "w").replace("wallet.name", "wallet.follow = [\"v\"]\nwallet.name");
+    refused(&(follows.clone() + &attach("b", "v")), 13, "coins.b.daemon.rpc_connect", "wallet 'v'");
+    let wallet = load(&follows).unwrap().coin(None).unwrap().wallet.clone();
+    assert_eq!((wallet.followed("v"), wallet.followed("w")), (Some("v"), None));
 }
 
 #[test]

@@ -23,10 +23,14 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 /// Daemons since 0.16 keep wallets in `wallets/` of the chain's folder if that exists, else in the chain's folder itself; a named
 /// wallet has a folder of its own, or is a plain file there (0.16). The default wallet lies in that place directly.
 pub fn wallet_dir(coin: &CoinSettings) -> PathBuf {
+    dir_of(coin, &coin.wallet.name)
+}
+
+fn dir_of(coin: &CoinSettings, name: &str) -> PathBuf {
     let wallets = coin.chain_dir().join("wallets");
     let place = if wallets.is_dir() { wallets } else { coin.chain_dir() };
-    let named = place.join(&coin.wallet.name);
-    match coin.wallet.name.is_empty() {
+    let named = place.join(name);
+    match name.is_empty() {
         // Before 0.16 nobody knew `wallets/`, whoever made it.
         true if !place.join("wallet.dat").exists() && coin.chain_dir().join("wallet.dat").exists() => coin.chain_dir(),
         true => place,
@@ -38,8 +42,17 @@ pub fn wallet_dir(coin: &CoinSettings) -> PathBuf {
 /// Whether the wallet has a file already. A daemon told to load one that has not may refuse to start (0.21) or silently make an
 /// empty one in its place (0.18).
 pub fn wallet_exists(coin: &CoinSettings) -> bool {
-    let folder = wallet_dir(coin);
-    folder.join("wallet.dat").is_file() || (!coin.wallet.name.is_empty() && folder.join(&coin.wallet.name).is_file())
+    has_file(coin, &coin.wallet.name)
+}
+
+/// Those wallets of the settings that have a file.
+pub(super) fn existing_wallets(coin: &CoinSettings) -> Vec<&str> {
+    coin.wallet.names().map(String::as_str).filter(|name| has_file(coin, name)).collect()
+}
+
+fn has_file(coin: &CoinSettings, name: &str) -> bool {
+    let folder = dir_of(coin, name);
+    folder.join("wallet.dat").is_file() || (!name.is_empty() && folder.join(name).is_file())
 }
 
 /// What one keeper leaves for the next.

@@ -63,7 +63,14 @@ pub enum Answer {
     LedgerCheckpoint(ledger::checkpoint::CheckpointReport),
     LedgerStatement(Box<audit::SignedStatement>),
     LedgerVerify(ledger::VerifyReport),
-    AuditRun(audit::Report),
+    AuditRun {
+        /// Of the paying wallet.
+        #[serde(flatten)]
+        report: audit::Report,
+        /// Of each followed one.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        followed: Vec<FollowedAudit>,
+    },
     AuditExplain(Box<audit::Explanation>),
     AuditHistory {
         audits: Vec<audit::Report>,
@@ -117,10 +124,11 @@ impl Answer {
                 Level::Critical => exit::USAGE,
                 Level::Unknown => exit::PARTLY,
             },
-            Answer::AuditRun(report) => match report.verdict {
-                audit::Verdict::Agrees => exit::DONE,
-                audit::Verdict::Explained => exit::FAILED,
-                audit::Verdict::Unexplained => exit::USAGE,
+            Answer::AuditRun { report, followed } => match audit_level(report, followed) {
+                Level::Ok => exit::DONE,
+                Level::Warning => exit::FAILED,
+                Level::Critical => exit::USAGE,
+                Level::Unknown => exit::PARTLY,
             },
             Answer::RepairRun(report) => done_if(report.agrees, exit::PARTLY),
             _ => exit::DONE,
@@ -165,6 +173,29 @@ impl Checked {
     pub fn next(self, step: impl Into<String>) -> Checked {
         Checked { next: Some(step.into()).filter(|step| !step.is_empty()), ..self }
     }
+}
+
+/// The audit of a followed wallet.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FollowedAudit {
+    /// Which wallet.
+    pub wallet: String,
+    /// What it found; none: it came to no verdict.
+    pub report: Option<audit::Report>,
+    /// Why it came to none.
+    pub error: Option<String>,
+}
+
+/// The worst of what the audits of all wallets came to.
+pub(crate) fn audit_level(report: &audit::Report, followed: &[FollowedAudit]) -> Level {
+    let level = |report: Option<&audit::Report>| match report.map(|report| report.verdict) {
+        Some(audit::Verdict::Agrees) => Level::Ok,
+        Some(audit::Verdict::Explained) => Level::Warning,
+        Some(audit::Verdict::Unexplained) => Level::Critical,
+        None => Level::Unknown,
+    };
+    let all = std::iter::once(Some(report)).chain(followed.iter().map(|audited| audited.report.as_ref()));
+    all.map(level).max().unwrap_or(Level::Unknown)
 }
 
 /// Everything that was checked.
@@ -220,6 +251,29 @@ pub struct AuditSummary {
     pub difference: Amount,
     /// How many transactions it named.
     pub suspects: usize,
+}
+
+impl AuditSummary {
+    /// Of a whole report.
+    pub(super) fn of(report: &audit::Report) -> AuditSummary {
+        let (time, verdict, difference) = (report.time, report.verdict, report.difference);
+        AuditSummary { time, verdict, difference, suspects: report.suspects.len() }
+    }
+}
+
+/// A wallet that is followed beside the paying one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FollowedStatus {
+    /// Its name.
+    pub wallet: String,
+    /// Why it cannot be asked, or its ledger is not in step; none when all is well.
+    pub error: Option<String>,
+    /// What it holds; none when it does not answer.
+    pub balances: Option<Balances>,
+    /// The tip at which its ledger stands.
+    pub ledger_tip: Option<Tip>,
+    /// Its last audit.
+    pub last_audit: Option<AuditSummary>,
 }
 
 /// What is queued, and what the last flush made of it.
@@ -289,6 +343,9 @@ pub struct StatusReport {
     pub frozen: Vec<InForce>,
     /// The last audit.
     pub last_audit: Option<AuditSummary>,
+    /// The wallets that are followed beside the paying one.
+    #[serde(default)]
+    pub followed: Vec<FollowedStatus>,
     /// When the last backup was made.
     pub last_backup: Option<Timestamp>,
     /// When a drill last passed.

@@ -1,6 +1,7 @@
 //! Prometheus metrics of one coin: what happened is counted, what is now is read after each order.
 
 mod queue;
+mod wallets;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -9,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
 use self::queue::QueueSeries;
+use self::wallets::WalletSeries;
 use super::{Answer, CheckReport, Checked, Failure, Level, Order, StatusReport, World, exit};
 use crate::coin::{Amount, Timestamp};
 use crate::config::{CoinSettings, DaemonMode};
@@ -59,16 +61,11 @@ struct Series {
     daemon_restarts: IntCounter,
     daemon_given_up: IntGauge,
     tip_height: IntGauge,
-    ledger_height: IntGauge,
-    balance_coins: GaugeVec,
+    wallets: WalletSeries,
     payouts: IntGaugeVec,
     frozen: IntGauge,
     orders_failed: IntCounterVec,
     last_sync: IntGauge,
-    audit_last: IntGauge,
-    audit_last_agreed: IntGauge,
-    audit_discrepancy: IntGauge,
-    audit_suspects: IntGauge,
     /// Absent until there is one: a time of 0 would look like one of 1970.
     backup_last: IntGaugeVec,
     drill_last_passed: IntGaugeVec,
@@ -133,9 +130,8 @@ impl Maker<'_> {
         Ok(gauges)
     }
 
-    fn coins(&self, name: &str, help: &str, label: &str) -> prometheus::Result<GaugeVec> {
-        let opts = self.opts(name, help).const_label("wallet", self.coin.wallet.name.clone());
-        let gauges = GaugeVec::new(opts, &[label])?;
+    fn coins(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<GaugeVec> {
+        let gauges = GaugeVec::new(self.opts(name, help), labels)?;
         self.registry.register(Box::new(gauges.clone()))?;
         Ok(gauges)
     }
@@ -162,21 +158,12 @@ impl Maker<'_> {
             daemon_given_up: self
                 .gauge("bursar_daemon_given_up", "1 when the daemon ended and is not started again until ordered.")?,
             tip_height: self.gauge("bursar_tip_height", "Height of the daemon's active chain.")?,
-            ledger_height: self.gauge("bursar_ledger_height", "Height at which the ledger stands.")?,
-            balance_coins: self.coins(
-                "bursar_wallet_balance_coins",
-                "What the wallet says it holds, in coins, for display.",
-                "bucket",
-            )?,
+            wallets: WalletSeries::new(self, self.coin)?,
             payouts: self.gauges("bursar_payouts", "Payouts by state.", "state")?,
             frozen: self.gauge("bursar_payouts_frozen", "Reasons why payouts are frozen; 0 when they are not.")?,
             orders_failed,
             last_sync: self
                 .gauge("bursar_ledger_last_sync_timestamp_seconds", "When the ledger was last in step with the wallet.")?,
-            audit_last: self.gauge("bursar_audit_last_run_timestamp_seconds", "When the last audit ended.")?,
-            audit_last_agreed: self.gauge("bursar_audit_last_agreed_timestamp_seconds", "When an audit last agreed.")?,
-            audit_discrepancy: self.gauge("bursar_audit_discrepancy_base_units", "Ledger minus wallet at the last audit.")?,
-            audit_suspects: self.gauge("bursar_audit_suspect_transactions", "Transactions that the last audit named.")?,
             backup_last: self.optional("bursar_backup_last_success_timestamp_seconds", "When the last whole backup was made.")?,
             drill_last_passed: self
                 .optional("bursar_restore_drill_last_success_timestamp_seconds", "When a restore drill last passed.")?,
@@ -300,39 +287,23 @@ impl Metrics {
             self.now.lock().unwrap_or_else(PoisonError::into_inner).status = Some(*status);
         }
         if let Ok(Answer::LedgerBalance { balances }) = world.execute(&Order::LedgerBalance) {
-            let fees = balances.iter().find(|balance| balance.account == crate::ledger::Account::Fee);
-            self.series.fees_paid_coins.set(fees.map_or(0.0, |fees| self.coins(fees.amount)));
+            let fees = balances.iter().filter(|balance| balance.account == crate::ledger::Account::Fee);
+            let fees = Amount::sum(fees.map(|fees| fees.amount));
+            self.series.fees_paid_coins.set(fees.map_or(f64::NAN, |fees| self.coins(fees)));
         }
     }
 
     fn show(&self, status: &StatusReport) {
         let series = &self.series;
-        let height = |tip: &Option<crate::daemon::Tip>| tip.map_or(0, |tip| tip.height.cast_signed());
-        series.tip_height.set(height(&status.tip));
-        series.ledger_height.set(height(&status.ledger_tip));
+        series.tip_height.set(status.tip.map_or(0, |tip| tip.height.cast_signed()));
+        series.wallets.show(status, |amount| self.coins(amount));
         series.frozen.set(status.frozen.len() as i64);
-        if let Some(balances) = &status.balances {
-            let buckets = [("trusted", Some(balances.trusted)), ("pending", balances.pending), ("immature", balances.immature)];
-            for (bucket, amount) in buckets {
-                if let Some(amount) = amount {
-                    series.balance_coins.with_label_values(&[bucket]).set(self.coins(amount));
-                }
-            }
-        }
         // A state that nothing is in any more is told, too: else an alert on it would never end.
         for state in State::ALL {
             let count = status.payouts.get(&state).copied().unwrap_or_default();
             series.payouts.with_label_values(&[state.name()]).set(count.cast_signed());
         }
         series.queue.show(status);
-        if let Some(audit) = &status.last_audit {
-            series.audit_last.set(audit.time.0);
-            series.audit_discrepancy.set(audit.difference.base_units());
-            series.audit_suspects.set(audit.suspects as i64);
-            if audit.verdict == crate::audit::Verdict::Agrees {
-                series.audit_last_agreed.set(audit.time.0);
-            }
-        }
         set_if_any(&series.backup_last, status.last_backup.map(|time| time.0));
         set_if_any(&series.drill_last_passed, status.last_drill_passed.map(|time| time.0));
         for kind in ConditionKind::ALL {

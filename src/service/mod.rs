@@ -23,8 +23,10 @@ mod trigger;
 mod webhook;
 mod world;
 
+pub(crate) use answer::audit_level;
 pub use answer::{
-    Answer, AuditSummary, CheckReport, Checked, DaemonReport, KeeperWords, LastFlush, Level, QueueStatus, StatusReport,
+    Answer, AuditSummary, CheckReport, Checked, DaemonReport, FollowedAudit, FollowedStatus, KeeperWords, LastFlush, Level,
+    QueueStatus, StatusReport,
 };
 pub use api::DESCRIPTION as API_DESCRIPTION;
 pub use failure::{Failure, exit};

@@ -98,6 +98,9 @@ pub enum Order {
     LedgerOpen {
         /// At which height; the tip when none.
         at: Option<u64>,
+        /// Which wallet; the paying one when none.
+        #[serde(default)]
+        wallet: Option<String>,
     },
     /// Brings the ledger in step with the wallet and settles payouts.
     LedgerSync,
@@ -121,6 +124,9 @@ pub enum Order {
     LedgerExplain {
         /// The transaction.
         txid: Txid,
+        /// In which wallet; needed where something of it is to be explained in several.
+        #[serde(default)]
+        wallet: Option<String>,
         /// To which account.
         account: ledger::Account,
         /// Why.
@@ -128,8 +134,11 @@ pub enum Order {
         /// Who says so.
         who: String,
     },
-    /// Declares that the followed wallet's keys changed and that it is still the same wallet.
+    /// Declares that a wallet's keys changed and that it is still the same wallet.
     LedgerRekeyed {
+        /// Which wallet; the paying one when none.
+        #[serde(default)]
+        wallet: Option<String>,
         /// Why.
         reason: String,
         /// Who says so.
@@ -258,7 +267,7 @@ impl Order {
             Order::PayDecide { wish, .. } => (wish.reason.as_deref().unwrap_or_default(), &wish.who),
             Order::PayRule { decision, .. } => (decision.reason.as_str(), &decision.who),
             Order::LedgerExplain { reason, who, .. }
-            | Order::LedgerRekeyed { reason, who }
+            | Order::LedgerRekeyed { reason, who, .. }
             | Order::AuditThaw { reason, who, .. } => (reason.as_str(), who),
             _ => return Ok(()),
         };

@@ -4,6 +4,7 @@ mod access;
 mod check;
 mod check_webhook;
 mod execute;
+mod followed;
 mod import;
 mod keys;
 mod permissions;
@@ -12,6 +13,7 @@ mod status;
 mod verify;
 mod wishes;
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -45,6 +47,8 @@ pub struct World {
     staking: Option<StakingVerdict>,
     /// The proof that this run's log gave: the line may be far back by now.
     staking_in_log: Option<StakingVerdict>,
+    /// Why a followed wallet is not in step, by its name; said once.
+    followed_trouble: BTreeMap<String, String>,
     /// When the ledger was last brought in step by this process.
     last_sync: Option<Timestamp>,
     /// How many keys the wallet had after it last made more.
@@ -76,6 +80,7 @@ impl World {
             verified: None,
             staking: None,
             staking_in_log: None,
+            followed_trouble: BTreeMap::new(),
             last_sync: None,
             keypool_full: None,
             keypool_trouble: None,

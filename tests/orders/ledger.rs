@@ -15,8 +15,9 @@ pub(super) fn a_statement() -> audit::SignedStatement {
         day: "2026-11-20".parse().unwrap(),
         is_over: false,
         balances: vec![ledger::DayBalance { wallet: wallet.clone(), account, opening: LEAST, closing: MOST }],
-        movements: vec![ledger::Movement { wallet, account, kind, amount: LEAST, entries: u64::MAX }],
+        movements: vec![ledger::Movement { wallet: wallet.clone(), account, kind, amount: LEAST, entries: u64::MAX }],
         audits: vec![audit::AuditLine {
+            wallet,
             time: Timestamp(i64::MAX),
             verdict: audit::Verdict::Explained,
             height: u64::MAX,
@@ -101,4 +102,9 @@ pub(super) fn a_checkpoint() -> ledger::checkpoint::CheckpointReport {
     let (name, content, signature) = ("f".to_owned(), "{\n}\n".to_owned(), "s\n".to_owned());
     let file = ledger::checkpoint::CheckpointFile { name, content, signature };
     ledger::checkpoint::CheckpointReport { checkpoint, file, exported: Some(PathBuf::from("/e/f")), public_key: "RWQ".to_owned() }
+}
+
+pub(super) fn some_followed() -> Vec<FollowedAudit> {
+    let of = |report, error: Option<&str>| FollowedAudit { wallet: "cold".to_owned(), report, error: error.map(str::to_owned) };
+    vec![of(Some(an_audit()), None), of(None, Some("not loaded"))]
 }

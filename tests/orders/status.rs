@@ -34,7 +34,14 @@ pub(super) fn a_status() -> StatusReport {
         payouts: State::ALL.map(|state| (state, u64::MAX)).into_iter().collect::<BTreeMap<_, _>>(),
         queue: a_queue(),
         frozen: vec![InForce { id: i64::MAX, freeze, since: TIME }],
-        last_audit: Some(last_audit),
+        last_audit: Some(last_audit.clone()),
+        followed: vec![FollowedStatus {
+            wallet: "cold".to_owned(),
+            error: Some("not loaded".to_owned()),
+            balances: None,
+            ledger_tip: None,
+            last_audit: Some(last_audit),
+        }],
         last_backup: Some(TIME),
         last_drill_passed: None,
         webhook: Some(payout::webhook::Progress {

@@ -44,8 +44,8 @@ pub(super) fn text(statement: &Statement) -> String {
 /// Opening, change and closing of each account, and what moved.
 fn write_wallet(text: &mut String, statement: &Statement, wallet: &str) {
     let coins = |amount: Amount| amount.to_decimal(statement.decimals);
-    let shown: String = wallet.chars().map(|letter| if does_something(letter) { '\u{fffd}' } else { letter }).collect();
-    let _ = writeln!(text, "\nwallet '{shown}'\n{:<12} {:>24} {:>24} {:>24}", "account", "opening", "change", "closing");
+    let _ =
+        writeln!(text, "\nwallet '{}'\n{:<12} {:>24} {:>24} {:>24}", shown(wallet), "account", "opening", "change", "closing");
     for balance in statement.balances.iter().filter(|balance| balance.wallet == wallet) {
         let (opening, closing, name) = (coins(balance.opening), coins(balance.closing), balance.account.name());
         let change = balance.closing.checked_sub(balance.opening).map_or_else(|_| "beyond 64 bits".to_owned(), coins);
@@ -62,16 +62,23 @@ fn write_wallet(text: &mut String, statement: &Statement, wallet: &str) {
     }
 }
 
+/// A wallet's name without what would do something to the page.
+fn shown(wallet: &str) -> String {
+    wallet.chars().map(|letter| if does_something(letter) { '\u{fffd}' } else { letter }).collect()
+}
+
 /// How many came to which verdict, and those that did not agree.
 fn write_audits(text: &mut String, statement: &Statement) {
     let count = |verdict| statement.audits.iter().filter(|audit| audit.verdict == verdict).count();
     let [agree, explained, unexplained] = [Verdict::Agrees, Verdict::Explained, Verdict::Unexplained].map(count);
     let all = statement.audits.len();
+    let several = statement.audits.iter().any(|audit| audit.wallet != statement.audits[0].wallet);
     let _ = writeln!(text, "\naudits: {all}; {agree} agree, {explained} explained, {unexplained} unexplained");
     for audit in statement.audits.iter().filter(|audit| audit.verdict != Verdict::Agrees) {
-        let AuditLine { time, verdict, height, difference, .. } = audit;
+        let AuditLine { wallet, time, verdict, height, difference, .. } = audit;
         let difference = difference.to_decimal(statement.decimals);
-        let _ = writeln!(text, "{time} {} at height {height}, difference {difference}", verdict.name());
+        let of = if several { format!(" of wallet '{}'", shown(wallet)) } else { String::new() };
+        let _ = writeln!(text, "{time} {}{of} at height {height}, difference {difference}", verdict.name());
         audit.txids.iter().for_each(|txid| _ = writeln!(text, "  {txid}"));
     }
 }
@@ -101,10 +108,11 @@ pub(super) fn csv(statement: &Statement) -> String {
             (csv_field(&line.wallet), line.account.name(), line.kind.name(), coins(line.amount));
         let _ = write!(text, "movement,{day},{wallet},{account},{kind},{amount},{},,,,,,\r\n", line.entries);
     }
-    for AuditLine { time, verdict, height, difference, txids } in &statement.audits {
+    for AuditLine { wallet, time, verdict, height, difference, txids } in &statement.audits {
         let txids: Vec<String> = txids.iter().map(ToString::to_string).collect();
         let (difference, verdict, txids) = (coins(*difference), verdict.name(), txids.join(" "));
-        let _ = write!(text, "audit,{day},,,,{difference},,{time},{verdict},{height},{txids},,\r\n");
+        let wallet = csv_field(wallet);
+        let _ = write!(text, "audit,{day},{wallet},,,{difference},,{time},{verdict},{height},{txids},,\r\n");
     }
     if let Some(last) = &statement.last {
         let _ = write!(text, "last,{day},,,,,,,,,,{},{}\r\n", last.seq, last.hash);

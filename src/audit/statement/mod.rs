@@ -70,6 +70,8 @@ pub struct Statement {
 /// An audit in short.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditLine {
+    /// Of which wallet; empty for the default one, and of reports from before there were several.
+    pub wallet: String,
     /// When.
     pub time: Timestamp,
     /// What came of it.
@@ -113,6 +115,7 @@ pub(super) fn statement(
         Ok::<_, StoreError>((ledger::day(tx, day)?, audits))
     })?;
     let audits = audits.into_iter().map(|report| AuditLine {
+        wallet: report.of.clone(),
         time: report.time,
         verdict: report.verdict,
         height: report.tip.height,

@@ -14,6 +14,9 @@ pub(in crate::cli) enum LedgerVerb {
         /// Sum up everything to this height; the tip when left out.
         #[arg(long, value_name = "HEIGHT")]
         at: Option<u64>,
+        /// Which wallet, where it is not the one that pays: a name of wallet.follow.
+        #[arg(long, value_name = "NAME")]
+        wallet: Option<String>,
     },
     /// Bring the ledger in step with the wallet, and settle payouts.
     Sync,
@@ -41,6 +44,9 @@ pub(in crate::cli) enum LedgerVerb {
     Explain {
         /// The transaction.
         txid: Txid,
+        /// In which wallet; needed where something of it is to be explained in several.
+        #[arg(long, value_name = "NAME")]
+        wallet: Option<String>,
         /// To which account: payout, fee, internal, opening, deposit.
         #[arg(long = "as", value_name = "ACCOUNT")]
         account: String,
@@ -50,6 +56,9 @@ pub(in crate::cli) enum LedgerVerb {
     },
     /// Say that the wallet's keys changed (encrypted, new descriptors) and that it is still the one that the ledger follows.
     Rekeyed {
+        /// Which wallet, where it is not the one that pays: a name of wallet.follow.
+        #[arg(long, value_name = "NAME")]
+        wallet: Option<String>,
         /// Why; kept for the auditor.
         #[arg(long)]
         reason: String,

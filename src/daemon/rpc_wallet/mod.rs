@@ -53,6 +53,13 @@ impl RpcWallet {
     pub fn connect_with(coin: &CoinSettings, limits: Limits) -> Result<RpcWallet, RpcError> {
         let node = Rpc::with_limits(coin, limits);
         let path_name = name_on_path(&node, &coin.wallet.name)?;
+        if path_name.is_none() && !coin.wallet.follow.is_empty() {
+            return Err(RpcError::WrongDaemon {
+                address: node.address().to_string(),
+                expected: "several wallets, because wallet.follow names some".to_owned(),
+                found: "a daemon of a single wallet; leave wallet.follow out for it".to_owned(),
+            });
+        }
         let wallet = path_name.as_ref().map_or_else(|| node.at_node(), |name| node.at_wallet(name));
         let abilities = Abilities::probe(&node, &wallet)?;
         check_chain(&node, &abilities.chain, coin.chain)?;
@@ -67,6 +74,14 @@ impl RpcWallet {
         let wallet = if self.abilities.wallet_paths() { node.at_wallet(&self.path_name) } else { node.at_node() };
         let (name, path_name) = (self.name.clone(), self.path_name.clone());
         let (decimals, max_money, abilities) = (self.decimals, self.max_money, self.abilities.clone());
+        RpcWallet { node, wallet, name, path_name, decimals, max_money, abilities, memory: Memory::default() }
+    }
+
+    /// Another wallet of the same daemon, by the same way: nothing is probed again. It need not be loaded.
+    pub fn beside(&self, name: &str) -> RpcWallet {
+        let (node, wallet) = (self.node.at_node(), self.node.at_wallet(name));
+        let (decimals, max_money, abilities) = (self.decimals, self.max_money, self.abilities.clone());
+        let (name, path_name) = (name.to_owned(), name.to_owned());
         RpcWallet { node, wallet, name, path_name, decimals, max_money, abilities, memory: Memory::default() }
     }
 

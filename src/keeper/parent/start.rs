@@ -16,12 +16,13 @@ use rustix::io::Errno;
 use super::{Parent, RUNS_ALREADY};
 use crate::config::CoinSettings;
 use crate::daemon::{self, Limits, Rpc, RpcError};
+use crate::keeper::KeeperError;
+use crate::keeper::files::existing_wallets;
 use crate::keeper::files::{Record, at, without_waiting};
 use crate::keeper::process::{self, Process};
 use crate::keeper::render::render_for;
 use crate::keeper::rules::{self, Readiness};
 use crate::keeper::trouble::{self, Trouble};
-use crate::keeper::{KeeperError, wallet_exists};
 
 /// A daemon that is up answers this call at once; a busy one is asked again.
 const FIRST_CALL_DEADLINE: Duration = Duration::from_secs(5);
@@ -218,11 +219,13 @@ pub(in crate::keeper) fn first_call(coin: &CoinSettings) -> Result<(), RpcError>
 }
 
 /// What the daemon is started with; everything else stands in its conf. A wallet is named only when its file exists: a daemon of the
-/// 0.18 generation makes an empty one in silence when it is told the name of a missing one.
+/// 0.18 generation makes an empty one in silence when it is told the name of a missing one. The default wallet needs no naming, unless others
+/// are named.
 fn arguments(coin: &CoinSettings) -> Vec<OsString> {
     let mut arguments = vec![with_path("-datadir=", &coin.daemon_dir()), with_path("-conf=", &coin.conf_file())];
-    if !coin.wallet.name.is_empty() && wallet_exists(coin) {
-        arguments.push(format!("-wallet={}", coin.wallet.name).into());
+    let wallets = existing_wallets(coin);
+    if wallets != [""] {
+        arguments.extend(wallets.iter().map(|name| OsString::from(format!("-wallet={name}"))));
     }
     arguments
 }

@@ -45,6 +45,7 @@ impl World {
             self.check_ledger(&facts, now)?,
             self.check_audit(now)?,
         ];
+        checks.extend(self.check_followed(usable, now)?);
         checks.extend(self.check_payouts(now)?);
         checks.extend(self.check_webhook(now)?);
         checks.push(self.check_checkpoint(now)?);

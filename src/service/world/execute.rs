@@ -106,7 +106,7 @@ impl World {
                 let signed = audit::statement(&mut self.store, &self.coin, *day, *format, Timestamp::now())?;
                 Ok(Answer::LedgerStatement(Box::new(signed)))
             }
-            Order::AuditRun { deep } => self.audit(*deep),
+            Order::AuditRun { deep } => self.audit_all(*deep),
             Order::AuditExplain { txid } => Ok(Answer::AuditExplain(Box::new(self.explain_audit(txid.as_ref())?))),
             Order::AuditHistory { limit } => Ok(Answer::AuditHistory { audits: self.read(|tx| audit::history(tx, *limit))? }),
             Order::AuditThaw { id, reason, who } => self.thaw(*id, reason, who),
@@ -149,6 +149,11 @@ impl World {
         Ok(work(&mut self.store, wallet, &self.coin, Timestamp::now())?)
     }
 
+    /// Connects to the paying wallet, if that was not done yet.
+    pub(super) fn connect(&mut self) -> Result<(), Failure> {
+        self.with_wallet(|_, _, _, _| Ok::<_, Failure>(()))
+    }
+
     fn submit(&mut self, request: &payout::Request) -> Result<Answer, Failure> {
         let now = Timestamp::now();
         self.connect_if_possible();
@@ -162,17 +167,6 @@ impl World {
         if self.wallet.is_none() {
             self.wallet = connect(&self.coin).ok();
         }
-    }
-
-    /// Audits, and compares the wallet with what it was last known to hold: here the record grows.
-    fn audit(&mut self, deep: bool) -> Result<Answer, Failure> {
-        let report = self.with_wallet(if deep { audit::run_deep } else { audit::run })?;
-        let compared = self.with_wallet(|store, wallet, coin, now| ledger::sighting::compare(store, wallet, coin, now));
-        if let Err(failure) = compared {
-            warn!(code = failure.code, "the wallet was not compared with its record: {}", failure.message);
-        }
-        let frozen = !self.read(gate::frozen)?.is_empty();
-        Ok(Answer::AuditRun(audit::Report { frozen, ..report }))
     }
 
     /// A daemon that does not answer is part of the explanation.
@@ -246,8 +240,10 @@ impl World {
 
     fn ledger(&mut self, order: &Order) -> Result<Answer, Failure> {
         Ok(match order {
-            Order::LedgerOpen { at } => {
-                Answer::LedgerSync(self.with_wallet(|store, wallet, coin, now| ledger::open(store, wallet, coin, *at, now))?)
+            Order::LedgerOpen { at, wallet } => {
+                let opened = self
+                    .with_wallet_named(wallet.as_deref(), |store, wallet, coin, now| ledger::open(store, wallet, coin, *at, now));
+                Answer::LedgerSync(opened?)
             }
             Order::LedgerBalance => Answer::LedgerBalance {
                 balances: {
@@ -261,13 +257,16 @@ impl World {
             Order::LedgerEvents { after, limit } => {
                 Answer::LedgerEvents { events: self.read(|tx| ledger::credit::events(tx, *after, *limit))? }
             }
-            Order::LedgerExplain { txid, account, reason, who } => {
-                let explained = ledger::explain(&mut self.store, None, txid, *account, reason, who, Timestamp::now());
+            Order::LedgerExplain { txid, wallet, account, reason, who } => {
+                let explained =
+                    ledger::explain(&mut self.store, wallet.as_deref(), txid, *account, reason, who, Timestamp::now());
                 Answer::LedgerExplain(explained?)
             }
-            Order::LedgerRekeyed { reason, who } => Answer::LedgerRekeyed(
-                self.with_wallet(|store, wallet, coin, now| ledger::rekeyed(store, wallet, coin, reason, who, now))?,
-            ),
+            Order::LedgerRekeyed { wallet, reason, who } => {
+                Answer::LedgerRekeyed(self.with_wallet_named(wallet.as_deref(), |store, wallet, coin, now| {
+                    ledger::rekeyed(store, wallet, coin, reason, who, now)
+                })?)
+            }
             Order::LedgerKey => Answer::LedgerKey {
                 public_key: ledger::signing::SigningKey::of(&self.coin).map_err(LedgerError::from)?.public().to_string(),
             },
@@ -308,6 +307,7 @@ impl World {
             warn!(%txid, problem, "a payment of ours is not in the mempool");
         }
         self.list_coins_ahead();
+        self.sync_followed();
         Ok(Answer::LedgerSync(report))
     }
 

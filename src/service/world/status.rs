@@ -33,6 +33,7 @@ impl World {
         let webhook = self.webhook_progress()?;
         let facts = self.health_facts();
         let (tip, balances, daemon_error) = self.look_quickly(&facts);
+        let followed = self.followed_status(daemon_error.is_none(), Limits { deadline: Some(BALANCES), ..Limits::default() })?;
         // A command that stands for itself has not asked yet. A failure leaves it unknown.
         if daemon_error.is_none() && self.staking.is_none() && self.coin.profile.staking.is_some() {
             let _ = self.prove_staking();
@@ -55,12 +56,8 @@ impl World {
             payouts,
             queue,
             frozen,
-            last_audit: last_audit.map(|report| AuditSummary {
-                time: report.time,
-                verdict: report.verdict,
-                difference: report.difference,
-                suspects: report.suspects.len(),
-            }),
+            last_audit: last_audit.as_ref().map(AuditSummary::of),
+            followed,
             last_backup: last_backup.map(|report| report.created),
             last_drill_passed,
             webhook,

@@ -1,0 +1,184 @@
+//! The wallets that are followed beside the paying one. What goes wrong with one of them stops neither the others nor the paying one; it shows.
+
+use tracing::{info, warn};
+
+use super::World;
+use crate::audit::{self, Report};
+use crate::coin::Timestamp;
+use crate::config::CoinSettings;
+use crate::daemon::{Balances, Limits, RpcError, RpcWallet, Wallet};
+use crate::gate;
+use crate::ledger;
+use crate::service::schedule::is_overdue;
+use crate::service::{Answer, AuditSummary, Checked, Failure, FollowedAudit, FollowedStatus, Level};
+use crate::store::{Store, StoreError};
+
+impl World {
+    /// Runs a capability on the wallet of this name, or on the paying one when none is given.
+    pub(super) fn with_wallet_named<T, E>(
+        &mut self,
+        name: Option<&str>,
+        work: impl FnOnce(&mut Store, &dyn Wallet, &CoinSettings, Timestamp) -> Result<T, E>,
+    ) -> Result<T, Failure>
+    where
+        Failure: From<E>,
+    {
+        match name.filter(|name| *name != self.coin.wallet.name) {
+            None => self.with_wallet(work),
+            Some(name) => self.with_followed(name, work),
+        }
+    }
+
+    fn with_followed<T, E>(
+        &mut self,
+        name: &str,
+        work: impl FnOnce(&mut Store, &dyn Wallet, &CoinSettings, Timestamp) -> Result<T, E>,
+    ) -> Result<T, Failure>
+    where
+        Failure: From<E>,
+    {
+        if self.coin.wallet.followed(name).is_none() {
+            let message = format!("'{name}' is neither wallet.name nor in wallet.follow; nothing was changed");
+            return Err(
+                Failure::new("no_such_wallet", message, crate::service::exit::USAGE).next("`bursar status` lists the wallets")
+            );
+        }
+        self.connect()?;
+        let beside = self.wallet.as_ref().map(|wallet| wallet.beside(name));
+        let Some(mut beside) = beside else { return Err(not_connected(name)) };
+        beside.ensure_loaded()?;
+        Ok(work(&mut self.store, &beside, &self.coin, Timestamp::now())?)
+    }
+
+    /// Brings the ledgers of all followed wallets in step. A trouble is said once, and stands in the status until it is over.
+    pub(super) fn sync_followed(&mut self) {
+        for name in self.coin.wallet.follow.clone() {
+            let synced = self.with_followed(&name, ledger::sync);
+            self.note_followed(&name, synced.map(drop));
+        }
+    }
+
+    fn note_followed(&mut self, name: &str, outcome: Result<(), Failure>) {
+        let was = self.followed_trouble.get(name);
+        match outcome {
+            Ok(()) if was.is_some() => {
+                info!(wallet = name, "a followed wallet is in step again");
+                self.followed_trouble.remove(name);
+            }
+            Ok(()) => {}
+            Err(failure) => {
+                let words = match &failure.next {
+                    Some(next) => format!("{}; next: {next}", failure.message),
+                    None => failure.message.clone(),
+                };
+                if was != Some(&words) {
+                    warn!(wallet = name, code = failure.code, "a followed wallet is not in step: {words}");
+                }
+                self.followed_trouble.insert(name.to_owned(), words);
+            }
+        }
+    }
+
+    /// Audits the paying wallet, then each followed one, after all of them are in step: what moved between two of them is known on both sides.
+    pub(super) fn audit_all(&mut self, deep: bool) -> Result<Answer, Failure> {
+        self.sync_followed();
+        let paying = self.audit_one(None, deep);
+        let mut followed = Vec::new();
+        for name in self.coin.wallet.follow.clone() {
+            let audited = self.audit_one(Some(&name), deep);
+            let error = audited.as_ref().err().map(|failure| failure.message.clone());
+            if let Some(error) = &error {
+                warn!(wallet = name, error, "a followed wallet was not audited");
+            }
+            followed.push(FollowedAudit { wallet: name, report: audited.ok(), error });
+        }
+        let report = paying?;
+        let frozen = !self.read(gate::frozen)?.is_empty();
+        followed.iter_mut().filter_map(|audited| audited.report.as_mut()).for_each(|report| report.frozen = frozen);
+        Ok(Answer::AuditRun { report: Report { frozen, ..report }, followed })
+    }
+
+    /// Audits, and compares the wallet with what it was last known to hold: here the record grows.
+    fn audit_one(&mut self, name: Option<&str>, deep: bool) -> Result<Report, Failure> {
+        let report = self.with_wallet_named(name, if deep { audit::run_deep } else { audit::run })?;
+        let compared = self.with_wallet_named(name, ledger::sighting::compare);
+        if let Err(failure) = compared {
+            warn!(wallet = name, code = failure.code, "the wallet was not compared with its record: {}", failure.message);
+        }
+        Ok(report)
+    }
+
+    /// How each of them is; asked with a short deadline, where the daemon answers (`ask`).
+    pub(super) fn followed_status(&mut self, ask: bool, deadline: Limits) -> Result<Vec<FollowedStatus>, Failure> {
+        let mut all = Vec::new();
+        for name in self.coin.wallet.follow.clone() {
+            let (ledger_tip, last) =
+                self.read(|tx| Ok::<_, StoreError>((ledger::tip_of(tx, &name)?, audit::last(tx, Some(&name))?)))?;
+            let asked = if ask { Some(self.balances_of(&name, deadline)) } else { None };
+            let (balances, error) = match asked {
+                None => (None, None),
+                Some(Ok(balances)) => (Some(balances), None),
+                Some(Err(error)) => (None, Some(error.to_string())),
+            };
+            let error = error.or_else(|| self.followed_trouble.get(&name).cloned());
+            all.push(FollowedStatus {
+                wallet: name,
+                error,
+                balances,
+                ledger_tip,
+                last_audit: last.as_ref().map(AuditSummary::of),
+            });
+        }
+        Ok(all)
+    }
+
+    fn balances_of(&self, name: &str, limits: Limits) -> Result<Balances, RpcError> {
+        let near = match &self.wallet {
+            Some(wallet) => wallet.with_limits(&self.coin, limits),
+            None => RpcWallet::connect_with(&self.coin, limits)?,
+        };
+        near.beside(name).balances()
+    }
+
+    /// Whether each of them is loaded, in step, and agrees.
+    pub(super) fn check_followed(&mut self, usable: bool, now: Timestamp) -> Result<Vec<Checked>, Failure> {
+        let statuses = self.followed_status(usable, crate::daemon::health::quick_limits())?;
+        let overdue = |last: Timestamp| is_overdue(&self.coin.schedule.audit, last, now);
+        Ok(statuses.iter().map(|status| checked(status, overdue)).collect())
+    }
+}
+
+fn not_connected(name: &str) -> Failure {
+    Failure::new(
+        "not_connected",
+        format!("wallet '{name}' cannot be asked: the daemon does not answer"),
+        crate::service::exit::LATER,
+    )
+}
+
+fn checked(status: &FollowedStatus, overdue: impl Fn(Timestamp) -> bool) -> Checked {
+    use audit::Verdict::{Agrees, Explained, Unexplained};
+    let name = &status.wallet;
+    let at = |level, words: String| Checked::new("followed_wallet", level, format!("'{name}' {words}"));
+    let run = "`bursar audit run`";
+    if let Some(error) = &status.error {
+        return at(Level::Critical, format!("is not followed: {error}"))
+            .next("`bursar daemon restart` loads it, if its file is there");
+    }
+    let Some(tip) = status.ledger_tip else {
+        return at(Level::Warning, "was never in step yet".to_owned()).next("`bursar ledger sync`");
+    };
+    match &status.last_audit {
+        None => at(Level::Warning, "was never audited".to_owned()).next(run),
+        Some(last) if last.verdict == Unexplained => {
+            at(Level::Critical, format!("differed from its ledger at {}", last.time)).next(run)
+        }
+        Some(last) if last.verdict == Explained => {
+            at(Level::Warning, format!("differed at {}, all explained", last.time)).next(run)
+        }
+        Some(last) if last.verdict == Agrees && overdue(last.time) => {
+            at(Level::Warning, format!("has no audit since {}", last.time)).next(run)
+        }
+        Some(last) => at(Level::Ok, format!("is in step at height {}, agreed at {}", tip.height, last.time)),
+    }
+}
