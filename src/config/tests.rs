@@ -73,6 +73,7 @@ fn the_example_with_everything_switched_on_works_and_shows_the_defaults() {
         coin.payouts.flush = FlushSettings::default();
         (coin.api, coin.webhook) = (ApiSettings::default(), WebhookSettings::default());
         (coin.wallet.passphrase_file, coin.wallet.passphrase_identity_file) = (None, None);
+        coin.wallet.follow.clear();
         coin.daemon.prune_mib = None;
         coin.daemon.data_dir = None;
         coin.checkpoints_dir = None;
