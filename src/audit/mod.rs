@@ -7,8 +7,8 @@
 //! does neither.
 //!
 //! A *routine* audit reads what can still change, the sums, and the wallet's own count of its transactions; it takes as long for a long history as for
-//! a short one. A *deep* one reads the wallet's whole listing. The first audit is deep, and one each day, and whenever a routine one does not
-//! agree or the count is another than it should be, so that nothing is ever declared by a routine audit but that all is well.
+//! a short one. A *deep* one reads the wallet's whole listing. The first audit is deep, and one each day, and whenever a routine one finds something
+//! unexplained or the count is another than it should be, so that nothing is ever said to be wrong by a routine audit.
 
 mod coins;
 mod dossier;

@@ -43,8 +43,17 @@ pub(super) fn beyond(counts: &Counts) -> Option<i64> {
     counts.wallet?.checked_signed_diff(counts.ledger)
 }
 
+/// Whether that is all to be read: a routine audit never says that something is wrong, and a deep one not at its first reading.
+pub(super) fn is_settled(depth: Depth, verdict: Verdict, baseline: Option<&Baseline>, counts: &Counts) -> bool {
+    match (depth, verdict) {
+        (Depth::Routine, Verdict::Agrees | Verdict::Explained) => count_fits(baseline, counts),
+        (Depth::Deep, Verdict::Agrees) => true,
+        _ => false,
+    }
+}
+
 /// Whether wallet and ledger are as far apart as the last deep audit found them.
-pub(super) fn count_fits(baseline: Option<&Baseline>, counts: &Counts) -> bool {
+fn count_fits(baseline: Option<&Baseline>, counts: &Counts) -> bool {
     let known = baseline.and_then(|baseline| baseline.beyond);
     known.is_some() && beyond(counts) == known
 }

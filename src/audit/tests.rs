@@ -131,13 +131,22 @@ fn audits_are_routine_until_a_day_is_over_or_something_differs() {
     assert_eq!(depth(&mut bench, NOW.0 + 24 * 3600), Depth::Deep, "once a day");
     assert_eq!(depth(&mut bench, NOW.0 + 25 * 3600), Depth::Routine);
     assert_eq!(run_deep(&mut bench.store, &bench.wallet, &coin(), NOW).unwrap().depth, Depth::Deep, "because it is asked for");
+    bench.wallet.send(&[(100, true)], None, false).unwrap();
+    let report = bench.audit();
+    assert_eq!(
+        (report.verdict, report.depth),
+        (Verdict::Explained, Depth::Routine),
+        "what waits for the mempool needs no whole listing"
+    );
+    bench.wallet.rebroadcast();
+    bench.wallet.mine(1, false);
     bench.wallet.send(&[(100, false)], None, true).unwrap();
     for _ in 0..2 {
         let report = bench.audit();
         assert_eq!(
             (report.verdict, report.depth),
             (Verdict::Unexplained, Depth::Deep),
-            "a verdict is never routine, but that all is well"
+            "what is wrong is never said by a routine one"
         );
     }
 }

@@ -21,8 +21,8 @@ use records::Spool;
 
 /// Rows of the ledger that are in memory at a time.
 const PAGE: usize = 500;
-/// Entries of one transaction that are kept together on their way to the disk.
-const TOGETHER: usize = 1000;
+/// Entries of one transaction that are kept together on their way to the disk: a few kilobytes, because sorting holds one row of each of its runs.
+const TOGETHER: usize = 16;
 
 /// Compares all that stands still; none when it did not: two listings around the comparison were not equal.
 pub(super) fn judge(store: &mut Store, wallet: &dyn Wallet, name: &str) -> Result<Option<Wrong>, AuditError> {
