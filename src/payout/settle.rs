@@ -15,7 +15,7 @@ use crate::coin::{OutPoint, Timestamp, Txid};
 use crate::config::{CoinSettings, Method};
 use crate::daemon::{RpcError, Wallet};
 use crate::gate::{self, Cause, Freeze};
-use crate::ledger::{self, TxState};
+use crate::ledger::{self, Followed, TxState, following};
 use crate::store::{Store, StoreError, Tx};
 
 /// Final batches deeper than this are no longer watched for reorgs: no chain we know has had one so deep.
@@ -319,17 +319,17 @@ impl<'a> Settler<'a> {
 
     /// Outpoints that were spent at final depth, since the batch, by transactions that are not the batch's and do not pay it.
     fn spent_by_others(&mut self, batch: &Batch, members: &[Member]) -> Result<BTreeSet<OutPoint>, PayoutError> {
+        let lowest = batch.tip.height.saturating_sub(self.coin.final_depth);
         let (followed, tip, outputs) = self.store.read(|tx| {
             let tip = ledger::synced_tip(tx)?.map_or(0, |tip| tip.height);
-            Ok::<_, StoreError>((ledger::transactions(tx)?, tip, records::outputs(tx, &batch.id)?))
+            Ok::<_, StoreError>((following::confirmed_from(tx, lowest)?, tip, records::outputs(tx, &batch.id)?))
         })?;
         let asked = batch::asked(&outputs);
         let mut spent = self.never_made()?;
-        let lowest = batch.tip.height.saturating_sub(self.coin.final_depth);
-        for (txid, state) in followed {
+        for Followed { txid, state, .. } in followed {
             let TxState::Confirmed { height, .. } = state else { continue };
             let ours = members.iter().any(|member| member.txid == txid);
-            if ours || height < lowest || rules::depth(height, tip) < self.coin.final_depth {
+            if ours || rules::depth(height, tip) < self.coin.final_depth {
                 continue;
             }
             let Some(known) = self.wallet.transaction(&txid)? else { continue };

@@ -7,7 +7,7 @@ use super::rules::{self, Fate, Spender};
 use crate::coin::{OutPoint, Txid};
 use crate::config::{CoinSettings, Method};
 use crate::daemon::{RpcError, Wallet};
-use crate::ledger::{self, TxState};
+use crate::ledger::{self, TxState, following};
 use crate::store::{Store, StoreError};
 
 /// What the wallet could have spent by a call that is over: what it held before the call, and now. What came and went in between was
@@ -69,17 +69,17 @@ pub(super) fn spenders(
     coin: &CoinSettings,
     batch: &Batch,
 ) -> Result<Vec<Spender>, PayoutError> {
+    let lowest = batch.tip.height.saturating_sub(coin.final_depth);
     let (followed, tip, outputs, members) = store.read(|tx| {
         let tip = ledger::synced_tip(tx)?.map_or(0, |tip| tip.height);
         let (outputs, members) = (records::outputs(tx, &batch.id)?, records::txids(tx, &batch.id)?);
-        Ok::<_, StoreError>((ledger::followed(tx)?, tip, outputs, members))
+        Ok::<_, StoreError>((following::confirmed_from(tx, lowest)?, tip, outputs, members))
     })?;
     let asked = batch::asked(&outputs);
-    let lowest = batch.tip.height.saturating_sub(coin.final_depth);
     let mut found = Vec::new();
     for followed in followed.into_iter().filter(|followed| followed.own) {
         let TxState::Confirmed { height, .. } = followed.state else { continue };
-        if height < lowest || members.iter().any(|member| member.txid == followed.txid) {
+        if members.iter().any(|member| member.txid == followed.txid) {
             continue;
         }
         let Some(known) = wallet.transaction(&followed.txid)? else { continue };

@@ -22,6 +22,11 @@ pub fn page(tx: &Tx<'_>, wallet: &str, after: Option<&Txid>, limit: usize) -> Re
     records::page(tx, wallet, after, limit)
 }
 
+/// Those of the paying wallet that are in blocks from this height on.
+pub fn confirmed_from(tx: &Tx<'_>, height: u64) -> Result<Vec<Followed>, StoreError> {
+    wallets::of_paying(tx, |wallet| records::confirmed_from(tx, wallet, height))
+}
+
 /// How many there are. Kept, not counted.
 pub fn count(tx: &Tx<'_>, wallet: &str) -> Result<u64, StoreError> {
     records::count(tx, wallet)

@@ -13,6 +13,16 @@ pub(super) fn page(tx: &Tx<'_>, wallet: &str, after: Option<&Txid>, limit: usize
     select_followed(tx, "WHERE wallet = ?1 AND txid > ?2 ORDER BY txid LIMIT ?3", params![wallet, after, limit])
 }
 
+/// Final ones by their index, and of those that are not there are few.
+pub(super) fn confirmed_from(tx: &Tx<'_>, wallet: &str, height: u64) -> Result<Vec<Followed>, StoreError> {
+    let mut found =
+        select_followed(tx, "WHERE wallet = ?1 AND final = 1 AND height >= ?2 ORDER BY height", params![wallet, height])?;
+    found.extend(select_followed(tx, "WHERE wallet = ?1 AND final = 0 AND height >= ?2", params![wallet, height])?);
+    found.retain(|followed| matches!(followed.state, TxState::Confirmed { .. }));
+    found.sort_by_key(|followed| followed.txid);
+    Ok(found)
+}
+
 pub(super) fn count(tx: &Tx<'_>, wallet: &str) -> Result<u64, StoreError> {
     let mut statement = tx.prepare_cached("SELECT coalesce(sum(transactions), 0) FROM followed_counts WHERE wallet = ?1")?;
     Ok(statement.query_row([wallet], |row| row.get(0))?)
