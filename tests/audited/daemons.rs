@@ -187,7 +187,11 @@ fn behind_a_liar(generation: Generation) -> Scene {
             let lie = lie.as_mut()?;
             let (status, body) = upstream.forward(call, None, None).ok()?;
             let Ok(mut reply) = serde_json::from_str::<Value>(&body) else { return Some((status, body)) };
-            lie(&call.method, &mut reply["result"]);
+            // Several calls of one method come in one request.
+            match &mut reply {
+                Value::Array(replies) => replies.iter_mut().for_each(|reply| lie(&call.method, &mut reply["result"])),
+                reply => lie(&call.method, &mut reply["result"]),
+            }
             Some((status, reply.to_string()))
         };
         FaultProxy::start_rewriting(upstream, Box::new(rewrite))
