@@ -10,6 +10,7 @@
 )]
 
 mod arena;
+mod audits;
 mod judge;
 mod library;
 mod report;
@@ -49,6 +50,9 @@ struct Arguments {
     /// How many trials.
     #[arg(long, default_value_t = 200)]
     trials: usize,
+    /// Instead of trials: so many audits on each daemon under constant traffic, of which none may raise an alarm.
+    #[arg(long, conflicts_with_all = ["trials", "dir", "jobs"])]
+    audits: Option<usize>,
     /// The schedule of faults; the same seed is the same schedule. Chosen by chance when left out.
     #[arg(long)]
     seed: Option<u64>,
@@ -78,7 +82,10 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match &arguments.command {
         Some(Command::Library { what, config, die_after }) => library::play(*what, config, *die_after).map(|()| true),
-        None => torture(&arguments),
+        None => match arguments.audits {
+            Some(count) => seed_of(&arguments).map(|seed| audits::run(count, seed)),
+            None => torture(&arguments),
+        },
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -90,10 +97,14 @@ fn main() -> ExitCode {
     }
 }
 
+fn seed_of(arguments: &Arguments) -> Result<u64> {
+    arguments.seed.map_or_else(|| getrandom::u32().map(u64::from), Ok).context("no random bits")
+}
+
 /// Whether every payout was paid exactly once.
 fn torture(arguments: &Arguments) -> Result<bool> {
     let began = Instant::now();
-    let seed = arguments.seed.map_or_else(|| getrandom::u32().map(u64::from), Ok).context("no random bits")?;
+    let seed = seed_of(arguments)?;
     let dir = place(arguments.dir.as_deref(), seed)?;
     eprintln!("seed {seed}, {} kinds of faults, data directories are kept in {}", KINDS.len(), dir.display());
     tempfile::env::override_temp_dir(&dir).map_err(|other| anyhow::anyhow!("temporary folders go to {}", other.display()))?;

@@ -1,16 +1,19 @@
 //! The run of an audit: sync, read, compare; if anything differs, sync from the beginning and read all of it again; record, freeze or thaw.
 
+use std::collections::BTreeSet;
+
 use tracing::{error, info, warn};
 
 use super::records::Baseline;
 use super::rules::{self, Finding};
+use super::snapshot::{Facts, READINGS};
 use super::suspects::NAMED;
 use super::{AuditError, Depth, Report, StrayCoin, Suspect, Verdict, coins, records, snapshot};
 use crate::coin::{Timestamp, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::Wallet;
 use crate::gate::{self, Cause, Freeze};
-use crate::ledger::{self, following};
+use crate::ledger::{self, Followed, TxState, following};
 use crate::store::{Store, StoreError};
 
 pub(super) fn run(
@@ -35,13 +38,12 @@ pub(super) fn run(
         finding = rules::compare(&facts)?;
     }
     if !rules::is_settled(depth, finding.verdict, baseline.as_ref(), &facts.counts) {
-        let newest = store.read(following::newest)?;
+        let before = Before::read(store, &name)?;
         // What turned up below the cursor (an imported key, a rescan) is only seen in the whole listing.
         ledger::sync_everything(store, wallet, coin, now)?;
         depth = Depth::Deep;
-        facts = snapshot::take(store, wallet, &name, coin, depth, now)?;
-        finding = rules::compare(&facts)?;
-        name_found_late(store, &name, newest, &mut finding)?;
+        (facts, finding) = settled(store, wallet, &name, coin, now)?;
+        name_found_late(store, &name, &before, &mut finding)?;
     }
     let coins = if finding.sums_agree { None } else { Some(coins::compare(store, wallet, &name)?) };
     let Finding { verdict, ledger, wallet, difference, residue, suspects, remarks, .. } = finding;
@@ -66,12 +68,60 @@ pub(super) fn run(
     conclude(store, followed, report, now)
 }
 
+/// Reads all until something that is wrong was wrong in the reading before, too. What differs in one reading alone was on its way: a payment
+/// between the sync and the listing, a balance that was asked for a moment before the coins.
+fn settled(
+    store: &mut Store,
+    wallet: &dyn Wallet,
+    name: &str,
+    coin: &CoinSettings,
+    now: Timestamp,
+) -> Result<(Facts, Finding), AuditError> {
+    let mut last: Option<Finding> = None;
+    for _ in 0..READINGS {
+        let facts = snapshot::take(store, wallet, name, coin, Depth::Deep, now)?;
+        let finding = rules::compare(&facts)?;
+        if finding.verdict != Verdict::Unexplained {
+            return Ok((facts, finding));
+        }
+        if let Some(lasting) = last.as_ref().and_then(|last| rules::lasting(last, &finding)) {
+            return Ok((facts, lasting));
+        }
+        last = Some(finding);
+        ledger::sync(store, wallet, coin, now)?;
+    }
+    Err(AuditError::Restless(READINGS))
+}
+
+/// What the ledger knew before the whole listing was read.
+struct Before {
+    /// The number of the newest posting.
+    newest: u64,
+    /// The height from which it lists; what comes above is no surprise.
+    cursor: u64,
+    /// What it followed and could still change, such as mined coins that mature meanwhile.
+    open: BTreeSet<Txid>,
+}
+
+impl Before {
+    fn read(store: &mut Store, wallet: &str) -> Result<Before, StoreError> {
+        store.read(|tx| {
+            let open = following::not_final(tx, wallet)?.into_iter().map(|followed| followed.txid).collect();
+            let cursor = following::cursor(tx, wallet)?.map_or(0, |cursor| cursor.height);
+            Ok(Before { newest: following::newest(tx)?, cursor, open })
+        })
+    }
+}
+
 /// What only the whole listing brought to light.
-fn name_found_late(store: &mut Store, wallet: &str, newest: u64, finding: &mut Finding) -> Result<(), StoreError> {
-    let (posted, all) = store.read(|tx| following::posted_after(tx, wallet, newest, NAMED))?;
-    let settled = posted.into_iter().filter(|posted| !finding.suspects.iter().any(|other| other.txid == posted.txid));
+fn name_found_late(store: &mut Store, wallet: &str, before: &Before, finding: &mut Finding) -> Result<(), StoreError> {
+    let (posted, all) = store.read(|tx| following::posted_after(tx, wallet, before.newest, NAMED))?;
+    let below = |state: &TxState| matches!(state, TxState::Confirmed { height, .. } if *height <= before.cursor);
+    let named = |txid: &Txid| finding.suspects.iter().any(|other| other.txid == *txid);
+    let is_late = |one: &Followed| below(&one.state) && !before.open.contains(&one.txid) && !named(&one.txid);
+    let settled: Vec<Followed> = posted.into_iter().filter(is_late).collect();
     let words = "it came to light below the ledger's cursor (an imported key, a rescan) and is posted now";
-    let late: Vec<Suspect> = settled.map(|posted| rules::found_late(&posted, words)).collect();
+    let late: Vec<Suspect> = settled.into_iter().map(|posted| rules::found_late(&posted, words)).collect();
     if all > NAMED as u64 {
         finding.remarks.push(format!("{} more transactions came to light than are named", all - NAMED as u64));
     }

@@ -104,6 +104,19 @@ pub(super) fn compare(facts: &Facts) -> Result<Finding, AmountError> {
     Ok(Finding { verdict, ledger, wallet, difference, residue, suspects, remarks, sums_agree })
 }
 
+/// The second of two findings, without what only one of them has; none when nothing that is wrong is in both.
+pub(super) fn lasting(first: &Finding, second: &Finding) -> Option<Finding> {
+    let mut lasting = second.clone();
+    let same = |one: &Suspect, other: &Suspect| {
+        (one.txid, one.kind, one.ledger, one.wallet) == (other.txid, other.kind, other.ledger, other.wallet)
+    };
+    lasting.suspects.retain(|one| one.kind.is_harmless() || first.suspects.iter().any(|other| same(one, other)));
+    lasting.remarks.retain(|remark| first.remarks.contains(remark));
+    let wrong = lasting.suspects.iter().any(|suspect| !suspect.kind.is_harmless());
+    let unaccounted = second.residue != Amount::ZERO && second.residue == first.residue;
+    (wrong || unaccounted || !lasting.remarks.is_empty()).then_some(lasting)
+}
+
 fn ledger_side(facts: &Facts, shares: &[Share]) -> Result<LedgerSide, AmountError> {
     let immature = facts.books.open.iter().filter(|followed| is_immature(followed)).map(|followed| followed.net);
     Ok(LedgerSide {

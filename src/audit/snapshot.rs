@@ -16,7 +16,7 @@ use crate::ledger::{self, Account, Followed, TxState, following};
 use crate::store::{Store, StoreError};
 
 /// How often a reading starts over because chain or wallet moved under it.
-const READINGS: u32 = 5;
+pub(super) const READINGS: u32 = 5;
 
 /// What the ledger says.
 #[derive(Clone, Debug)]
