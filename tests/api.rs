@@ -243,7 +243,7 @@ fn schemathesis_finds_no_difference_between_the_api_and_its_description() {
         .arg(here.join("schemathesis.toml"))
         .args(["run", &format!("http://{}/v1/openapi.json", client::address(&world))])
         .args(["--max-examples", "40", "--generation-deterministic", "--no-color", "--workers", "2", "--continue-on-failure"])
-        .args(["--request-timeout", "60", "--suppress-health-check", "all"])
+        .args(["--request-timeout", "90", "--suppress-health-check", "all"])
         .env("BURSAR_TOKEN", &token)
         .env("BURSAR_PAYEE", payee(1))
         .env("PYTHONPATH", &here)

@@ -44,8 +44,8 @@ fn a_coin_whose_work_is_done_is_well_in_every_respect() {
         let nagios = world.bursar(&["check", "--output", "nagios"]);
         let lines = lines(&nagios);
         assert_eq!(nagios.status.code(), Some(0), "{lines:#?}");
-        assert_eq!(lines[0], "BURSAR OK - all 16 checks are well | ok=16 warning=0 critical=0 unknown=0");
-        assert_eq!(lines.len(), 17, "{lines:#?}");
+        assert_eq!(lines[0], "BURSAR OK - all 17 checks are well | ok=17 warning=0 critical=0 unknown=0");
+        assert_eq!(lines.len(), 18, "{lines:#?}");
         let audit = world.bursar(&["audit", "run", "--output", "nagios"]);
         assert!(self::lines(&audit)[0].starts_with("BURSAR OK - ledger and wallet agree at height"), "{audit:?}");
     }

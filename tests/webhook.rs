@@ -122,6 +122,17 @@ impl Receiver {
         events.collect()
     }
 
+    /// Credits and reversals, each once, in the order in which they were taken.
+    fn credits(&self) -> Vec<Value> {
+        let seen = self.seen.lock().unwrap();
+        assert_eq!(seen.signed, seen.deliveries.len());
+        let taken = seen.deliveries.iter().filter(|(manner, _)| *manner == Manner::Takes);
+        let bodies = taken.map(|(_, message)| serde_json::from_slice::<Value>(&message.body).unwrap());
+        let mut credits: Vec<Value> = bodies.flat_map(|body| body["credits"].as_array().unwrap().clone()).collect();
+        credits.dedup();
+        credits
+    }
+
     /// Waits until this payout was told to have come to this state; the event.
     fn told(&self, payout: &str, state: &str) -> Value {
         let is_it = |event: &Value| event["payout"] == payout && event["to"] == state;
@@ -144,12 +155,14 @@ fn is_signed(message: &Message) -> bool {
 }
 
 fn world(port: u16) -> World {
+    world_with(port, &[])
+}
+
+fn world_with(port: u16, changes: &[(&str, &str)]) -> World {
     let url = format!("\"http://127.0.0.1:{port}/hook\"");
     let listen = format!("\"127.0.0.1:{}\"", free_port());
-    let world = World::with(
-        Generation::Litecoin021,
-        &[("webhook.url", &url), ("webhook.secret_file", "\"hook-secret\""), ("http.listen", &listen)],
-    );
+    let hook = [("webhook.url", url.as_str()), ("webhook.secret_file", "\"hook-secret\""), ("http.listen", &listen)];
+    let world = World::with(Generation::Litecoin021, &[&hook, changes].concat());
     let file = world.dir().join("hook-secret");
     fs::write(&file, format!("{SECRET}\n")).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
@@ -188,7 +201,7 @@ fn a_receiver_that_fails_lies_and_hangs_hears_of_every_step_and_holds_up_no_paym
         receiver.has_answered(manner);
     }
     let status = world.done(&["status"]);
-    assert_eq!(status["webhook"]["waiting"], 1, "{status}");
+    assert_eq!(status["webhook"]["waiting"], 3, "one step, and credits of two deposits: {status}");
     assert!(status["webhook"]["last_error"].is_string() && !status.to_string().contains("/hook"), "{status}");
     receiver.answer(Manner::Hangs);
     receiver.has_answered(Manner::Hangs);
@@ -236,4 +249,37 @@ fn a_receiver_that_comes_late_hears_of_what_was_ordered_before_the_service_began
     receiver.told("p2499", "queued");
     assert_eq!(receiver.events().len(), 2500);
     assert_in_order_and_whole(&receiver.events());
+}
+
+#[test]
+fn credits_and_reversals_are_told_in_order_and_are_those_of_the_feed() {
+    let receiver = Receiver::start(free_port());
+    let world = world_with(receiver.port, &[("ledger.credit_depth", "2")]);
+    receiver.answer(Manner::Answers(500));
+    let mut service = Service::start(&world);
+    world.fund(&["5"]);
+    let fork = world.height();
+    for amount in ["0.5", "0.25"] {
+        world.pay_in(&world.new_address(), amount);
+    }
+    world.mine(2);
+    world.done(&["ledger", "sync"]);
+    wait_for(PATIENCE, "three events wait", || (service.metric("bursar_webhook_waiting") == "3").then_some(()));
+    service.signal(Signal::KILL);
+    service.ended();
+    let _service = Service::start(&world);
+    world.invalidate_from(fork + 1);
+    world.mine_to_other_address(4);
+    world.done(&["ledger", "sync"]);
+    submit(&world, "one");
+    receiver.answer(Manner::Takes);
+    receiver.told("one", "queued");
+    let told = wait_for(PATIENCE, "all credits", || Some(receiver.credits()).filter(|credits| credits.len() == 7));
+    let kinds: Vec<_> = told.iter().map(|event| (event["seq"].as_i64().unwrap(), event["type"].as_str().unwrap())).collect();
+    let (credit, reversal) = ("credit", "reversal");
+    assert_eq!(kinds, [(1, credit), (2, credit), (3, credit), (4, reversal), (5, reversal), (6, credit), (7, credit)]);
+    let listed = world.done(&["ledger", "events"]);
+    for (told, listed) in told.iter().zip(listed["events"].as_array().unwrap()) {
+        assert_eq!((&told["seq"], &told["txid"], &told["of"]), (&listed["seq"], &listed["txid"], &listed["follows"]));
+    }
 }

@@ -7,6 +7,7 @@ use crate::coin::{Amount, Timestamp};
 use crate::daemon::Tip;
 use crate::daemon::health::{ConditionKind, Severity};
 use crate::keeper::{Phase, ProcessState};
+use crate::ledger::credit::CreditStanding;
 use crate::payout::State;
 use crate::service::{FollowedStatus, StatusReport};
 
@@ -62,6 +63,7 @@ pub(super) fn status(status: &StatusReport) -> String {
         let failing = failing.map(|(since, error)| format!("; deliveries fail since {since}: {error}")).unwrap_or_default();
         row("webhook", format!("{} events wait{failing}", webhook.waiting));
     }
+    row("credits", credits(&status.credits));
     if status.frozen.is_empty() {
         row("frozen", "no".to_owned());
     }
@@ -151,4 +153,11 @@ fn join_or(items: impl Iterator<Item = String>, none: &str) -> String {
 
 fn time_or_never(time: Option<Timestamp>) -> String {
     time.map_or_else(|| "never".to_owned(), |time| time.to_string())
+}
+
+/// Deposits that were credited, and what the chain took back of them.
+fn credits(standing: &CreditStanding) -> String {
+    let CreditStanding { credits, outstanding, last_reversal, waiting, .. } = standing;
+    let taken_back = last_reversal.map(|last| format!("; TAKEN BACK, last at {last}; {outstanding} not credited again"));
+    format!("{credits} deposits credited, {waiting} not deep enough yet{}", taken_back.unwrap_or_default())
 }

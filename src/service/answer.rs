@@ -352,4 +352,7 @@ pub struct StatusReport {
     pub last_drill_passed: Option<Timestamp>,
     /// How telling the webhook's receiver goes; none without one.
     pub webhook: Option<payout::webhook::Progress>,
+    /// How crediting deposits stands.
+    #[serde(default)]
+    pub credits: ledger::credit::CreditStanding,
 }

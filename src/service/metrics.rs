@@ -1,5 +1,6 @@
 //! Prometheus metrics of one coin: what happened is counted, what is now is read after each order.
 
+mod credits;
 mod queue;
 mod wallets;
 
@@ -9,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
+use self::credits::CreditSeries;
 use self::queue::QueueSeries;
 use self::wallets::WalletSeries;
 use super::{Answer, CheckReport, Checked, Failure, Level, Order, StatusReport, World, exit};
@@ -76,6 +78,7 @@ struct Series {
     check_last: IntGaugeVec,
     fees_paid_coins: Gauge,
     queue: QueueSeries,
+    credits: CreditSeries,
 }
 
 /// What the webhook does.
@@ -182,6 +185,7 @@ impl Maker<'_> {
             check_last: self.optional("bursar_check_last_run_timestamp_seconds", "When `bursar check` was last run.")?,
             fees_paid_coins,
             queue: QueueSeries::new(self)?,
+            credits: CreditSeries::new(self)?,
         })
     }
 }
@@ -304,6 +308,7 @@ impl Metrics {
             series.payouts.with_label_values(&[state.name()]).set(count.cast_signed());
         }
         series.queue.show(status);
+        series.credits.show(&status.credits);
         set_if_any(&series.backup_last, status.last_backup.map(|time| time.0));
         set_if_any(&series.drill_last_passed, status.last_drill_passed.map(|time| time.0));
         for kind in ConditionKind::ALL {

@@ -1,4 +1,4 @@
-//! Tells the webhook's receiver what happens to payouts: a thread of its own with a connection of its own to the store, so that a receiver that is slow, or
+//! Tells the webhook's receiver what happens to payouts and deposits: a thread of its own with a connection of its own to the store, so that a receiver that is slow, or
 //! away, keeps nobody from paying.
 
 use std::io::Read;
@@ -16,7 +16,7 @@ use super::metrics::Metrics;
 use super::{Failure, exit};
 use crate::coin::Timestamp;
 use crate::config::{CoinSettings, open_secret};
-use crate::payout::webhook::{self, Event, rules};
+use crate::payout::webhook::{self, Delivery, rules};
 use crate::store::Store;
 
 /// How often the history is looked at while nothing waits.
@@ -101,16 +101,18 @@ struct Teller {
 impl Teller {
     /// Delivers what waits, if anything; returns how long to rest.
     fn tell(&mut self) -> Duration {
-        let events = match webhook::waiting(&mut self.store) {
-            Ok(events) => events,
+        let delivery = match webhook::waiting(&mut self.store) {
+            Ok(delivery) => delivery,
             Err(error) => return self.failed(&error.to_string()),
         };
         self.show();
-        let Some(last) = events.last().map(|event| event.n) else { return LOOK_INTERVAL };
-        if let Err(problem) = self.deliver(&events) {
+        if delivery.is_empty() {
+            return LOOK_INTERVAL;
+        }
+        if let Err(problem) = self.deliver(&delivery) {
             return self.failed(&problem);
         }
-        match webhook::acknowledge(&mut self.store, last, Timestamp::now()) {
+        match webhook::acknowledge(&mut self.store, &delivery, Timestamp::now()) {
             Ok(()) => {}
             // Not the receiver's failure. It is told once more.
             Err(error) if error.is_busy() => {
@@ -123,11 +125,11 @@ impl Teller {
             info!(failures = self.failures, "the webhook's receiver takes events again");
         }
         self.failures = 0;
-        self.series.delivered.inc_by(events.len() as u64);
+        self.series.delivered.inc_by(delivery.len() as u64);
         Duration::ZERO
     }
 
-    fn deliver(&self, events: &[Event]) -> Result<(), String> {
+    fn deliver(&self, delivery: &Delivery) -> Result<(), String> {
         let secrets = secrets(&self.secret_file)?;
         let sender = rules::Sender {
             coin: &self.coin.name,
@@ -135,7 +137,7 @@ impl Teller {
             store: self.store.id(),
             decimals: self.coin.profile.decimals,
         };
-        let body = rules::body(&sender, events).map_err(|error| error.to_string())?;
+        let body = rules::body(&sender, delivery).map_err(|error| error.to_string())?;
         let keys: Vec<&[u8]> = secrets.iter().map(|secret| secret.as_bytes()).collect();
         let request = self.agent.post(&self.url).header("Content-Type", "application/json");
         let request = request.header("Bursar-Signature", rules::signature(&keys, Timestamp::now(), &body));

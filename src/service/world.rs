@@ -2,6 +2,7 @@
 
 mod access;
 mod check;
+mod check_credits;
 mod check_webhook;
 mod execute;
 mod followed;

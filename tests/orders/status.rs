@@ -44,6 +44,13 @@ pub(super) fn a_status() -> StatusReport {
         }],
         last_backup: Some(TIME),
         last_drill_passed: None,
+        credits: ledger::credit::CreditStanding {
+            credits: u64::MAX,
+            reversals: 1,
+            outstanding: u64::MAX,
+            last_reversal: Some(TIME),
+            waiting: 2,
+        },
         webhook: Some(payout::webhook::Progress {
             waiting: u64::MAX,
             oldest: Some(TIME),

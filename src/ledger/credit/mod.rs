@@ -16,6 +16,7 @@ mod records;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod told;
 mod verify;
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,7 @@ use crate::daemon::Tip;
 use crate::store::{StoreError, Tx};
 
 pub(super) use flow::{Book, Closed};
+pub use told::Told;
 pub(super) use verify::verify;
 
 /// What an event does.

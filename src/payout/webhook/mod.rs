@@ -1,7 +1,7 @@
-//! What the webhook's receiver is told: every step of every payout, in their order, at least once.
+//! What the webhook's receiver is told: every step of every payout, every credit of a deposit and every reversal of one, each in their order, at least once.
 //!
-//! The outbox is the history itself, which is written in the transaction that makes the step and is never changed. All that is kept beside it is how far the
-//! receiver has acknowledged. That moves only after an answer of 2xx, so an answer that is lost means that the same events are sent again; their ids tell.
+//! The outbox is the history itself, which is written in the transaction that makes the step and is never changed, and the ledger's credits. All that is kept
+//! beside them is how far the receiver has acknowledged each. That moves only after an answer of 2xx, so an answer that is lost means that the same events are sent again; their ids tell.
 //!
 //! Telling begins with the first opening of the store that has a webhook in its settings: what was before is not told. A webhook that is taken out of the
 //! settings and comes back goes on where it was.
@@ -13,9 +13,11 @@ pub mod rules;
 use serde::{Deserialize, Serialize};
 
 use super::batch::BatchId;
+use super::records::damaged;
 use super::request::PayoutId;
 use super::rules::State;
 use crate::coin::{Amount, Timestamp, Txid};
+use crate::ledger::credit::{self, CreditEvent};
 use crate::store::{Store, StoreError};
 
 /// Events of one delivery at most: some tens of kilobytes.
@@ -48,10 +50,31 @@ pub struct Event {
     pub txids: Vec<Txid>,
 }
 
+/// What the next delivery tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delivery {
+    /// Steps of payouts.
+    pub events: Vec<Event>,
+    /// Credits and their reversals.
+    pub credits: Vec<CreditEvent>,
+}
+
+impl Delivery {
+    /// Whether there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.credits.is_empty()
+    }
+
+    /// How many events it tells.
+    pub fn len(&self) -> usize {
+        self.events.len() + self.credits.len()
+    }
+}
+
 /// How telling goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
-    /// Steps that were not acknowledged yet.
+    /// Events that were not acknowledged yet.
     pub waiting: u64,
     /// When the oldest of them was made.
     pub oldest: Option<Timestamp>,
@@ -65,20 +88,26 @@ pub struct Progress {
 
 /// From now on every step is told. Changes nothing where that began before.
 pub fn begin(store: &mut Store) -> Result<(), StoreError> {
-    if store.read(|tx| Ok::<_, StoreError>(records::delivered(tx)?.is_some()))? { Ok(()) } else { store.write(records::begin) }
+    let begun = store.read(|tx| Ok::<_, StoreError>(records::delivered(tx)?.is_some()))?;
+    if begun { Ok(()) } else { store.write(|tx| records::begin(tx, credit::newest(tx)?)) }
 }
 
 /// The oldest events that were not acknowledged.
-pub fn waiting(store: &mut Store) -> Result<Vec<Event>, StoreError> {
+pub fn waiting(store: &mut Store) -> Result<Delivery, StoreError> {
     store.read(|tx| match records::delivered(tx)? {
-        Some(delivered) => records::after(tx, delivered, PAGE),
-        None => Ok(Vec::new()),
+        Some((steps, credits)) => {
+            let credits = credit::events(tx, credits, PAGE).map_err(|error| damaged(error.to_string()))?;
+            Ok(Delivery { events: records::after(tx, steps, PAGE)?, credits })
+        }
+        None => Ok(Delivery::default()),
     })
 }
 
-/// The receiver has everything up to this number.
-pub fn acknowledge(store: &mut Store, n: i64, now: Timestamp) -> Result<(), StoreError> {
-    store.write(|tx| records::acknowledge(tx, n, now))
+/// The receiver has everything of this delivery.
+pub fn acknowledge(store: &mut Store, delivery: &Delivery, now: Timestamp) -> Result<(), StoreError> {
+    let step = delivery.events.last().map(|event| event.n);
+    let credit = delivery.credits.last().map(|event| event.seq);
+    store.write(|tx| records::acknowledge(tx, step, credit, now))
 }
 
 /// A delivery failed.
@@ -112,21 +141,23 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut store = Store::open(dir.path()).unwrap();
         add(&mut store, "before");
-        assert_eq!((waiting(&mut store).unwrap(), progress(&mut store).unwrap()), (vec![], None));
+        assert_eq!((waiting(&mut store).unwrap(), progress(&mut store).unwrap()), (Delivery::default(), None));
         begin(&mut store).unwrap();
         add(&mut store, "a");
         add(&mut store, "b");
         begin(&mut store).unwrap();
-        let told =
-            |store: &mut Store| -> Vec<String> { waiting(store).unwrap().iter().map(|event| event.payout.to_string()).collect() };
+        let told = |store: &mut Store| -> Vec<String> {
+            waiting(store).unwrap().events.iter().map(|event| event.payout.to_string()).collect()
+        };
         assert_eq!(told(&mut store), ["a", "b"]);
         note_failure(&mut store, "HTTP 500", Timestamp(8)).unwrap();
         note_failure(&mut store, "HTTP 502", Timestamp(9)).unwrap();
         let found = progress(&mut store).unwrap().unwrap();
         assert_eq!((found.waiting, found.oldest, found.failing_since), (2, Some(Timestamp(5)), Some(Timestamp(8))));
         assert_eq!(found.last_error.as_deref(), Some("HTTP 502"));
-        let first = waiting(&mut store).unwrap()[0].n;
-        acknowledge(&mut store, first, Timestamp(10)).unwrap();
+        let mut first = waiting(&mut store).unwrap();
+        first.events.truncate(1);
+        acknowledge(&mut store, &first, Timestamp(10)).unwrap();
         assert_eq!(told(&mut store), ["b"]);
         let found = progress(&mut store).unwrap().unwrap();
         assert_eq!((found.delivered, found.failing_since, found.last_error), (Some(Timestamp(10)), None, None));

@@ -6,19 +6,23 @@ use rusqlite::{OptionalExtension, params};
 
 use super::{Event, Progress};
 use crate::coin::{Amount, Timestamp, Txid};
+use crate::ledger::credit;
 use crate::payout::batch::BatchId;
 use crate::payout::records::{damaged, txids};
 use crate::store::{StoreError, Tx};
 
-/// The number of the last event that was delivered; none where telling never began.
-pub(super) fn delivered(tx: &Tx<'_>) -> Result<Option<i64>, StoreError> {
-    Ok(tx.prepare_cached("SELECT delivered FROM webhook")?.query_row([], |row| row.get(0)).optional()?)
+/// The numbers of the last step and of the last credit event that were delivered; none where telling never began.
+pub(super) fn delivered(tx: &Tx<'_>) -> Result<Option<(i64, u64)>, StoreError> {
+    let sql = "SELECT delivered, credits_delivered FROM webhook";
+    Ok(tx.prepare_cached(sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
 }
 
-pub(super) fn begin(tx: &Tx<'_>) -> Result<(), StoreError> {
-    let last = "INSERT INTO webhook (one, delivered) SELECT 1, coalesce(max(n), 0) FROM payout_history WHERE true
+/// Begins behind the newest step, and behind the credit event of this number.
+pub(super) fn begin(tx: &Tx<'_>, credit: u64) -> Result<(), StoreError> {
+    let last =
+        "INSERT INTO webhook (one, delivered, credits_delivered) SELECT 1, coalesce(max(n), 0), ?1 FROM payout_history WHERE true
                 ON CONFLICT DO NOTHING";
-    tx.execute(last, [])?;
+    tx.execute(last, [credit])?;
     Ok(())
 }
 
@@ -56,9 +60,10 @@ pub(super) fn after(tx: &Tx<'_>, n: i64, limit: usize) -> Result<Vec<Event>, Sto
     Ok(events)
 }
 
-pub(super) fn acknowledge(tx: &Tx<'_>, n: i64, now: Timestamp) -> Result<(), StoreError> {
-    let moved = "UPDATE webhook SET delivered = max(delivered, ?1), delivered_s = ?2, failing_since_s = NULL, last_error = NULL";
-    tx.prepare_cached(moved)?.execute(params![n, now.0])?;
+pub(super) fn acknowledge(tx: &Tx<'_>, step: Option<i64>, credit: Option<u64>, now: Timestamp) -> Result<(), StoreError> {
+    let moved = "UPDATE webhook SET delivered = max(delivered, coalesce(?1, 0)), credits_delivered = max(credits_delivered, coalesce(?2, 0)),
+                 delivered_s = ?3, failing_since_s = NULL, last_error = NULL";
+    tx.prepare_cached(moved)?.execute(params![step, credit, now.0])?;
     Ok(())
 }
 
@@ -74,10 +79,13 @@ pub(super) fn progress(tx: &Tx<'_>) -> Result<Option<Progress>, StoreError> {
                       (SELECT at_s FROM payout_history WHERE n > delivered ORDER BY n LIMIT 1),
                       delivered_s, failing_since_s, last_error FROM webhook";
     let time = |seconds: Option<i64>| seconds.map(Timestamp);
+    let Some((_, told)) = delivered(tx)? else { return Ok(None) };
+    let credits = credit::newest(tx)?.saturating_sub(told);
+    let oldest = credit::events(tx, told, 1).map_err(damaged)?.first().map(|event| event.time);
     let found = tx.prepare_cached(sql)?.query_row([], |row| {
         Ok(Progress {
-            waiting: row.get::<_, i64>(0)?.try_into().unwrap_or(0),
-            oldest: time(row.get(1)?),
+            waiting: row.get::<_, i64>(0)?.try_into().unwrap_or(0_u64).saturating_add(credits),
+            oldest: time(row.get(1)?).into_iter().chain(oldest).min(),
             delivered: time(row.get(2)?),
             failing_since: time(row.get(3)?),
             last_error: row.get(4)?,

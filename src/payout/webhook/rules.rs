@@ -6,8 +6,9 @@ use hmac::{Hmac, Mac};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::Event;
+use super::{Delivery, Event};
 use crate::coin::Timestamp;
+use crate::ledger::credit;
 
 /// Version of the body that receivers rely on.
 const SCHEMA: u32 = 1;
@@ -38,11 +39,14 @@ struct Body<'a> {
     network: &'a str,
     store: &'a str,
     events: Vec<Told<'a>>,
+    credits: Vec<credit::Told>,
 }
 
 #[derive(Serialize)]
 struct Told<'a> {
     id: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
     n: i64,
     time: i64,
     payout: &'a str,
@@ -57,15 +61,18 @@ struct Told<'a> {
 }
 
 /// The JSON of one delivery.
-pub fn body(sender: &Sender<'_>, events: &[Event]) -> Result<String, serde_json::Error> {
-    let told = |event| told(sender, event);
-    let Sender { coin, network, store, .. } = sender;
-    serde_json::to_string(&Body { schema: SCHEMA, coin, network, store, events: events.iter().map(told).collect() })
+pub fn body(sender: &Sender<'_>, delivery: &Delivery) -> Result<String, serde_json::Error> {
+    let Sender { coin, network, store, decimals } = sender;
+    // A list of their own: receivers of before read all of `events` as steps of payouts.
+    let credits = delivery.credits.iter().map(|event| event.told(store, *decimals)).collect();
+    let events = delivery.events.iter().map(|event| told(sender, event)).collect();
+    serde_json::to_string(&Body { schema: SCHEMA, coin, network, store, events, credits })
 }
 
 fn told<'a>(sender: &Sender<'_>, event: &'a Event) -> Told<'a> {
     Told {
         id: event_id(sender.store, event),
+        kind: "payout",
         n: event.n,
         time: event.at.0,
         payout: event.payout.as_str(),
@@ -134,13 +141,15 @@ mod tests {
     #[test]
     fn the_body_has_amounts_as_text_and_an_id_that_lasts() {
         let sender = Sender { coin: "ltc", network: "main".to_owned(), store: "ab", decimals: 8 };
-        let text = body(&sender, &[event()]).unwrap();
+        let delivery = Delivery { events: vec![event()], credits: vec![] };
+        let text = body(&sender, &delivery).unwrap();
         let found: serde_json::Value = serde_json::from_str(&text).unwrap();
         let told = &found["events"][0];
         assert_eq!((told["amount"].as_str(), told["payout"].as_str()), (Some("0.10000001"), Some("order \"9\"")));
         assert_eq!((told["from"].as_str(), told["to"].as_str()), (Some("queued"), Some("sending")));
         assert_eq!(told["time"].as_i64(), Some(1_800_000_000), "as the API tells times");
-        assert_eq!(body(&sender, &[event()]).unwrap(), text);
+        assert_eq!((told["type"].as_str(), found["credits"].as_array().map(Vec::len)), (Some("payout"), Some(0)));
+        assert_eq!(body(&sender, &delivery).unwrap(), text);
         let other = Event { to: State::Held, ..event() };
         assert_ne!(event_id("ab", &event()), event_id("ab", &other), "a restored store gives the number again");
     }

@@ -38,7 +38,7 @@ impl Api {
     }
 
     /// Reads the store on a thread that may wait for the disk.
-    async fn read<T: Send + 'static, E: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static, E: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Store) -> Result<T, E> + Send + 'static,
     ) -> Result<T, Problem>

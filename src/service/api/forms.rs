@@ -16,9 +16,9 @@ pub(super) const SCHEMA: u32 = 1;
 /// Payouts of one batch request at most.
 pub(super) const MAX_BATCH_PAYOUTS: usize = 1000;
 /// Payouts of a page at most.
-const MAX_PAGE: usize = 1000;
+pub(super) const MAX_PAGE: usize = 1000;
 /// Payouts of a page unless asked for otherwise.
-const PAGE: usize = 100;
+pub(super) const PAGE: usize = 100;
 /// Characters of a reason at most: a sentence for whoever reads the history.
 const MAX_REASON_CHARS: usize = 500;
 
@@ -55,7 +55,10 @@ impl ListQuery {
     }
 }
 
-fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(key: &str, text: Option<String>) -> Result<Option<T>, Problem> {
+pub(super) fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
+    key: &str,
+    text: Option<String>,
+) -> Result<Option<T>, Problem> {
     let parsed = text.map(|text| text.parse()).transpose();
     parsed.map_err(|error| Problem::bad_request(format!("{key}: {error}")))
 }

@@ -10,6 +10,7 @@
 
 mod caller;
 mod calls;
+mod events;
 mod forms;
 mod problem;
 mod routes;
@@ -41,6 +42,8 @@ struct Api {
     coin: CoinSettings,
     keys: Keys,
     intake: Intake,
+    /// The store's own id.
+    store_id: String,
     /// For reading alone.
     store: Arc<Mutex<Store>>,
     jobs: Sender<Job>,
@@ -58,11 +61,13 @@ pub(super) async fn start(
 ) -> Result<Option<JoinHandle<()>>, Failure> {
     let (Some(address), Some(tokens)) = (coin.api.listen, coin.api.tokens_file.clone()) else { return Ok(None) };
     let listener = bind(address).await?;
+    let store = world.store_beside()?;
     let api = Api {
         coin: coin.clone(),
         keys: Keys::new(tokens, coin.api.requests_per_s),
         intake: Intake::start(coin, world.store_beside()?)?,
-        store: Arc::new(Mutex::new(world.store_beside()?)),
+        store_id: store.id().to_owned(),
+        store: Arc::new(Mutex::new(store)),
         jobs: jobs.clone(),
         metrics: metrics.clone(),
         flushing: Arc::default(),

@@ -46,7 +46,7 @@ impl From<Failure> for Problem {
         let status = match code.as_str() {
             "bad_id" | "bad_amount" | "bad_address" => StatusCode::UNPROCESSABLE_ENTITY,
             "unknown_payout" | "unknown_batch" => StatusCode::NOT_FOUND,
-            "id_taken" | "not_now" => StatusCode::CONFLICT,
+            "id_taken" | "not_now" | "feed_went_back" => StatusCode::CONFLICT,
             // How things stand forbids it; another try alone changes nothing.
             _ if exit == exit::FROZEN || exit == exit::LOCKED => StatusCode::CONFLICT,
             _ if exit == exit::LATER => StatusCode::SERVICE_UNAVAILABLE,

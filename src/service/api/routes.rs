@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
 use super::problem::Problem;
-use super::{Api, DESCRIPTION, calls};
+use super::{Api, DESCRIPTION, calls, events};
 use crate::service::server::Trust;
 
 /// Where the API describes itself. It tells nothing about this host, so that it needs no token.
@@ -28,6 +28,7 @@ pub(super) fn routes(api: Arc<Api>) -> Router {
         .route("/v1/payouts/{id}/cancel", post(calls::cancel))
         .route("/v1/queue", get(calls::queue))
         .route("/v1/flush", post(calls::flush))
+        .route("/v1/events", get(events::events))
         .route("/v1/batches/{id}", get(calls::show_batch))
         .fallback(nothing_there)
         .method_not_allowed_fallback(not_that_method);

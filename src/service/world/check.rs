@@ -47,6 +47,7 @@ impl World {
         ];
         checks.extend(self.check_followed(usable, now)?);
         checks.extend(self.check_payouts(now)?);
+        checks.push(self.check_credits(now)?);
         checks.extend(self.check_webhook(now)?);
         checks.push(self.check_checkpoint(now)?);
         checks.push(self.check_backup(now)?);

@@ -30,7 +30,7 @@ impl World {
         let queue = self.queue()?;
         let last_backup = self.read(backup::last_backup)?;
         let last_drill_passed = self.read(backup::last_passed_drill)?;
-        let webhook = self.webhook_progress()?;
+        let (webhook, credits) = (self.webhook_progress()?, self.credits()?);
         let facts = self.health_facts();
         let (tip, balances, daemon_error) = self.look_quickly(&facts);
         let followed = self.followed_status(daemon_error.is_none(), Limits { deadline: Some(BALANCES), ..Limits::default() })?;
@@ -61,6 +61,7 @@ impl World {
             last_backup: last_backup.map(|report| report.created),
             last_drill_passed,
             webhook,
+            credits,
         })
     }
 
