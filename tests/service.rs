@@ -8,6 +8,7 @@ use std::fs;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -121,6 +122,16 @@ fn check_by_promtool(page: &str) {
     let words = [output.stdout, output.stderr].concat();
     let words = String::from_utf8_lossy(&words);
     assert!(output.status.success() && words.is_empty(), "promtool says: {words}\n{page}");
+}
+
+#[test]
+fn alert_rules_are_what_prometheus_wants_and_alarm_when_they_should() {
+    for order in [["check", "rules", "alerts.yml"], ["test", "rules", "alerts_test.yml"]] {
+        let mut promtool = Command::new("promtool");
+        let output = promtool.args(order).current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards")).output();
+        let output = output.expect("promtool is missing from PATH: scripts/test brings it");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&[output.stdout, output.stderr].concat()));
+    }
 }
 
 #[test]

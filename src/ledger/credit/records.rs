@@ -294,3 +294,20 @@ pub(super) fn tamper(tx: &Tx<'_>, damage: usize, seq: u64) -> Result<bool, Store
 pub(super) fn meddle(tx: &Tx<'_>, delete: bool) -> Result<usize, StoreError> {
     Ok(tx.execute(if delete { "DELETE FROM credits" } else { "UPDATE credits SET amount = 1" }, [])?)
 }
+
+/// Does once more what the migration does to an older store. Returns the deposits that wait before and after it: event and output.
+#[cfg(test)]
+pub(super) fn carry_over(tx: &Tx<'_>) -> Result<[Vec<(u64, u32)>; 2], StoreError> {
+    let waiting = || -> Result<Vec<(u64, u32)>, StoreError> {
+        let mut statement = tx.prepare("SELECT event, vout FROM deposits ORDER BY event, vout")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    };
+    let migration = include_str!("../../store/migrations/0005_credits.sql");
+    let (_, carried) =
+        migration.split_once("INSERT INTO deposits").ok_or_else(|| damaged("the migration carries nothing over"))?;
+    let (carried, _) = carried.split_once(';').ok_or_else(|| damaged("the migration carries nothing over"))?;
+    let before = waiting()?;
+    tx.execute_batch(&format!("DELETE FROM deposits; INSERT INTO deposits{carried}"))?;
+    Ok([before, waiting()?])
+}

@@ -327,3 +327,20 @@ fn events_are_never_changed_and_never_go() {
         assert!(done.unwrap_err().to_string().contains("credit events are never"));
     }
 }
+
+#[test]
+fn of_an_older_store_the_deposits_that_can_still_change_are_credited() {
+    let mut bench = Bench::new();
+    bench.take(&Step::Deposit(1000));
+    bench.take(&Step::Mine { blocks: 9, reward: false });
+    bench.take(&Step::Sync);
+    bench.take(&Step::Deposit(70));
+    bench.take(&Step::Mine { blocks: 1, reward: false });
+    bench.take(&Step::Send { units: 30, more: 5, own: true, claimed: true, broadcast: true });
+    bench.take(&Step::Send { units: 40, more: 5, own: true, claimed: false, broadcast: true });
+    bench.take(&Step::Sync);
+    let [before, after] = bench.store.write(records::carry_over).unwrap();
+    assert_eq!((after.len(), &after), (2, &before));
+    bench.take(&Step::Mine { blocks: 2, reward: false });
+    bench.take(&Step::Sync);
+}
