@@ -7,6 +7,7 @@
 mod audit;
 mod books;
 mod history;
+mod ingest;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 mod verify;
@@ -30,6 +31,7 @@ enum Goal {
 }
 
 fn main() {
+    ingest::measure();
     let world = World::new(Generation::Litecoin021);
     let head = history::write(&world, POSTINGS);
     verify::measure(&world, &head);

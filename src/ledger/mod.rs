@@ -20,6 +20,7 @@ pub mod following;
 pub(crate) mod model;
 mod opening;
 mod pages;
+pub mod progress;
 #[cfg(test)]
 mod properties;
 mod reading;

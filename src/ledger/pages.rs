@@ -4,6 +4,7 @@ use tracing::info;
 
 use super::credit::{Book, Closed};
 use super::flow::{self, Desk};
+use super::progress::{self, SyncProgress, UnderWay};
 use super::reading::{self, Reading, Sighting, Since};
 use super::spool::{After, LAST};
 use super::{LedgerError, SyncReport, records, sighting, wallets};
@@ -33,6 +34,7 @@ pub(super) struct Poster<'a> {
     page: usize,
     /// What was done so far; of the tip of the last reading.
     report: SyncReport,
+    _under_way: UnderWay,
 }
 
 /// Reads and posts until a reading was posted wholly.
@@ -53,7 +55,7 @@ pub(super) fn sync(
 impl<'a> Poster<'a> {
     pub(super) fn new(desk: Desk<'a>, identity: &'a WalletIdentity, final_depth: u64, page: usize) -> Poster<'a> {
         let tip = Tip { height: 0, hash: BlockHash::from_bytes([0; 32]) };
-        Poster { desk, identity, final_depth, page, report: SyncReport::at(tip) }
+        Poster { desk, identity, final_depth, page, report: SyncReport::at(tip), _under_way: UnderWay::begin() }
     }
 
     fn post_until_tip(mut self, store: &mut Store, wallet: &dyn Wallet, mut since: Since) -> Result<SyncReport, LedgerError> {
@@ -111,7 +113,7 @@ impl<'a> Poster<'a> {
             let shown = reading.spool.page(&after, settled.height, self.page)?;
             let Some(last) = shown.last().filter(|_| shown.len() >= self.page) else { break };
             after = After::this(last);
-            done += shown.len();
+            done += shown.len() as u64;
             let sightings = reading.sight(store, shown)?;
             let reached = reading.reached(reading.spool.next_place(&after)?)?;
             if !reading.is_on_active_chain()? {
@@ -123,12 +125,7 @@ impl<'a> Poster<'a> {
                 reached.map_or(Ok(()), |reached| Ok::<_, LedgerError>(wallets::move_cursor(tx, self.desk.wallet, reached)?))
             })?;
             until = reached.or(until);
-            info!(
-                transactions = done,
-                of = reading.spool.count()?,
-                height = until.map(|tip| tip.height),
-                "posting a long reading"
-            );
+            progress::tell(SyncProgress::Posted { transactions: done, of: reading.spool.count()? });
         }
         let sightings = reading.sight(store, reading.spool.page(&after, LAST, usize::MAX)?)?;
         if reading.wallet.tip()? != reading.tip {

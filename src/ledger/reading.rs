@@ -1,7 +1,8 @@
 //! One reading of the wallet at one tip: what it shows, what it does not show any more, and where their blocks stand.
 
-use tracing::{info, warn};
+use tracing::warn;
 
+use super::progress::{self, SyncProgress};
 use super::rules::{self, Seen, Standing};
 use super::spool::{self, Intake, Shown, Spool};
 use super::{Followed, LedgerError, TxState, records, wallets};
@@ -11,8 +12,8 @@ use crate::store::{Store, StoreError, Tx};
 
 /// How often a reading starts over because the chain moved under it.
 pub(super) const READINGS: u32 = 5;
-/// Entries between two lines of the log.
-const ENTRIES_PER_LINE: u64 = 100_000;
+/// Entries between two words of progress.
+const ENTRIES_PER_LINE: u64 = 50_000;
 
 /// From where the wallet is listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,7 +173,7 @@ fn list(reading: &Reading<'_>, from: Option<BlockHash>, final_depth: u64) -> Res
     daemon::each_entry(reading.wallet, from.as_ref(), |entry| {
         count += 1;
         if count.is_multiple_of(ENTRIES_PER_LINE) {
-            info!(entries = count, "the wallet is being listed");
+            progress::tell(SyncProgress::Listed(count));
         }
         intake.take(entry)
     })?;

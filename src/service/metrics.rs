@@ -17,6 +17,7 @@ use super::{Answer, CheckReport, Checked, Failure, Level, Order, StatusReport, W
 use crate::coin::{Amount, Timestamp};
 use crate::config::{CoinSettings, DaemonMode};
 use crate::daemon::health::{ConditionKind, free_mib};
+use crate::ledger;
 use crate::payout::State;
 
 /// A service whose last good sync is older than this is not healthy.
@@ -45,7 +46,9 @@ struct Now {
 
 impl Now {
     fn clone_status(&self) -> Option<StatusReport> {
-        self.status.clone().map(|status| StatusReport { busy_with: self.busy_with.clone(), ..status })
+        let progress = ledger::progress::now().map(|progress| format!(" ({progress})")).unwrap_or_default();
+        let busy_with = self.busy_with.as_ref().map(|order| format!("{order}{progress}"));
+        self.status.clone().map(|status| StatusReport { busy_with, ..status })
     }
 }
 

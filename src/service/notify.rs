@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use sd_notify::NotifyState;
 
 use crate::daemon::{self, Wait};
+use crate::ledger;
 
 /// A worker that neither comes back for its next job, nor waits for a daemon, for this long is stuck. Reading and packing the largest wallets takes
 /// minutes.
@@ -126,7 +127,8 @@ impl Notifier {
         if self.watched && !stuck {
             say(&[NotifyState::Watchdog]);
         }
-        let status = status(phase, lasted, health);
+        let progress = ledger::progress::now().map(|progress| format!("; {progress}")).unwrap_or_default();
+        let status = status(phase, lasted, health) + &progress;
         if status != self.told {
             say(&[NotifyState::Status(&status)]);
             self.told = status;

@@ -8,6 +8,7 @@
 #![allow(clippy::print_stderr, reason = "a failed test shows what the service said")]
 
 mod branch;
+mod deposits;
 mod foreign;
 mod generation;
 mod keep;
@@ -24,6 +25,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub use deposits::deposit;
 pub use foreign::ForeignDaemon;
 pub use generation::Generation;
 pub use keep::Keep;
