@@ -45,7 +45,7 @@ pub(super) fn run(
         (facts, finding) = settled(store, wallet, &name, coin, now)?;
         name_found_late(store, &name, &before, &mut finding)?;
     }
-    let coins = if finding.sums_agree { None } else { Some(coins::compare(store, wallet, &name)?) };
+    let coins = if finding.sums_agree { None } else { Some(coins::compare(store, wallet, &name)) };
     let Finding { verdict, ledger, wallet, difference, residue, suspects, remarks, .. } = finding;
     let (tip, counts) = (facts.tip, Some(facts.counts));
     let of = name.clone();

@@ -168,3 +168,20 @@ fn a_lost_transaction_shows_by_the_wallets_own_count_though_every_sum_agrees() {
     let frozen = bench.store.read(crate::gate::frozen).unwrap();
     assert!(frozen[0].freeze.detail.starts_with("ledger and wallet hold the same amount, but"), "{frozen:?}");
 }
+
+#[test]
+fn a_difference_freezes_though_the_daemon_cannot_say_which_coins_it_is() {
+    let mut bench = bench();
+    let claim = ledger::Claim { mark: "m".to_owned(), order: "o".to_owned(), account: Account::Payout };
+    bench.store.write(|tx| ledger::claim(tx, &claim)).unwrap();
+    bench.wallet.send(&[(100, false)], Some("m"), true).unwrap();
+    let deposit = bench.wallet.deposit(50);
+    bench.wallet.mine(1, false);
+    assert_eq!(bench.audit().verdict, Verdict::Agrees);
+    bench.wallet.lose_this(&deposit);
+    bench.wallet.fall_mute();
+    let report = bench.audit();
+    assert_eq!((report.verdict, report.frozen, named(&report)), (Verdict::Unexplained, true, vec![(deposit, SuspectKind::Lost)]));
+    let note = report.coins.unwrap().note.unwrap();
+    assert!(note.starts_with("the coins were not compared: "), "{note}");
+}

@@ -27,6 +27,8 @@ pub(crate) struct ModelWallet {
     restless: Cell<u32>,
     /// How many more calls of `block_place` are answered before one is lost.
     answers: Cell<Option<u32>>,
+    /// It decodes no transactions.
+    mute: Cell<bool>,
 }
 
 impl ModelWallet {
@@ -37,6 +39,7 @@ impl ModelWallet {
             fingerprint: RefCell::new(Some("seed".to_owned())),
             restless: Cell::new(0),
             answers: Cell::new(None),
+            mute: Cell::new(false),
         };
         wallet.mine(1, false);
         wallet
@@ -211,6 +214,11 @@ impl ModelWallet {
             found.extend(own.map(|(vout, (value, _))| (*txid, vout, *value)));
         }
         found
+    }
+
+    /// From now on the daemon finds transactions that it cannot decode.
+    pub(crate) fn fall_mute(&self) {
+        self.mute.set(true);
     }
 
     /// One call after so many others gets no answer.

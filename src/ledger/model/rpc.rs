@@ -76,6 +76,9 @@ impl Wallet for ModelWallet {
     }
 
     fn decode(&self, raw_hex: &str) -> Result<DecodedTx, RpcError> {
+        if self.mute.get() {
+            return Err(unused("decoderawtransaction"));
+        }
         let txid: Txid = raw_hex.parse().unwrap();
         let world = self.world.borrow();
         let tx = &world.txs[&txid];
