@@ -164,9 +164,14 @@ fn reverse(tx: &Tx<'_>, desk: &Desk<'_>, old: &Followed) -> Result<(), LedgerErr
     let Some(number) = old.event else { return Ok(()) };
     let mut standing = records::standing(tx, desk.wallet, &old.txid, number)?;
     if records::kind_of(tx, number)? == Kind::Opening {
-        standing.extend([(Account::Wallet, old.net), (Account::Opening, old.net.checked_neg()?)]);
-        // If it comes back, it is still from before bursar.
-        records::insert_claim_txid(tx, &desk.opening_order, &old.txid)?;
+        // What a person corrected since stands by itself, and is part of `net`.
+        let corrected = standing.iter().filter(|(account, _)| *account == Account::Wallet).map(|(_, amount)| *amount);
+        let summed = old.net.checked_sub(Amount::sum(corrected)?)?;
+        standing.extend([(Account::Wallet, summed), (Account::Opening, summed.checked_neg()?)]);
+        // If it comes back, it is still from before bursar, unless a person has said what it is.
+        if records::claimed(tx, &old.txid, None)?.is_none() {
+            records::insert_claim_txid(tx, &desk.opening_order, &old.txid)?;
+        }
     }
     let mut legs = Vec::new();
     for (account, amount) in standing {

@@ -224,6 +224,49 @@ proptest! {
     }
 
     #[test]
+    fn a_sync_that_broke_off_and_a_chain_that_went_on_leave_nothing_wrong(
+        steps in prop::collection::vec((any_step(), 0..60_u32, 0..3_u32), 1..60),
+        page in 1..4_usize,
+        everything in any::<bool>(),
+    ) {
+        let wallet = ModelWallet::new();
+        let mut ledger = Paged::new(page);
+        let since = if everything { Since::Beginning } else { Since::Cursor };
+        ledger.sync(&wallet, since, u32::MAX);
+        let mut marks = std::collections::BTreeSet::new();
+        for (number, (step, answers, restless)) in steps.iter().enumerate() {
+            let mark = step.is_claimed().then(|| format!("bursar:broken:{number}"));
+            mark.iter().for_each(|mark| ledger.claim(mark));
+            step.happen(&wallet, mark.as_deref());
+            marks.extend(mark);
+            if matches!(step, Step::Sync) {
+                wallet.make_restless(*restless);
+                wallet.break_off_after(*answers);
+                // What is posted of it stays; the next one may find another chain.
+                let _ = pages::sync(&mut ledger.store, &wallet, &coin(), since, page, NOW);
+                wallet.make_restless(0);
+                wallet.break_off_after(u32::MAX);
+            }
+        }
+        ledger.sync(&wallet, Since::Cursor, u32::MAX);
+        prop_assert!(ledger.store.read(verify).unwrap().fault.is_none());
+        let held = ledger.store.read(|tx| balance(tx, Account::Wallet)).unwrap();
+        prop_assert_eq!(held, wallet.worth());
+        let mut standing = std::collections::BTreeSet::new();
+        for event in ledger.all().credits {
+            let output = (event.txid, event.vout, event.amount.base_units());
+            let changed = match event.kind {
+                credit::CreditKind::Credit => standing.insert(output),
+                credit::CreditKind::Reversal => standing.remove(&output),
+            };
+            prop_assert!(changed, "{:?}", event);
+        }
+        let receipts = |depth| wallet.deep_receipts(depth, |comment| marks.contains(comment));
+        prop_assert!(receipts(2).is_subset(&standing), "deep, and not credited: {:?}", receipts(2).difference(&standing));
+        prop_assert!(standing.is_subset(&receipts(1)), "credited, and in no block: {:?}", standing.difference(&receipts(1)));
+    }
+
+    #[test]
     fn whatever_happens_the_ledger_is_the_wallet(steps in prop::collection::vec(any_step(), 1..60)) {
         follow(&steps);
     }

@@ -12,6 +12,8 @@ use crate::store::{Store, StoreError, Tx};
 
 /// How often a reading starts over because the chain moved under it.
 pub(super) const READINGS: u32 = 5;
+/// Final transactions that are looked at together, from the newest block down: mostly the first of them holds.
+const ROWS_AT_ONCE: usize = 500;
 /// Entries between two words of progress.
 const ENTRIES_PER_LINE: u64 = 50_000;
 
@@ -142,19 +144,33 @@ fn start(store: &mut Store, reading: &Reading<'_>) -> Result<Option<Tip>, Ledger
 /// This is kept before anything is posted: else what is posted above them would hide them from the next reading.
 fn reopen(store: &mut Store, reading: &Reading<'_>) -> Result<(), LedgerError> {
     let above = reading.start.map_or(0, |cursor| cursor.height);
-    let mut reopened = Vec::new();
-    for old in store.read::<_, StoreError>(|tx| records::final_above(tx, reading.name, above))? {
-        // At the last sync all of them stood on one chain, so where a block held, those below it held too.
-        if reading.ground_held(Some(&old))? {
+    let mut reopened: Vec<Followed> = Vec::new();
+    'below: loop {
+        let after = reopened.last().and_then(place);
+        let page = store.read::<_, StoreError>(|tx| records::final_above(tx, reading.name, above, after, ROWS_AT_ONCE))?;
+        if page.is_empty() {
             break;
         }
-        reopened.push(Followed { is_final: false, ..old });
+        for old in page {
+            // At the last sync all of them stood on one chain, so where a block held, those below it held too.
+            if reading.ground_held(Some(&old))? {
+                break 'below;
+            }
+            reopened.push(Followed { is_final: false, ..old });
+        }
     }
     if reopened.is_empty() {
         return Ok(());
     }
     warn!(transactions = reopened.len(), "final transactions have lost their blocks: they are open again");
     store.write(|tx| reopened.iter().try_for_each(|old| Ok(records::put_followed(tx, reading.name, old, false)?)))
+}
+
+fn place(followed: &Followed) -> Option<(u64, Txid)> {
+    match followed.state {
+        TxState::Confirmed { height, .. } | TxState::Immature { height, .. } => Some((height, followed.txid)),
+        _ => None,
+    }
 }
 
 /// The block after which the wallet is listed; none: from the beginning.

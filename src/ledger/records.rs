@@ -271,9 +271,19 @@ pub(super) fn not_final(tx: &Tx<'_>, wallet: &str) -> Result<Vec<Followed>, Stor
     select_followed(tx, "WHERE wallet = ?1 AND final = 0 ORDER BY txid", [wallet])
 }
 
-/// Final transactions in blocks above `height`, the newest block first. The genesis block, at 0, holds none.
-pub(super) fn final_above(tx: &Tx<'_>, wallet: &str, height: u64) -> Result<Vec<Followed>, StoreError> {
-    select_followed(tx, "WHERE wallet = ?1 AND final = 1 AND height > ?2 ORDER BY height DESC, txid", params![wallet, height])
+/// At most `limit` final transactions in blocks above `height`, the newest block first, that come after this one. The genesis block, at 0, holds none.
+pub(super) fn final_above(
+    tx: &Tx<'_>,
+    wallet: &str,
+    height: u64,
+    after: Option<(u64, Txid)>,
+    limit: usize,
+) -> Result<Vec<Followed>, StoreError> {
+    let (at, txid) = after.map_or((i64::MAX as u64, String::new()), |(height, txid)| (height, txid.to_string()));
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let condition = "WHERE wallet = ?1 AND final = 1 AND height > ?2 AND (height, txid) < (?3, ?4)
+                     ORDER BY height DESC, txid DESC LIMIT ?5";
+    select_followed(tx, condition, params![wallet, height, at, txid, limit])
 }
 
 /// Writes where a transaction stands. A comment once known is kept, and so is that it was astray.
@@ -319,14 +329,21 @@ pub(super) fn insert_claim(tx: &Tx<'_>, claim: &Claim) -> Result<(), StoreError>
     Ok(())
 }
 
+/// Binds a txid to an order. What was said of it before under a name of our own (a person's explanation, the opening) holds, where it comes to the
+/// same account: else nobody could bind a payment that was explained already.
 pub(super) fn insert_claim_txid(tx: &Tx<'_>, order: &str, txid: &Txid) -> Result<(), StoreError> {
     let txid = txid.to_string();
     tx.execute("INSERT INTO claim_txids (txid, \"order\") VALUES (?1, ?2) ON CONFLICT (txid) DO NOTHING", params![txid, order])?;
     let kept: String = tx.query_row("SELECT \"order\" FROM claim_txids WHERE txid = ?1", [&txid], |row| row.get(0))?;
-    if kept != order {
+    if kept != order && !(kept.starts_with("bursar:") && is_same_account(tx, &kept, order)?) {
         return Err(damaged("claim_txids", format!("transaction {txid} belongs to order {kept} already")));
     }
     Ok(())
+}
+
+fn is_same_account(tx: &Tx<'_>, one: &str, other: &str) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM claims a JOIN claims b USING (account) WHERE a.\"order\" = ?1 AND b.\"order\" = ?2)";
+    Ok(tx.prepare_cached(sql)?.query_row([one, other], |row| row.get(0))?)
 }
 
 /// The account that a transaction's payments were claimed for: by its comment, compared whole, or by its txid.

@@ -228,6 +228,52 @@ fn a_claim_by_txid_explains_a_payment_whose_mark_is_gone() {
 }
 
 #[test]
+fn a_payment_that_a_person_explained_can_be_bound_to_the_batch_that_made_it_and_to_no_other() {
+    let mut bench = bench();
+    bench.funded();
+    bench.claim("bursar:a:1");
+    bench.claim("bursar:a:2");
+    let sent: Vec<Txid> = (0..3).map(|_| bench.wallet.send(&[(100, false)], None, true).unwrap()).collect();
+    bench.sync();
+    explain(&mut bench.store, None, &sent[0], Account::Payout, "a batch in doubt", "ada", NOW).unwrap();
+    explain(&mut bench.store, None, &sent[1], Account::Internal, "to the cold wallet", "ada", NOW).unwrap();
+    let mut bind = |order: &str, txid| bench.store.write(|tx| claim_txid(tx, order, txid));
+    assert!(bind("order of bursar:a:1", &sent[0]).is_ok());
+    assert!(bind("order of bursar:a:1", &sent[1]).is_err(), "the person said that it is no payout");
+    assert!(bind("order of bursar:a:1", &sent[2]).is_ok());
+    assert!(bind("order of bursar:a:2", &sent[2]).is_err(), "it is another batch's");
+    bench.sync();
+    assert_eq!((bench.balance(Account::Payout), bench.balance(Account::Internal)), (200, 100));
+}
+
+#[test]
+fn final_transactions_are_read_in_pieces_without_missing_one() {
+    let mut bench = bench();
+    for units in 1..=7 {
+        bench.wallet.deposit(units);
+        bench.wallet.mine(u64::from(units % 3 == 0), false);
+    }
+    bench.wallet.mine(FINAL_DEPTH + 1, false);
+    bench.sync();
+    let mut read = |after, limit| {
+        let read = bench.store.read(|tx| records::final_above(tx, "w", 0, after, limit)).unwrap();
+        let place = |followed: Followed| match followed.state {
+            TxState::Confirmed { height, .. } => (height, followed.txid),
+            other => panic!("{other:?}"),
+        };
+        read.into_iter().map(place).collect::<Vec<_>>()
+    };
+    let all = read(None, 100);
+    let (mut after, mut pieces) = (None, Vec::new());
+    while let Some(last) = read(after, 1).pop() {
+        pieces.push(last);
+        after = Some(last);
+    }
+    assert_eq!((pieces.len(), &pieces), (7, &all));
+    assert!(all.is_sorted_by(|one, next| one.0 >= next.0), "the newest block first");
+}
+
+#[test]
 fn the_same_claim_twice_is_one_and_another_order_may_not_take_the_mark() {
     let mut bench = bench();
     bench.claim("m");
@@ -344,4 +390,20 @@ fn an_own_payment_that_the_wallet_forgot_before_it_was_mined_is_in_limbo() {
     bench.wallet.evict_this(&txid);
     assert_eq!(bench.sync().limbo, [txid]);
     assert_eq!(bench.balance(Account::Payout), 100);
+}
+
+#[test]
+fn a_summed_deposit_that_was_explained_and_lost_its_block_is_taken_back_as_it_stood() {
+    let mut bench = bench();
+    let txid = bench.wallet.deposit(50);
+    bench.wallet.mine(FINAL_DEPTH + 3, false);
+    open(&mut bench.store, &bench.wallet, &coin(), None, NOW).unwrap();
+    bench.wallet.change_amount(&txid, 40);
+    sync_everything(&mut bench.store, &bench.wallet, &coin(), NOW).unwrap();
+    explain(&mut bench.store, None, &txid, Account::Deposit, "as the explorer says", "ada", NOW).unwrap();
+    assert_eq!(bench.balance(Account::Wallet), 40);
+    bench.wallet.reorg(FINAL_DEPTH as usize + 3, |_| false);
+    bench.wallet.double_spend(0);
+    bench.sync();
+    assert_eq!((bench.balance(Account::Wallet), bench.balance(Account::Opening), bench.balance(Account::Deposit)), (0, 0, 0));
 }
