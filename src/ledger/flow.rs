@@ -60,6 +60,11 @@ pub(super) fn is_the_followed_wallet(
     let name = &identity.name;
     let (known, paying) = store.read(|tx| Ok::<_, StoreError>((wallets::wallet(tx, name)?, wallets::paying(tx)?)))?;
     let followed = coin.wallet.followed(name);
+    // Whose freeze it is says the ledger: settings that exchange the roles of two wallets are put right one day, and then each sync lifts its own.
+    let concerned = match &known {
+        Some(known) => (!known.pays).then(|| name.clone()),
+        None => followed.map(str::to_owned),
+    };
     let detail = match (known, paying) {
         (Some(known), _) if known.pays != followed.is_none() => {
             let role = if known.pays { "pays from" } else { "only follows" };
@@ -74,8 +79,7 @@ pub(super) fn is_the_followed_wallet(
         }
         (None, _) => return Ok(false),
     };
-    let wallet = followed.map(str::to_owned);
-    let freeze = Freeze { cause: Cause::Wallet, detail: detail.clone(), txids: vec![], amount: None, wallet };
+    let freeze = Freeze { cause: Cause::Wallet, detail: detail.clone(), txids: vec![], amount: None, wallet: concerned };
     store.write::<_, StoreError>(|tx| gate::freeze(tx, &freeze, now))?;
     error!(detail, "another wallet answers: payouts are frozen");
     Err(LedgerError::OtherWallet(detail))

@@ -407,3 +407,16 @@ fn a_summed_deposit_that_was_explained_and_lost_its_block_is_taken_back_as_it_st
     bench.sync();
     assert_eq!((bench.balance(Account::Wallet), bench.balance(Account::Opening), bench.balance(Account::Deposit)), (0, 0, 0));
 }
+
+#[test]
+fn settings_that_exchange_the_roles_of_wallets_freeze_until_they_are_put_right() {
+    let mut bench = bench();
+    bench.funded();
+    let mut exchanged = coin();
+    (exchanged.wallet.name, exchanged.wallet.follow) = ("cold".to_owned(), vec!["w".to_owned()]);
+    let refused = sync(&mut bench.store, &bench.wallet, &exchanged, NOW);
+    assert!(matches!(refused, Err(LedgerError::OtherWallet(_))), "{refused:?}");
+    assert_eq!(bench.store.read(gate::frozen).unwrap().len(), 1);
+    bench.sync();
+    assert_eq!(bench.store.read(gate::frozen).unwrap(), []);
+}
