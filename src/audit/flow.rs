@@ -69,7 +69,8 @@ pub(super) fn run(
 }
 
 /// Reads all until something that is wrong was wrong in the reading before, too. What differs in one reading alone was on its way: a payment
-/// between the sync and the listing, a balance that was asked for a moment before the coins.
+/// between the sync and the listing, a balance that was asked for a moment before the coins. But where no reading is without a difference, the last
+/// one counts, though each has another.
 fn settled(
     store: &mut Store,
     wallet: &dyn Wallet,
@@ -77,20 +78,20 @@ fn settled(
     coin: &CoinSettings,
     now: Timestamp,
 ) -> Result<(Facts, Finding), AuditError> {
-    let mut last: Option<Finding> = None;
+    let mut last: Option<(Facts, Finding)> = None;
     for _ in 0..READINGS {
         let facts = snapshot::take(store, wallet, name, coin, Depth::Deep, now)?;
         let finding = rules::compare(&facts)?;
         if finding.verdict != Verdict::Unexplained {
             return Ok((facts, finding));
         }
-        if let Some(lasting) = last.as_ref().and_then(|last| rules::lasting(last, &finding)) {
+        if let Some(lasting) = last.as_ref().and_then(|(_, last)| rules::lasting(last, &finding)) {
             return Ok((facts, lasting));
         }
-        last = Some(finding);
+        last = Some((facts, finding));
         ledger::sync(store, wallet, coin, now)?;
     }
-    Err(AuditError::Restless(READINGS))
+    last.ok_or(AuditError::Restless(READINGS))
 }
 
 /// What the ledger knew before the whole listing was read.

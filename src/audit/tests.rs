@@ -185,3 +185,12 @@ fn a_difference_freezes_though_the_daemon_cannot_say_which_coins_it_is() {
     let note = report.coins.unwrap().note.unwrap();
     assert!(note.starts_with("the coins were not compared: "), "{note}");
 }
+
+#[test]
+fn a_difference_that_is_another_in_each_reading_freezes_all_the_same() {
+    let mut bench = bench();
+    bench.wallet.drift();
+    let report = bench.audit();
+    assert_eq!((report.verdict, report.frozen, named(&report)), (Verdict::Unexplained, true, vec![]));
+    assert!(report.residue.base_units() > 1, "{report:#?}");
+}

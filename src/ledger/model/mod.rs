@@ -29,6 +29,8 @@ pub(crate) struct ModelWallet {
     answers: Cell<Option<u32>>,
     /// It decodes no transactions.
     mute: Cell<bool>,
+    /// What its balance has too little; more with each answer, where it drifts.
+    drift: Cell<Option<i64>>,
 }
 
 impl ModelWallet {
@@ -40,6 +42,7 @@ impl ModelWallet {
             restless: Cell::new(0),
             answers: Cell::new(None),
             mute: Cell::new(false),
+            drift: Cell::new(None),
         };
         wallet.mine(1, false);
         wallet
@@ -214,6 +217,11 @@ impl ModelWallet {
             found.extend(own.map(|(vout, (value, _))| (*txid, vout, *value)));
         }
         found
+    }
+
+    /// From now on each answer has a smaller balance than the one before.
+    pub(crate) fn drift(&self) {
+        self.drift.set(Some(0));
     }
 
     /// From now on the daemon finds transactions that it cannot decode.
