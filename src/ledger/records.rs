@@ -368,7 +368,7 @@ pub(super) fn stray_marks(tx: &Tx<'_>, wallet: &str) -> Result<Vec<String>, Stor
 
 /// What somebody with the file in hand could do to the row of a seq.
 #[cfg(test)]
-pub(super) const DAMAGES: [&str; 15] = [
+pub(super) const DAMAGES: [&str; 22] = [
     "DELETE FROM entries WHERE seq = ?1",
     "DELETE FROM entries WHERE event = (SELECT event FROM entries WHERE seq = ?1)",
     "DELETE FROM entries WHERE seq >= ?1",
@@ -388,6 +388,13 @@ pub(super) const DAMAGES: [&str; 15] = [
     // A transaction points to another one's event.
     "UPDATE transactions SET event = (SELECT event FROM entries e WHERE e.seq = ?1)
      WHERE txid = (SELECT t.txid FROM transactions t, entries e WHERE e.seq = ?1 AND t.event IS NOT NULL AND t.txid <> e.txid LIMIT 1)",
+    "UPDATE entries SET category = coalesce(category, '') || 'x' WHERE seq = ?1",
+    "UPDATE entries SET block = hash, height = coalesce(height, 0) WHERE seq = ?1",
+    "UPDATE entries SET height = height + 1 WHERE seq = ?1 AND height IS NOT NULL",
+    "UPDATE entries SET kind = CASE kind WHEN 'posting' THEN 'opening' ELSE 'posting' END WHERE seq = ?1",
+    "UPDATE entries SET reverses = 0 WHERE seq = ?1",
+    "UPDATE entries SET previous = hash WHERE seq = ?1",
+    "UPDATE entries SET event = event + 1 WHERE seq = ?1",
 ];
 
 /// Does it, past the triggers. Returns whether it changed anything.

@@ -1,13 +1,13 @@
 //! Journals and rows: the same balances, to the unit, as the ledger's own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bursar::coin::Amount;
 use bursar::ledger::{self, ExportFormat, ExportOrder};
 use bursar::store::Store;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{Generation, World};
+use crate::support::{BURN_ADDRESS, Generation, World};
 use crate::{NASTY, eventful, export, postings, read_by};
 
 /// Balances by account, without those at zero; the wallet's accounts are one.
@@ -61,6 +61,56 @@ fn hledger_and_ledger_find_no_fault_in_the_journal_and_the_same_balances() {
             expected.map(|posting| format!("{} {} {}", posting.seq, posting.hash, posting.txid.unwrap())).collect();
         assert_eq!(hashes.lines().collect::<Vec<_>>(), expected, "{generation:?}");
     }
+}
+
+/// Adopted with a history, mined for, and with a payment that the store had forgotten.
+fn a_miners_life(generation: Generation) -> World {
+    let world = World::new(generation);
+    drop(world.start_daemon());
+    world.rpc("settxfee", json!([0.0002]));
+    world.mine_to_wallet(2);
+    world.fund(&["5", "2"]);
+    let (one, by_hand) = (json!({BURN_ADDRESS: 1}), json!({BURN_ADDRESS: 0.5}));
+    world.rpc("sendmany", json!(["", one, 1, "from before"]));
+    world.mine(4);
+    world.done(&["ledger", "open"]);
+    world.mine_to_wallet(1);
+    world.mine(100);
+    world.done(&["ledger", "sync"]);
+
+    world.done(&["pay", "submit", "--id", "a", "--address", BURN_ADDRESS, "--amount", "0.25"]);
+    world.done(&["pay", "flush"]);
+    let txid = world.done(&["pay", "show", "a"])["transactions"][0]["txid"].clone();
+    let mark = world.rpc("gettransaction", json!([txid]))["comment"].as_str().unwrap().to_owned();
+    let store = mark.split(':').nth(1).unwrap();
+    world.rpc("sendmany", json!(["", by_hand, 1, format!("bursar:{store}:900:{}", "cd".repeat(16))]));
+    world.done(&["ledger", "sync"]);
+    let frozen = world.done(&["status"])["frozen"][0]["id"].to_string();
+    world.done(&["audit", "thaw", &frozen, "--reason", "restored", "--yes"]);
+    world.done(&["ledger", "sync"]);
+    world
+}
+
+#[test]
+fn the_journal_of_an_adopted_miner_balances_too() {
+    for generation in Generation::ALL {
+        let world = a_miners_life(generation);
+        let kinds: BTreeSet<String> = postings(&world).iter().map(|posting| text_of(&json!(posting.kind))).collect();
+        assert!(["opening", "posting", "claimed"].iter().all(|kind| kinds.contains(*kind)), "{generation:?}: {kinds:?}");
+        let ours = own_balances(&world);
+        assert!(["mined", "opening", "payout"].iter().all(|account| ours.contains_key(*account)), "{generation:?}: {ours:?}");
+        assert!(!ours.contains_key("unexplained"), "{ours:?}");
+        let journal = export(&world, "hledger", &[]);
+        read_by("hledger", &journal, &["check", "--strict", "ordereddates", "payees"]);
+        assert_eq!(printed_balances(&read_by("hledger", &journal, &["bal", "--flat", "-N"]), 8), ours, "{generation:?}");
+        let journal = export(&world, "ledger", &[]);
+        let balances = read_by("ledger", &journal, &["--pedantic", "bal", "--flat", "--no-total"]);
+        assert_eq!(printed_balances(&balances, 8), ours, "{generation:?}");
+    }
+}
+
+fn text_of(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
 }
 
 #[test]
