@@ -420,3 +420,33 @@ fn settings_that_exchange_the_roles_of_wallets_freeze_until_they_are_put_right()
     bench.sync();
     assert_eq!(bench.store.read(gate::frozen).unwrap(), []);
 }
+
+/// SQLite's own limit of pages stands for a disk that is full: it answers the same.
+#[test]
+fn a_disk_that_is_full_in_mid_commit_leaves_what_was_there_and_the_next_sync_goes_on() {
+    let mut bench = bench();
+    bench.wallet.deposit(5);
+    bench.wallet.mine(1, false);
+    bench.sync();
+    let before = bench.store.read(|tx| entries(tx, 0, usize::MAX)).unwrap();
+    let limit = |store: &mut Store, more: i64| {
+        store.read::<_, StoreError>(|tx| {
+            let pages: i64 = tx.query_row("PRAGMA page_count", [], |row| row.get(0))?;
+            Ok(tx.query_row(&format!("PRAGMA max_page_count = {}", pages + more), [], |_| Ok(()))?)
+        })
+    };
+    for units in 1..300 {
+        bench.wallet.deposit(units);
+    }
+    bench.wallet.mine(1, false);
+    for more in [0, 1, 5, 20] {
+        limit(&mut bench.store, more).unwrap();
+        let error = sync(&mut bench.store, &bench.wallet, &coin(), NOW).unwrap_err();
+        assert!(error.to_string().contains("full"), "{error}");
+        assert_eq!(bench.store.read(|tx| entries(tx, 0, usize::MAX)).unwrap(), before, "{more} more pages");
+        assert_eq!(bench.store.read(verify).unwrap().fault, None);
+    }
+    limit(&mut bench.store, 1 << 20).unwrap();
+    assert_eq!(bench.sync().posted, 299);
+    assert_eq!(bench.store.read(verify).unwrap().fault, None);
+}
