@@ -43,6 +43,8 @@ pub(super) struct Traffic<'a> {
     chance: Chance,
     store: String,
     payments: usize,
+    /// The longest pause where audits take long.
+    pace_ms: u64,
     seen: BTreeMap<&'static str, usize>,
 }
 
@@ -52,7 +54,7 @@ pub(super) fn keep_moving(street: &Mutex<Traffic<'_>>, stop: &AtomicBool) {
         let pause = {
             let mut traffic = street.lock().unwrap();
             traffic.event();
-            let longest = if traffic.chance.below(5) < 2 { SHORT_PAUSE_MS } else { LONGEST_PAUSE_MS };
+            let longest = if traffic.chance.below(5) < 2 { SHORT_PAUSE_MS } else { LONGEST_PAUSE_MS.max(traffic.pace_ms) };
             traffic.chance.below(longest)
         };
         thread::sleep(Duration::from_millis(pause));
@@ -62,7 +64,12 @@ pub(super) fn keep_moving(street: &Mutex<Traffic<'_>>, stop: &AtomicBool) {
 impl<'a> Traffic<'a> {
     pub(super) fn new(world: &'a World, chance: Chance, store: String) -> Traffic<'a> {
         world.rpc("settxfee", json!([0.0002]));
-        Traffic { world, chance, store, payments: 0, seen: BTreeMap::new() }
+        Traffic { world, chance, store, payments: 0, pace_ms: 0, seen: BTreeMap::new() }
+    }
+
+    /// The last audit took so long: a busy machine has slower traffic, too.
+    pub(super) fn keep_pace(&mut self, audit: Duration) {
+        self.pace_ms = 4 * u64::try_from(audit.as_millis()).unwrap_or(LONGEST_PAUSE_MS);
     }
 
     fn mark(&self, number: usize) -> String {
