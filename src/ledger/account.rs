@@ -21,7 +21,8 @@ pub enum Account {
     Mined,
     /// Staked and matured.
     Staked,
-    /// Sent to ourselves without an order; the receipt stands under `Deposit`, as every receipt does.
+    /// Sent to ourselves without an order: within a wallet, where the receipt stands under `Deposit` as every receipt does, or to another wallet
+    /// of ours, where the receipt stands here, too.
     Internal,
     /// From before bursar.
     Opening,
@@ -56,6 +57,8 @@ pub enum Kind {
     Claimed,
     /// A person's word.
     Explained,
+    /// A payment of one wallet of ours and the receipt of another turned out to be one transfer.
+    Transfer,
 }
 
 impl Account {
@@ -81,7 +84,7 @@ impl Account {
 }
 
 impl Kind {
-    const ALL: [Kind; 5] = [Kind::Opening, Kind::Posting, Kind::Reversal, Kind::Claimed, Kind::Explained];
+    const ALL: [Kind; 6] = [Kind::Opening, Kind::Posting, Kind::Reversal, Kind::Claimed, Kind::Explained, Kind::Transfer];
 
     /// Its name, in the store and in JSON.
     pub fn name(self) -> &'static str {
@@ -91,6 +94,7 @@ impl Kind {
             Kind::Reversal => "reversal",
             Kind::Claimed => "claimed",
             Kind::Explained => "explained",
+            Kind::Transfer => "transfer",
         }
     }
 

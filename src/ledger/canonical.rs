@@ -130,7 +130,7 @@ mod tests {
                 category,
                 block: block.map(|(height, hash)| Tip { height, hash: crate::coin::BlockHash::from_bytes(hash) }),
                 amount: Amount::from_base_units(amount),
-                kind: [Kind::Opening, Kind::Posting, Kind::Reversal, Kind::Claimed, Kind::Explained][name % 5],
+                kind: [Kind::Opening, Kind::Posting, Kind::Reversal, Kind::Claimed, Kind::Explained, Kind::Transfer][name % 6],
                 reverses,
                 note,
                 previous: hex::encode(previous),

@@ -4,7 +4,7 @@ use tracing::{error, info, warn};
 
 use super::reading::{Forgotten, Sighting};
 use super::rules::{self, Decision, Leg};
-use super::{Account, Followed, Kind, LedgerError, SyncReport, TxState, credit, records, wallets};
+use super::{Account, Followed, Kind, LedgerError, SyncReport, TxState, credit, records, transfer, wallets};
 use crate::coin::{Amount, Timestamp, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::{Tip, WalletIdentity};
@@ -107,8 +107,9 @@ pub(super) fn apply_sighting(
     };
     match (decision, old) {
         (Decision::Post, _) => {
-            next.event = Some(post(tx, desk, sighting, book)?);
-            report.posted += 1;
+            let (event, transfers) = post(tx, desk, sighting, book)?;
+            next.event = Some(event);
+            report.posted += 1 + transfers;
         }
         (Decision::Reverse, Some(old)) => {
             reverse(tx, desk, old)?;
@@ -140,7 +141,8 @@ fn is_stray(tx: &Tx<'_>, desk: &Desk<'_>, sighting: &Sighting) -> Result<bool, S
     }
 }
 
-fn post(tx: &Tx<'_>, desk: &Desk<'_>, sighting: &Sighting, book: &mut credit::Book<'_>) -> Result<u64, LedgerError> {
+/// Returns the event, and how many more a transfer between two wallets took.
+fn post(tx: &Tx<'_>, desk: &Desk<'_>, sighting: &Sighting, book: &mut credit::Book<'_>) -> Result<(u64, u64), LedgerError> {
     // A repaired wallet forgets the comment; the ledger's own copy still tells what the payment was for.
     let known = sighting.old.as_ref().and_then(|old| old.comment.as_deref());
     let comment = sighting.seen.comment.as_deref().or(known);
@@ -155,8 +157,9 @@ fn post(tx: &Tx<'_>, desk: &Desk<'_>, sighting: &Sighting, book: &mut credit::Bo
     };
     let event = event(desk, Kind::Posting, sighting.txid);
     let number = records::append(tx, &records::Event { block, ..event }, &legs)?;
-    book.noted(tx, number, sighting, &legs)?;
-    Ok(number)
+    let (received, transfers) = transfer::settle(tx, desk, number, &sighting.txid, &legs)?;
+    book.noted(tx, number, sighting, &legs, &received)?;
+    Ok((number, transfers))
 }
 
 fn event<'a>(desk: &'a Desk<'_>, kind: Kind, txid: Txid) -> records::Event<'a> {

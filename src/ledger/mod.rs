@@ -32,6 +32,7 @@ pub mod signing;
 mod spool;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod verify;
 mod wallets;
 
@@ -51,7 +52,7 @@ pub use day::{DayBalance, DayBook, LastEntry, Movement};
 pub use export::{ExportError, ExportFormat, ExportOrder, csv_field};
 pub use rules::{Seen, Standing};
 pub use verify::{Fault, VerifyReport};
-pub use wallets::LedgerWallet;
+pub use wallets::{AccountBalance, LedgerWallet};
 
 /// Why the ledger could not do what was asked.
 #[derive(Debug, Error)]
@@ -243,17 +244,6 @@ pub struct Posting {
     pub hash: String,
 }
 
-/// What an account holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AccountBalance {
-    /// The wallet.
-    pub wallet: String,
-    /// The account.
-    pub account: Account,
-    /// Signed, see [`Account`].
-    pub amount: Amount,
-}
-
 /// What [`explain`] moved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explained {
@@ -396,13 +386,7 @@ pub fn balance_of(tx: &Tx<'_>, wallet: &str, account: Account) -> Result<Amount,
 
 /// The balances of all accounts of all wallets, the paying wallet's first.
 pub fn balances(tx: &Tx<'_>, coin: &CoinSettings) -> Result<Vec<AccountBalance>, StoreError> {
-    let mut balances = Vec::new();
-    for LedgerWallet { name, .. } in wallets(tx, coin)? {
-        for account in ACCOUNTS {
-            balances.push(AccountBalance { wallet: name.clone(), account, amount: balance_of(tx, &name, account)? });
-        }
-    }
-    Ok(balances)
+    wallets::balances(tx, coin)
 }
 
 /// What a day began with, moved and ended with.
@@ -425,7 +409,9 @@ pub fn unordered(tx: &Tx<'_>) -> Result<Vec<(Txid, Amount)>, StoreError> {
     let mut found = Vec::new();
     for account in [Account::Unexplained, Account::Internal] {
         for (txid, amount) in wallets::of_paying(tx, |wallet| records::outstanding(tx, wallet, account))? {
-            if !is_claimed(tx, &txid)? {
+            // What came from another wallet of ours stands under `internal`, too.
+            let received = account == Account::Internal && amount < Amount::ZERO;
+            if !received && !is_claimed(tx, &txid)? {
                 found.push((txid, amount));
             }
         }

@@ -50,16 +50,19 @@ impl<'a> Book<'a> {
         Ok(Book { wallet, tip, credit_depth, now, head, lacks_addresses, astray, credited: 0, uncredited: vec![] })
     }
 
-    /// The deposits of a transaction that was just posted by `event`. Those that are deep already are credited at once.
+    /// The deposits of a transaction that was just posted by `event`, but for the outputs that came from another wallet of ours. Those that are deep
+    /// already are credited at once.
     pub(in crate::ledger) fn noted(
         &mut self,
         tx: &Tx<'_>,
         event: u64,
         sighting: &Sighting,
         legs: &[Leg],
+        transferred: &[u32],
     ) -> Result<(), LedgerError> {
         let Sighting { txid, old, entries, seen, state, .. } = sighting;
-        let deposits = rules::deposits(entries, legs, is_ours(old.as_ref(), seen));
+        let mut deposits = rules::deposits(entries, legs, is_ours(old.as_ref(), seen));
+        deposits.retain(|deposit| !transferred.contains(&deposit.vout));
         if deposits.is_empty() {
             return Ok(());
         }

@@ -21,6 +21,7 @@ mod verify;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use tracing::error;
 
 use crate::coin::{Amount, Timestamp, Txid};
 use crate::daemon::Tip;
@@ -111,6 +112,15 @@ impl Reason {
             Reason::Forgotten => "forgotten",
         }
     }
+}
+
+/// An output that a ledger event posted as a deposit turned out to come from another wallet of ours: it is not credited. A credit that was given already
+/// stands, because who has read it has acted on it: the log says so.
+pub(super) fn withdraw(tx: &Tx<'_>, event: u64, vout: u32) -> Result<(), StoreError> {
+    if records::withdraw(tx, event, vout)? {
+        error!(event, vout, "what came from another wallet of ours was credited as a deposit before that was known");
+    }
+    Ok(())
 }
 
 impl CreditEvent {

@@ -180,6 +180,13 @@ pub(super) fn wait_no_more(tx: &Tx<'_>, waiting: &Waiting) -> Result<(), StoreEr
     Ok(())
 }
 
+/// An output turned out to come from another wallet of ours. Returns whether it was credited already.
+pub(super) fn withdraw(tx: &Tx<'_>, event: u64, vout: u32) -> Result<bool, StoreError> {
+    tx.prepare_cached("DELETE FROM deposits WHERE event = ?1 AND vout = ?2")?.execute(params![event, vout])?;
+    let sql = "SELECT EXISTS (SELECT 1 FROM credits WHERE event = ?1 AND vout = ?2)";
+    Ok(tx.prepare_cached(sql)?.query_row(params![event, vout], |row| row.get(0))?)
+}
+
 /// What a ledger event posted is not money any more. Returns how many deposits of it waited.
 pub(super) fn dismiss(tx: &Tx<'_>, event: u64) -> Result<usize, StoreError> {
     Ok(tx.prepare_cached("DELETE FROM deposits WHERE event = ?1")?.execute([event])?)

@@ -12,7 +12,7 @@ use crate::config::CoinSettings;
 use crate::ledger::{Account, Kind, Posting};
 
 /// What stands as the payee of a transaction.
-const PAYEES: [&str; 12] = [
+const PAYEES: [&str; 13] = [
     "unexplained",
     "payout",
     "internal",
@@ -25,6 +25,7 @@ const PAYEES: [&str; 12] = [
     "reversal",
     "claimed",
     "explained",
+    "transfer",
 ];
 /// The tags of transactions and postings.
 const TAGS: [&str; 10] = ["time", "txid", "height", "block", "reverses", "note", "seq", "hash", "vout", "category"];

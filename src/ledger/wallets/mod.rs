@@ -5,6 +5,8 @@ mod records;
 
 use serde::{Deserialize, Serialize};
 
+use super::{ACCOUNTS, Account, records as tables};
+use crate::coin::Amount;
 use crate::config::CoinSettings;
 use crate::daemon::Tip;
 use crate::store::{StoreError, Tx};
@@ -22,6 +24,17 @@ pub struct LedgerWallet {
     pub tip: Option<Tip>,
 }
 
+/// What an account holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountBalance {
+    /// The wallet.
+    pub wallet: String,
+    /// The account.
+    pub account: Account,
+    /// Signed, see [`Account`].
+    pub amount: Amount,
+}
+
 /// The wallets of this ledger, the paying one first: those of the settings, begun or not, and those that were followed once.
 pub(super) fn all(tx: &Tx<'_>, coin: &CoinSettings) -> Result<Vec<LedgerWallet>, StoreError> {
     let begun = wallets(tx)?.into_iter().map(|wallet| LedgerWallet { name: wallet.name, pays: wallet.pays, tip: wallet.tip });
@@ -35,6 +48,18 @@ pub(super) fn all(tx: &Tx<'_>, coin: &CoinSettings) -> Result<Vec<LedgerWallet>,
         }
     }
     Ok(found)
+}
+
+/// The balances of all accounts, wallet by wallet.
+pub(super) fn balances(tx: &Tx<'_>, coin: &CoinSettings) -> Result<Vec<AccountBalance>, StoreError> {
+    let mut balances = Vec::new();
+    for LedgerWallet { name, .. } in all(tx, coin)? {
+        for account in ACCOUNTS {
+            let amount = tables::balance(tx, &name, account)?;
+            balances.push(AccountBalance { wallet: name.clone(), account, amount });
+        }
+    }
+    Ok(balances)
 }
 
 /// What `work` says of the paying wallet; nothing while none has begun.

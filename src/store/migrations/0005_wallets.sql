@@ -12,3 +12,12 @@ ALTER TABLE freezes ADD COLUMN wallet TEXT;
 
 -- The followed wallet that an audit was of; none: the paying one.
 ALTER TABLE audits ADD COLUMN wallet TEXT;
+
+-- Entries know transfers between wallets. A CHECK does not touch what is stored: its text is replaced, as SQLite's manual of ALTER TABLE says, because
+-- rebuilding a ledger of millions would take as long as all of its history.
+PRAGMA writable_schema = ON;
+UPDATE sqlite_schema
+SET sql = replace(replace(sql, '''reversal'', ''claimed'', ''explained'')),', '''reversal'', ''claimed'', ''explained'', ''transfer'')),'),
+                  '(kind NOT IN (''reversal'', ''claimed'', ''explained'') OR', '(kind NOT IN (''reversal'', ''claimed'', ''explained'', ''transfer'') OR')
+WHERE type = 'table' AND name = 'entries';
+PRAGMA writable_schema = RESET;
