@@ -46,6 +46,8 @@ fn an_older_ledger_has_the_days_of_its_entries() {
     make(&older.join("bursar.db"), &service.join("bursar.db"));
     let (mut store, mut newer) = (Store::open(&older).unwrap(), Store::open(&service).unwrap());
     assert_eq!(store.read(ledger::verify).unwrap().fault, None);
+    let paying = store.read(ledger::synced_tip).unwrap();
+    assert!(paying.is_some() && paying == newer.read(ledger::synced_tip).unwrap(), "its one wallet is the one that pays");
     for day in days {
         let book = store.read(|tx| ledger::day(tx, day)).unwrap();
         assert!(!book.movements.is_empty(), "{day}");
