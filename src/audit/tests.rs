@@ -45,6 +45,18 @@ fn a_payment_that_nobody_ordered_freezes_until_it_is_explained() {
 }
 
 #[test]
+fn a_word_that_moves_nothing_hides_no_amount_that_the_wallet_changed() {
+    let mut bench = bench();
+    let deposit = bench.wallet.deposit(50);
+    bench.wallet.mine(1, false);
+    bench.audit();
+    bench.wallet.change_amount(&deposit, 70);
+    assert_eq!(named(&bench.audit()), [(deposit, SuspectKind::Changed)]);
+    bench.store.write(|tx| ledger::word(tx, &deposit, None, "it never paid", "ada", NOW)).unwrap();
+    assert_eq!(named(&bench.audit()), [(deposit, SuspectKind::Changed)]);
+}
+
+#[test]
 fn a_payment_in_limbo_is_a_warning_with_its_change() {
     let mut bench = bench();
     let txid = bench.wallet.send(&[(100, true)], None, false).unwrap();

@@ -25,10 +25,12 @@ pub(super) fn word(
         let account = account.unwrap_or(Account::Payout);
         legs.push(Leg { account, vout: None, category: None, amount: Amount::ZERO });
     }
-    append(tx, &wallet.name, &followed, event, &legs, (who, reason), now)
+    // A word that moves nothing follows no amount that the wallet changed: an audit still has to name it.
+    let counts_with = if account.is_some() { followed.seen_net } else { followed.net };
+    append(tx, &wallet.name, &Followed { net: counts_with, ..followed }, event, &legs, (who, reason), now)
 }
 
-/// Corrects an event, under a person's name; the transaction then counts with what the wallet gives it.
+/// Corrects an event, under a person's name; from then on the transaction is what `followed` says of it.
 fn append(
     tx: &Tx<'_>,
     wallet: &str,
@@ -48,7 +50,7 @@ fn append(
         note: Some(format!("{}: {}", who.trim(), reason.trim())),
     };
     let number = records::append(tx, &header, legs)?;
-    records::put_followed(tx, wallet, &Followed { net: followed.seen_net, ..followed.clone() }, false)?;
+    records::put_followed(tx, wallet, followed, false)?;
     Ok(number)
 }
 
@@ -74,7 +76,8 @@ pub(super) fn explain(
     };
     let moved = legs.iter().filter(|leg| leg.account == account).map(|leg| leg.amount);
     let moved = Amount::sum(moved)?;
-    let number = append(tx, &wallet.name, &followed, event, &legs, (who, reason), now)?;
+    let next = Followed { net: followed.seen_net, ..followed };
+    let number = append(tx, &wallet.name, &next, event, &legs, (who, reason), now)?;
     remember(tx, txid, account)?;
     Ok(Explained { txid: *txid, account, amount: moved, event: number })
 }
