@@ -112,3 +112,40 @@ fn each_side_of_a_lost_transaction_is_told_and_each_coin_that_makes_the_differen
     Generation::ALL.into_iter().for_each(|generation| each_side_is_told(World::new(generation)));
     each_side_is_told(World::getinfo_standin());
 }
+
+/// Neither ledger nor wallet know of it, and they agree: only the chain does.
+#[test]
+fn a_coin_of_a_wallet_that_was_never_told_is_found_on_the_chain() {
+    for generation in Generation::ALL {
+        let mut bench = Bench::new(World::with(generation, &[("audit.scan_chain", "true")]));
+        bench.world.mine_to_wallet(1);
+        bench.world.fund(&["5", "4"]);
+        bench.audit();
+        bench.claimed_batch("paid", &json!({ BURN_ADDRESS: 1 }));
+        let coin = bench.wallet.unspent().unwrap().into_iter().find(|coin| coin.confirmations > 0).unwrap().outpoint;
+        bench.world.rpc("lockunspent", json!([false, [{"txid": coin.txid, "vout": coin.vout}]]));
+        let deep =
+            |bench: &mut Bench| audit::run_deep(&mut bench.store, &bench.wallet, bench.world.coin(), Timestamp::now()).unwrap();
+        let report = deep(&mut bench);
+        let chain = report.chain.clone().unwrap();
+        assert_eq!(
+            (report.verdict, chain.note, chain.missed),
+            (Verdict::Agrees, None, (0, Amount::ZERO)),
+            "{generation:?}: {report:#?}"
+        );
+        assert!(chain.coins >= 2 && chain.total > Amount::ZERO, "{report:#?}");
+
+        let forgotten: Txid = bench.world.pay_in(&bench.world.new_address(), "1.5").parse().unwrap();
+        bench.world.mine(1);
+        bench.world.rpc("removeprunedfunds", json!([forgotten]));
+        let report = deep(&mut bench);
+        let chain = report.chain.clone().unwrap();
+        assert_eq!((report.verdict, report.difference, report.frozen), (Verdict::Unexplained, Amount::ZERO, true), "{report:#?}");
+        let unlisted: Vec<(Txid, i64)> =
+            chain.unlisted.iter().map(|coin| (coin.outpoint.txid, coin.amount.base_units())).collect();
+        assert_eq!((unlisted, chain.missed.0), (vec![(forgotten, 150_000_000)], 1), "{generation:?}: {report:#?}");
+        assert!(report.remarks[0].starts_with("the chain holds 1 coins"), "{:?}", report.remarks);
+        bench.world.rpc("rescanblockchain", json!([0]));
+        assert_eq!(deep(&mut bench).chain.unwrap().missed.0, 0, "{generation:?}");
+    }
+}

@@ -8,7 +8,7 @@ use super::records::Baseline;
 use super::rules::{self, Finding};
 use super::snapshot::{Facts, READINGS};
 use super::suspects::NAMED;
-use super::{AuditError, Depth, Report, StrayCoin, Suspect, Verdict, coins, records, snapshot};
+use super::{AuditError, ChainSide, Depth, Report, StrayCoin, Suspect, Verdict, chain, coins, records, snapshot};
 use crate::coin::{Timestamp, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::Wallet;
@@ -45,6 +45,11 @@ pub(super) fn run(
         (facts, finding) = settled(store, wallet, &name, coin, now)?;
         name_found_late(store, &name, &before, &mut finding)?;
     }
+    let chain = (depth == Depth::Deep && coin.scan_chain).then(|| chain::ask(store, wallet, &name));
+    if let Some(remark) = chain.as_ref().and_then(ChainSide::remark) {
+        finding.remarks.push(remark);
+        finding.verdict = Verdict::Unexplained;
+    }
     let coins = if finding.sums_agree { None } else { Some(coins::compare(store, wallet, &name)) };
     let Finding { verdict, ledger, wallet, difference, residue, suspects, remarks, .. } = finding;
     let (tip, counts) = (facts.tip, Some(facts.counts));
@@ -63,6 +68,7 @@ pub(super) fn run(
         suspects,
         remarks,
         coins,
+        chain,
         frozen: false,
     };
     conclude(store, followed, report, now)

@@ -10,6 +10,7 @@
 //! a short one. A *deep* one reads the wallet's whole listing. The first audit is deep, and one each day, and whenever a routine one finds something
 //! unexplained or the count is another than it should be, so that nothing is ever said to be wrong by a routine audit.
 
+mod chain;
 mod coins;
 mod dossier;
 mod flow;
@@ -34,6 +35,7 @@ use crate::daemon::{BalanceSource, RpcError, Tip, Wallet};
 use crate::ledger::{LedgerError, Standing, TxState};
 use crate::store::{Store, StoreError, Tx};
 
+pub use chain::ChainSide;
 pub use coins::{CoinSide, StrayCoin, StrayCoins};
 pub use dossier::{ChainFacts, Dossier, Explanation, LedgerFacts, PlacedBlock, PlacedOutput, WalletFacts};
 pub use statement::{AuditLine, SignedStatement, Statement, StatementError, StatementFormat};
@@ -219,6 +221,9 @@ pub struct Report {
     /// Where the sums differ without an explanation: the coins that one side alone has.
     #[serde(default)]
     pub coins: Option<StrayCoins>,
+    /// What the chain holds for the wallet's addresses, where a deep audit asked for it.
+    #[serde(default)]
+    pub chain: Option<ChainSide>,
     /// Whether payouts are frozen now, for whatever cause.
     pub frozen: bool,
 }

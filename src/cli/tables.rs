@@ -259,6 +259,9 @@ impl Page {
         for coins in report.coins.iter().map(|coins| super::dossiers::stray_coins(coins, self.decimals)) {
             text += &if coins.is_empty() { coins } else { coins + "\n" };
         }
+        if let Some(chain) = &report.chain {
+            text += &self.chain_side(chain);
+        }
         for remark in &report.remarks {
             text += &format!("  {remark}\n");
         }
@@ -266,6 +269,18 @@ impl Page {
             text += "  `bursar audit explain --last` tells what each side knows of them\n";
         }
         text + if report.frozen { "payouts are frozen" } else { "payouts are open" }
+    }
+
+    fn chain_side(&self, chain: &audit::ChainSide) -> String {
+        if let Some(note) = &chain.note {
+            return format!("  the chain was not asked: {note}\n");
+        }
+        let (total, coins, addresses) = (self.coins(chain.total), chain.coins, chain.addresses);
+        let mut text = format!("  the chain holds {total} in {coins} coins for {addresses} addresses of the wallet\n");
+        for coin in &chain.unlisted {
+            text += &format!("  coin {} of {} is not listed by the wallet\n", coin.outpoint, self.coins(coin.amount));
+        }
+        text
     }
 
     fn audit_line(&self, report: &audit::Report) -> String {

@@ -73,6 +73,7 @@ fn coin(place: &Place<'_>, base: &Path, profiles: &BTreeMap<String, Profile>, ra
         api: payout_rules::api(place, base, raw.api)?,
         webhook: webhook_rules::webhook(place, base, raw.webhook)?,
         checkpoints_dir,
+        scan_chain: raw.audit.scan_chain,
         credit_depth,
         final_depth,
         profile,

@@ -30,6 +30,8 @@ pub(super) struct RawCoin {
     #[serde(default)]
     pub(super) ledger: RawLedger,
     #[serde(default)]
+    pub(super) audit: RawAudit,
+    #[serde(default)]
     pub(super) payouts: RawPayouts,
     #[serde(default)]
     pub(super) schedule: RawSchedule,
@@ -92,6 +94,13 @@ pub(super) struct RawLedger {
     pub(super) credit_depth: Option<u64>,
     pub(super) final_depth: Option<u64>,
     pub(super) checkpoints_dir: Option<PathBuf>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAudit {
+    #[serde(default)]
+    pub(super) scan_chain: bool,
 }
 
 #[derive(Deserialize, Default)]

@@ -53,6 +53,8 @@ pub struct CoinSettings {
     pub webhook: WebhookSettings,
     /// Where signed checkpoints of the ledger are exported to; none: nowhere.
     pub checkpoints_dir: Option<PathBuf>,
+    /// Whether a deep audit also has the daemon look for the wallet's addresses in the whole set of unspent outputs.
+    pub scan_chain: bool,
     /// Confirmations at which a deposit is credited.
     pub credit_depth: u64,
     /// Confirmations at which a transaction is final.

@@ -115,7 +115,7 @@ fn the_example_shows_every_key_that_the_parser_knows_and_no_other() {
     let top = known_keys("coins.ltc");
     let tables: Vec<String> =
         top.iter().map(|key| format!("coins.ltc.{key}")).filter(|table| !shown_keys(table).is_empty()).collect();
-    assert_eq!(tables.len(), 10, "{tables:?}");
+    assert_eq!(tables.len(), 11, "{tables:?}");
     for table in tables.iter().map(String::as_str).chain(["", "coins.ltc"]) {
         assert_eq!(shown_keys(table), known_keys(table), "[{table}]");
     }

@@ -170,6 +170,15 @@ pub struct ChainCoin {
     pub confirmations: u64,
 }
 
+/// A coin that the chain holds for an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldCoin {
+    /// Which output.
+    pub outpoint: OutPoint,
+    /// How much.
+    pub amount: Amount,
+}
+
 /// A transaction in the mempool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MempoolEntry {
@@ -394,6 +403,12 @@ pub trait Wallet {
 
     /// An output that nobody has spent, mempool included; none when there is no such output, or it is spent.
     fn chain_coin(&self, outpoint: &OutPoint) -> Result<Option<ChainCoin>, RpcError>;
+
+    /// Every coin that the chain holds for these addresses, whoever has their keys; none where the daemon cannot look for them. Reads the whole set of
+    /// unspent outputs: takes minutes on a main chain.
+    fn scan_chain(&self, _addresses: &[String]) -> Result<Option<Vec<HeldCoin>>, RpcError> {
+        Ok(None)
+    }
 
     /// A new address of this wallet, for change. Each call uses up a key.
     fn change_address(&self) -> Result<String, RpcError>;

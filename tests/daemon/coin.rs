@@ -65,6 +65,7 @@ pub(crate) fn coin(profile: &str, program: &Path, dir: &Path) -> CoinSettings {
         api: ApiSettings::default(),
         webhook: WebhookSettings::default(),
         checkpoints_dir: None,
+        scan_chain: false,
         credit_depth: 6,
         final_depth: 12,
     }

@@ -50,6 +50,14 @@ pub(super) fn an_audit() -> audit::Report {
         suspects: vec![suspect],
         remarks: vec!["r".to_owned()],
         coins: Some(coins()),
+        chain: Some(audit::ChainSide {
+            addresses: u64::MAX,
+            coins: u64::MAX,
+            total: MOST,
+            unlisted: vec![bursar::daemon::HeldCoin { outpoint: OutPoint { txid: txid(), vout: u32::MAX }, amount: MOST }],
+            missed: (u64::MAX, LEAST),
+            note: Some("n".to_owned()),
+        }),
         frozen: true,
     }
 }

@@ -11,12 +11,13 @@ use sha2::{Digest, Sha256};
 
 use super::super::probe::RescanWay;
 use super::super::{
-    AddressFacts, AddressScript, BalanceSource, Balances, BlockPlace, ChainCoin, DecodedTx, Entry, FeeWay, LockState,
+    AddressFacts, AddressScript, BalanceSource, Balances, BlockPlace, ChainCoin, DecodedTx, Entry, FeeWay, HeldCoin, LockState,
     MempoolEntry, RpcError, SendMany, Signed, Tip, TxOutput, Unspent, Wallet, WalletIdentity, WalletTx,
 };
 use super::replies::{
     AddressReply, BalancesReply, ChainReply, DecodedReply, DescriptorsReply, EntryReply, HeaderReply, MempoolReply,
-    ReceivedReply, TransactionReply, TxOutReply, UnspentReply, WalletBalanceReply, WalletInfoReply, amount, amount_if_any,
+    ReceivedReply, ScanReply, ScannedReply, TransactionReply, TxOutReply, UnspentReply, WalletBalanceReply, WalletInfoReply,
+    amount, amount_if_any,
 };
 use super::{RpcWallet, order};
 use crate::coin::{Amount, BlockHash, FeeRate, OutPoint, Timestamp, Txid};
@@ -284,6 +285,24 @@ impl Wallet for RpcWallet {
             Ok(ChainCoin { amount, script_hex: reply.script.hex, confirmations: reply.confirmations })
         };
         reply.map(coin).transpose()
+    }
+
+    fn scan_chain(&self, addresses: &[String]) -> Result<Option<Vec<HeldCoin>>, RpcError> {
+        let method = "scantxoutset";
+        if !self.abilities.has(method) {
+            return Ok(None);
+        }
+        let objects: Vec<Value> = addresses.iter().map(|address| json!(format!("addr({address})"))).collect();
+        let reply: ScanReply = self.node.call(method, &[json!("start"), Value::Array(objects)])?;
+        if !reply.success {
+            let reason = "somebody broke the scan off".to_owned();
+            return Err(RpcError::Refused { method: method.to_owned(), reason });
+        }
+        let held = |coin: ScannedReply| {
+            let outpoint = OutPoint { txid: coin.txid, vout: coin.vout };
+            Ok(HeldCoin { outpoint, amount: amount(method, &coin.amount, self.decimals)? })
+        };
+        reply.unspents.into_iter().map(held).collect::<Result<_, RpcError>>().map(Some)
     }
 
     fn change_address(&self) -> Result<String, RpcError> {

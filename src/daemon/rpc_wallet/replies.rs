@@ -173,6 +173,22 @@ pub(super) struct WalletBalanceReply {
     pub(super) immature_balance: Option<Number>,
 }
 
+/// `scantxoutset`.
+#[derive(Deserialize)]
+pub(super) struct ScanReply {
+    pub(super) success: bool,
+    #[serde(default)]
+    pub(super) unspents: Vec<ScannedReply>,
+}
+
+/// A coin that it found.
+#[derive(Deserialize)]
+pub(super) struct ScannedReply {
+    pub(super) txid: Txid,
+    pub(super) vout: u32,
+    pub(super) amount: Number,
+}
+
 /// What tells wallets apart, in `getwalletinfo` and `getinfo`.
 #[derive(Deserialize)]
 pub(super) struct WalletInfoReply {

@@ -57,6 +57,7 @@ pub(crate) fn coin() -> CoinSettings {
         api: ApiSettings::default(),
         webhook: WebhookSettings::default(),
         checkpoints_dir: None,
+        scan_chain: false,
         credit_depth: 2,
         final_depth: FINAL_DEPTH,
         profile,
