@@ -107,6 +107,13 @@ impl<'a> Poster<'a> {
     /// Posts what a reading calls for: what is settled in pages, the cursor moving along, as long as there are whole ones; then, in one transaction, the
     /// rest, and stands the ledger at the tip.
     fn post(&mut self, store: &mut Store, reading: &Reading<'_>) -> Result<Posted, LedgerError> {
+        if reading.spool.count()? < self.page as u64 {
+            return self.post_pages(store, reading);
+        }
+        store.with_room(|store| self.post_pages(store, reading))
+    }
+
+    fn post_pages(&mut self, store: &mut Store, reading: &Reading<'_>) -> Result<Posted, LedgerError> {
         self.report.tip = reading.tip;
         let (mut after, mut until, mut done) = (After::nothing(), None, 0);
         while let Some(settled) = reading.cursor {

@@ -48,7 +48,7 @@ pub(super) fn place(block: Option<String>, height: Option<u64>) -> Result<Option
 }
 
 pub(super) fn head(tx: &Tx<'_>) -> Result<(u64, String), StoreError> {
-    Ok(tx.query_row("SELECT seq, hash FROM ledger_head", [], |row| Ok((row.get(0)?, row.get(1)?)))?)
+    Ok(tx.prepare_cached("SELECT seq, hash FROM ledger_head")?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }
 
 /// Adds an event. Refuses postings that do not sum to zero.

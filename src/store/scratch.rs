@@ -16,6 +16,9 @@ const CACHE_KIB: i64 = 2 << 10;
 /// 11 s where ids are numbers, and with these 6 the whole import takes 3 % longer; with 64 the first are 13 s. A service must not grow to a hundred
 /// megabytes because a file came once.
 const STORE_CACHE_KIB: i64 = 6 << 10;
+/// The same while a long reading of a wallet is posted in many transactions: ids are random, so each touches most pages of two indices. 50,000 of them take
+/// 5.6 s of processor time with SQLite's own choice, 3.9 s with this.
+const STORE_ROOM_KIB: i64 = 16 << 10;
 /// The same at all other times: SQLite's own choice.
 const STORE_IDLE_CACHE_KIB: i64 = 2000;
 /// What its file's name begins with.
@@ -59,6 +62,16 @@ impl Store {
         // Whether it was kept is decided. What fails from here on must not say that it was not.
         if let Err(error) = self.tidy_up(done.is_ok()) {
             warn!(%error, "the store was not tidied up after much was written at once; that costs memory or space, and nothing else");
+        }
+        done
+    }
+
+    /// Runs `work`, which writes very much in many transactions, while more of the store's pages stay in memory.
+    pub fn with_room<T, E: From<StoreError>>(&mut self, work: impl FnOnce(&mut Store) -> Result<T, E>) -> Result<T, E> {
+        self.set_cache(STORE_ROOM_KIB)?;
+        let done = work(self);
+        if let Err(error) = self.set_cache(STORE_IDLE_CACHE_KIB) {
+            warn!(%error, "the store keeps much memory after much was written; that costs nothing else");
         }
         done
     }
