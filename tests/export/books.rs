@@ -11,7 +11,7 @@ use crate::support::{BURN_ADDRESS, Generation, World};
 use crate::{NASTY, eventful, export, postings, read_by};
 
 /// Balances by account, without those at zero; the wallet's accounts are one.
-type Balances = BTreeMap<String, i64>;
+pub(crate) type Balances = BTreeMap<String, i64>;
 
 fn own_balances(world: &World) -> Balances {
     let answer = world.done(&["ledger", "balance"]);
@@ -21,7 +21,7 @@ fn own_balances(world: &World) -> Balances {
 }
 
 /// From lines of `5.00000001 LTC  assets:wallet:bursar`.
-fn printed_balances(text: &str, decimals: u8) -> Balances {
+pub(crate) fn printed_balances(text: &str, decimals: u8) -> Balances {
     let line = |line: &str| {
         let (amount, account) = line.trim().split_once("  ").unwrap_or_else(|| panic!("{line}"));
         let number = amount.split(' ').next().unwrap();
@@ -46,7 +46,7 @@ fn hledger_and_ledger_find_no_fault_in_the_journal_and_the_same_balances() {
         assert_eq!(reversals.matches(" reversal\n").count(), 1, "{reversals}");
         // Nothing that a person wrote moves a posting to another day, or is a tag.
         assert_eq!(read_by("hledger", &journal, &["bal", "-N", "-e", "2022"]), "");
-        let tags = "block category hash height note reverses seq time txid vout";
+        let tags = "block category hash height note reverses seq time txid vout wallet";
         let mut found: Vec<String> = read_by("hledger", &journal, &["tags"]).lines().map(str::to_owned).collect();
         found.sort_unstable();
         assert_eq!(found.join(" "), tags, "{generation:?}");

@@ -8,6 +8,7 @@ mod books;
 mod older;
 mod statement;
 mod stream;
+mod wallets;
 
 use std::process::{Command, Output};
 

@@ -28,7 +28,7 @@ const PAYEES: [&str; 13] = [
     "transfer",
 ];
 /// The tags of transactions and postings.
-const TAGS: [&str; 10] = ["time", "txid", "height", "block", "reverses", "note", "seq", "hash", "vout", "category"];
+const TAGS: [&str; 11] = ["wallet", "time", "txid", "height", "block", "reverses", "note", "seq", "hash", "vout", "category"];
 /// Accounts by how much they say about a transaction: a payout that pays a fee is a payout.
 const TELLING: [Account; 8] = [
     Account::Unexplained,
@@ -81,6 +81,7 @@ impl<'a> Journal<'a> {
         let day = time.split('T').next().unwrap_or_default();
         let status = if first.kind == Kind::Posting && first.block.is_none() { '!' } else { '*' };
         let mut text = format!("\n{day} {status} ({}) {}\n", first.event, payee(event));
+        tag(&mut text, "wallet", Some(wallet_name(&first.wallet)));
         tag(&mut text, "time", Some(&time));
         tag(&mut text, "txid", first.txid);
         tag(&mut text, "height", first.block.map(|block| block.height));
@@ -127,13 +128,16 @@ fn commodity(ticker: &str) -> String {
 fn account_name(wallet: &str, account: Account) -> String {
     let name = account.name();
     match account {
-        // No name becomes this one: brackets are escaped there.
-        Account::Wallet if wallet.is_empty() => "assets:wallet:(default)".to_owned(),
-        Account::Wallet => format!("assets:wallet:{}", escaped_name(wallet)),
+        Account::Wallet => format!("assets:wallet:{}", wallet_name(wallet)),
         Account::Deposit | Account::Mined | Account::Staked => format!("income:{name}"),
         Account::Payout | Account::Fee | Account::Unexplained => format!("expenses:{name}"),
         Account::Internal | Account::Opening => format!("equity:{name}"),
     }
+}
+
+/// A wallet's name. No other becomes that of the default one: brackets are escaped there.
+fn wallet_name(wallet: &str) -> String {
+    if wallet.is_empty() { "(default)".to_owned() } else { escaped_name(wallet) }
 }
 
 /// A text without anything that either program could take for more than text; unescaped as the escapes of a URL are.

@@ -135,6 +135,7 @@ fn a_pending_payment_is_marked_as_one_and_says_what_it_is() {
     assert_eq!(lines[1], "2023-11-14 * (1) explained");
     assert!(lines.contains(&"    ; note: ada: ticket 812%2C see %5B2020-01-01%5D".to_owned()), "{lines:?}");
     assert!(lines.contains(&"    assets:wallet:(default)    0.00000000 LTC".to_owned()), "{lines:?}");
+    assert!(lines.contains(&"    ; wallet: (default)".to_owned()), "{lines:?}");
 }
 
 proptest! {
@@ -162,6 +163,8 @@ proptest! {
                 (&note, "    ; note: ")
             } else if usual.ends_with(": c") {
                 (&category, "    ; category: ")
+            } else if usual.ends_with("; wallet: w") && !wallet.is_empty() {
+                (&wallet, "    ; wallet: ")
             } else if usual.starts_with("    assets:wallet:w ") && !wallet.is_empty() {
                 (&wallet, "    assets:wallet:")
             } else {
