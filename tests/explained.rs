@@ -69,7 +69,7 @@ fn with_history(bench: &mut Bench) -> Vec<(&'static str, Txid)> {
 
 /// What each side knows of a lost transaction is told, and where the sums differ, each coin that makes the difference, to the unit.
 fn assert_explained(bench: &mut Bench, lost: &Txid, report: &Report, context: &str) {
-    let told = audit::explain(&mut bench.store, Ok(&bench.wallet), bench.world.coin(), None).unwrap();
+    let told = audit::explain(&mut bench.store, "bursar", Ok(&bench.wallet), bench.world.coin(), None).unwrap();
     assert_eq!((told.dossiers.len(), told.unasked.as_ref()), (report.suspects.len(), None), "{context}");
     let dossier = told.dossiers.iter().find(|dossier| dossier.txid == *lost).unwrap();
     assert_eq!(dossier.suspect.as_ref().map(|suspect| suspect.kind), Some(SuspectKind::Lost), "{context}");

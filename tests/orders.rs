@@ -379,7 +379,7 @@ fn every_order_is_read_as_it_was_written() {
         Order::LedgerVerify { checkpoints: vec![a_checkpoint().file], key: Some("RWQ".to_owned()) },
         Order::LedgerStatement { day: "2026-11-20".parse().unwrap(), format: bursar::audit::StatementFormat::Csv },
         Order::AuditRun { deep: true },
-        Order::AuditExplain { txid: Some(txid()) },
+        Order::AuditExplain { txid: Some(txid()), wallet: Some("cold".to_owned()) },
         Order::AuditHistory { limit: usize::MAX },
         Order::AuditThaw { id: i64::MAX, reason: "r".to_owned(), who: "w".to_owned() },
         Order::BackupCreate,

@@ -276,3 +276,35 @@ fn a_followed_wallet_that_is_away_hinders_nothing_and_shows() {
         drop(service);
     }
 }
+
+#[test]
+fn an_audit_is_explained_in_the_wallet_that_it_is_of() {
+    let world = world(Generation::Knots);
+    drop(world.start_daemon());
+    world.node_rpc("createwallet", json!([FOLLOWED]));
+    world.fund(&["5"]);
+    world.pay_in(&new_address(&world), "3");
+    world.mine(1);
+    world.done(&["ledger", "sync"]);
+    let by_followed = ask(&world, "sendtoaddress", json!([world.outside_address(), 1]));
+    let by_followed = by_followed.as_str().unwrap();
+    assert_eq!(world.order(&["audit", "run"]).1, 2);
+    let last = |more: &[&str]| world.order(&[&["audit", "explain"], more].concat());
+    for asked in [&["--last"][..], &[by_followed], &[by_followed, "--wallet", FOLLOWED]] {
+        let (told, code) = last(asked);
+        assert_eq!((code, &told["wallet"], &told["unasked"]), (0, &json!(FOLLOWED), &Value::Null), "{asked:?}: {told:#}");
+        let dossier = &told["dossiers"][0];
+        assert_eq!((&dossier["txid"], &dossier["suspect"]["kind"]), (&json!(by_followed), &json!("unexplained")), "{told:#}");
+        assert!(dossier["wallet"].is_object(), "{told:#}");
+    }
+    let (told, _) = last(&["--last", "--wallet", "bursar"]);
+    assert_eq!((&told["wallet"], &told["verdict"], &told["dossiers"]), (&json!("bursar"), &json!("agrees"), &json!([])));
+
+    let by_paying = world.rpc("sendtoaddress", json!([world.outside_address(), 1]));
+    assert_eq!(world.order(&["audit", "run"]).1, 2);
+    let (refused, code) = last(&["--last"]);
+    assert_eq!((&refused["error"]["code"], code), (&json!("several_wallets"), 2), "{refused}");
+    assert!(refused["error"]["message"].as_str().unwrap().contains("'bursar', 'deposits'"), "{refused}");
+    assert_eq!(last(&[by_paying.as_str().unwrap()]).0["wallet"], "bursar");
+    assert_eq!(last(&["--last", "--wallet", "cold"]).0["error"]["code"], "no_such_wallet");
+}

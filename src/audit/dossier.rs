@@ -20,6 +20,9 @@ const LINES: usize = 20;
 /// What is known of the transactions that were asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
+    /// The name of the wallet that it is of.
+    #[serde(default)]
+    pub wallet: String,
     /// When the last audit was; none before the first.
     pub audited: Option<Timestamp>,
     /// What it came to.
@@ -108,15 +111,16 @@ pub struct PlacedOutput {
 
 pub(super) fn explain(
     store: &mut Store,
+    name: &str,
     wallet: Result<&dyn Wallet, RpcError>,
     coin: &CoinSettings,
     txid: Option<&Txid>,
 ) -> Result<Explanation, AuditError> {
+    let last = store.read(|tx| records::last(tx, coin.wallet.followed(name)))?;
     let name = match &wallet {
         Ok(wallet) => wallet.identity()?.name,
-        Err(_) => coin.wallet.name.clone(),
+        Err(_) => name.to_owned(),
     };
-    let last = store.read(|tx| records::last(tx, coin.wallet.followed(&name)))?;
     let suspects = last.as_ref().map(|last| last.suspects.clone()).unwrap_or_default();
     let txids: Vec<Txid> = match txid {
         Some(txid) => vec![*txid],
@@ -134,7 +138,7 @@ pub(super) fn explain(
     let more = txids.len().saturating_sub(TOLD) as u64;
     let (audited, verdict) = (last.as_ref().map(|last| last.time), last.as_ref().map(|last| last.verdict));
     let (remarks, coins) = last.map(|last| (last.remarks, last.coins)).unwrap_or_default();
-    Ok(Explanation { audited, verdict, remarks, coins, dossiers, more, unasked })
+    Ok(Explanation { wallet: name, audited, verdict, remarks, coins, dossiers, more, unasked })
 }
 
 fn dossier(

@@ -14,6 +14,7 @@ mod chain;
 mod coins;
 mod dossier;
 mod flow;
+mod place;
 #[cfg(test)]
 mod properties;
 mod records;
@@ -58,6 +59,14 @@ pub enum AuditError {
     /// Chain or wallet moved under every reading.
     #[error("chain or wallet moved during each of {0} readings; no verdict, run the audit again")]
     Restless(u32),
+    /// A question that could be of several wallets.
+    #[error("{what}: of which wallet ({wallets})? Name one by --wallet")]
+    Ambiguous {
+        /// What was asked for.
+        what: String,
+        /// Their names.
+        wallets: String,
+    },
 }
 
 /// What an audit comes to.
@@ -238,14 +247,24 @@ pub fn run_deep(store: &mut Store, wallet: &dyn Wallet, coin: &CoinSettings, now
     flow::run(store, wallet, coin, Depth::Deep, now)
 }
 
-/// What each side knows of these transactions, or of those that the last audit named; a wallet that does not answer is part of it. Changes nothing.
+/// The wallet in which this transaction, or what the last audits named, is to be explained, where no person says which.
+///
+/// # Errors
+/// [`AuditError::Ambiguous`] where it could be several.
+pub fn place_to_explain(tx: &Tx<'_>, coin: &CoinSettings, txid: Option<&Txid>) -> Result<String, AuditError> {
+    place::place(tx, coin, txid)
+}
+
+/// What each side knows of this transaction, or of those that the last audit of the wallet of this name named; a wallet that does not answer is part of
+/// it. Changes nothing.
 pub fn explain(
     store: &mut Store,
+    name: &str,
     wallet: Result<&dyn Wallet, RpcError>,
     coin: &CoinSettings,
     txid: Option<&Txid>,
 ) -> Result<Explanation, AuditError> {
-    dossier::explain(store, wallet, coin, txid)
+    dossier::explain(store, name, wallet, coin, txid)
 }
 
 /// The newest audits, of whatever wallet, newest first, at most `limit`.

@@ -393,6 +393,9 @@ pub(super) enum AuditVerb {
         /// Those that the last audit named.
         #[arg(long)]
         last: bool,
+        /// Of which wallet; needed where it could be several.
+        #[arg(long, value_name = "NAME")]
+        wallet: Option<String>,
     },
     /// The audits so far, newest first.
     History {

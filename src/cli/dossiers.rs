@@ -9,8 +9,10 @@ use crate::ledger::{Posting, TxState};
 pub(super) fn explanation(explanation: &Explanation, decimals: u8) -> String {
     let page = Page { decimals };
     let mut parts = vec![match (explanation.audited, explanation.verdict) {
-        (Some(time), Some(verdict)) => format!("last audit {time}: {}", super::tables::verdict(verdict)),
-        _ => "never audited".to_owned(),
+        (Some(time), Some(verdict)) => {
+            format!("wallet '{}', last audit {time}: {}", explanation.wallet, super::tables::verdict(verdict))
+        }
+        _ => format!("wallet '{}' was never audited", explanation.wallet),
     }];
     parts.extend(explanation.unasked.iter().map(|why| format!("the wallet was not asked: {why}")));
     parts.extend(explanation.dossiers.iter().map(|dossier| page.dossier(dossier, explanation.unasked.is_none())));

@@ -42,7 +42,7 @@ impl Request {
             Verb::Pay(verb) => pay(verb),
             Verb::Ledger(verb) => ledger(verb),
             Verb::Audit(AuditVerb::Run { deep }) => Ok(Order::AuditRun { deep }.into()),
-            Verb::Audit(AuditVerb::Explain { txid, .. }) => Ok(Order::AuditExplain { txid }.into()),
+            Verb::Audit(AuditVerb::Explain { txid, wallet, .. }) => Ok(Order::AuditExplain { txid, wallet }.into()),
             Verb::Audit(AuditVerb::Thaw { id, reason, yes }) => {
                 let question = format!("Lift freeze {id}? Payouts may go out again although its cause is not proven gone.");
                 Ok(Request::asking(Order::AuditThaw { id, reason, who: who() }, yes, question))

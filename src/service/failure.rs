@@ -160,6 +160,7 @@ impl From<AuditError> for Failure {
             AuditError::Rpc(error) => error.into(),
             AuditError::Store(error) => error.into(),
             AuditError::Restless(_) => Failure::new("chain_moving", error, exit::LATER),
+            AuditError::Ambiguous { .. } => Failure::new("several_wallets", error, exit::USAGE),
             AuditError::Sum(_) => Failure::new("audit", error, exit::FAILED),
         }
     }

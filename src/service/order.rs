@@ -172,6 +172,9 @@ pub enum Order {
     AuditExplain {
         /// The transaction; none: those of the last audit.
         txid: Option<Txid>,
+        /// Of which wallet; needed where it could be several.
+        #[serde(default)]
+        wallet: Option<String>,
     },
     /// The audits so far, newest first.
     AuditHistory {

@@ -101,6 +101,7 @@ pub(super) fn an_explanation() -> audit::Explanation {
         next: "n".to_owned(),
     };
     audit::Explanation {
+        wallet: "cold".to_owned(),
         audited: Some(TIME),
         verdict: Some(audit::Verdict::Unexplained),
         remarks: vec!["r".to_owned()],

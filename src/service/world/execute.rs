@@ -8,7 +8,7 @@ use tracing::{info, warn};
 use super::World;
 use crate::audit;
 use crate::backup;
-use crate::coin::{FeeRate, Timestamp, Txid};
+use crate::coin::{FeeRate, Timestamp};
 use crate::config::CoinSettings;
 use crate::daemon::{RpcError, RpcWallet, Wallet};
 use crate::gate::{self, Cause};
@@ -30,7 +30,7 @@ impl Observer for Narrator {
 }
 
 /// A new connection to the coin's wallet, loaded.
-fn connect(coin: &CoinSettings) -> Result<RpcWallet, RpcError> {
+pub(super) fn connect(coin: &CoinSettings) -> Result<RpcWallet, RpcError> {
     let mut wallet = RpcWallet::connect(coin)?;
     wallet.ensure_loaded()?;
     Ok(wallet)
@@ -107,7 +107,9 @@ impl World {
                 Ok(Answer::LedgerStatement(Box::new(signed)))
             }
             Order::AuditRun { deep } => self.audit_all(*deep),
-            Order::AuditExplain { txid } => Ok(Answer::AuditExplain(Box::new(self.explain_audit(txid.as_ref())?))),
+            Order::AuditExplain { txid, wallet } => {
+                Ok(Answer::AuditExplain(Box::new(self.explain_audit(txid.as_ref(), wallet.as_deref())?)))
+            }
             Order::AuditHistory { limit } => Ok(Answer::AuditHistory { audits: self.read(|tx| audit::history(tx, *limit))? }),
             Order::AuditThaw { id, reason, who } => self.thaw(*id, reason, who),
             Order::BackupCreate => self.back_up(),
@@ -167,15 +169,6 @@ impl World {
         if self.wallet.is_none() {
             self.wallet = connect(&self.coin).ok();
         }
-    }
-
-    /// A daemon that does not answer is part of the explanation.
-    fn explain_audit(&mut self, txid: Option<&Txid>) -> Result<audit::Explanation, Failure> {
-        let connected = self.wallet.take().map_or_else(|| connect(&self.coin), Ok);
-        let wallet = connected.as_ref().map(|wallet| wallet as &dyn Wallet).map_err(RpcError::clone);
-        let explained = audit::explain(&mut self.store, wallet, &self.coin, txid);
-        self.wallet = connected.ok();
-        Ok(explained?)
     }
 
     fn flush(&mut self, scheduled: bool) -> Result<Answer, Failure> {

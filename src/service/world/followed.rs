@@ -3,14 +3,15 @@
 use tracing::{info, warn};
 
 use super::World;
+use super::execute::connect;
 use crate::audit::{self, Report};
-use crate::coin::Timestamp;
+use crate::coin::{Timestamp, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::{Balances, Limits, RpcError, RpcWallet, Wallet};
 use crate::gate;
 use crate::ledger;
 use crate::service::schedule::is_overdue;
-use crate::service::{Answer, AuditSummary, Checked, Failure, FollowedAudit, FollowedStatus, Level};
+use crate::service::{Answer, AuditSummary, Checked, Failure, FollowedAudit, FollowedStatus, Level, exit};
 use crate::store::{Store, StoreError};
 
 impl World {
@@ -37,12 +38,7 @@ impl World {
     where
         Failure: From<E>,
     {
-        if self.coin.wallet.followed(name).is_none() {
-            let message = format!("'{name}' is neither wallet.name nor in wallet.follow; nothing was changed");
-            return Err(
-                Failure::new("no_such_wallet", message, crate::service::exit::USAGE).next("`bursar status` lists the wallets")
-            );
-        }
+        self.must_be_known(name)?;
         self.connect()?;
         let beside = self.wallet.as_ref().map(|wallet| wallet.beside(name));
         let Some(mut beside) = beside else { return Err(not_connected(name)) };
@@ -108,6 +104,36 @@ impl World {
         Ok(report)
     }
 
+    /// What each side knows of what an audit of one wallet named. A daemon that does not answer is part of the explanation.
+    pub(super) fn explain_audit(&mut self, txid: Option<&Txid>, wallet: Option<&str>) -> Result<audit::Explanation, Failure> {
+        let name = match wallet {
+            Some(name) => name.to_owned(),
+            None => self.store.read(|tx| audit::place_to_explain(tx, &self.coin, txid))?,
+        };
+        self.must_be_known(&name)?;
+        let connected = self.wallet.take().map_or_else(|| connect(&self.coin), Ok);
+        let beside = match &connected {
+            Ok(paying) if self.coin.wallet.followed(&name).is_some() => {
+                let mut beside = paying.beside(&name);
+                Some(beside.ensure_loaded().map(|()| beside))
+            }
+            _ => None,
+        };
+        let asked = beside.as_ref().unwrap_or(&connected).as_ref();
+        let asked = asked.map(|wallet| wallet as &dyn Wallet).map_err(RpcError::clone);
+        let explained = audit::explain(&mut self.store, &name, asked, &self.coin, txid);
+        self.wallet = connected.ok();
+        Ok(explained?)
+    }
+
+    fn must_be_known(&self, name: &str) -> Result<(), Failure> {
+        if self.coin.wallet.names().any(|known| known == name) {
+            return Ok(());
+        }
+        let message = format!("'{name}' is neither wallet.name nor in wallet.follow; nothing was changed");
+        Err(Failure::new("no_such_wallet", message, exit::USAGE).next("`bursar status` lists the wallets"))
+    }
+
     /// How each of them is; asked with a short deadline, where the daemon answers (`ask`).
     pub(super) fn followed_status(&mut self, ask: bool, deadline: Limits) -> Result<Vec<FollowedStatus>, Failure> {
         let mut all = Vec::new();
@@ -149,11 +175,7 @@ impl World {
 }
 
 fn not_connected(name: &str) -> Failure {
-    Failure::new(
-        "not_connected",
-        format!("wallet '{name}' cannot be asked: the daemon does not answer"),
-        crate::service::exit::LATER,
-    )
+    Failure::new("not_connected", format!("wallet '{name}' cannot be asked: the daemon does not answer"), exit::LATER)
 }
 
 fn checked(status: &FollowedStatus, overdue: impl Fn(Timestamp) -> bool) -> Checked {
