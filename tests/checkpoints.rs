@@ -13,7 +13,12 @@ use support::{Generation, Service, World, wait_for};
 
 /// A world whose checkpoints are exported to a folder beside its state, by a service each second.
 fn world() -> World {
-    let settings = [("ledger.checkpoints_dir", "\"elsewhere\""), ("schedule.checkpoint", "\"* * * * * *\"")];
+    let settings = [
+        ("ledger.checkpoints_dir", "\"elsewhere\""),
+        ("schedule.checkpoint", "\"* * * * * *\""),
+        ("ledger.credit_depth", "2"),
+        ("ledger.final_depth", "3"),
+    ];
     let world = World::with(Generation::Litecoin021, &settings);
     fs::create_dir(world.dir().join("elsewhere")).unwrap();
     world
@@ -50,6 +55,38 @@ fn whoever_has_a_checkpoint_and_the_public_key_can_check_it_without_bursar() {
     assert!(refused["error"]["message"].as_str().unwrap().contains("signature"), "{refused}");
 }
 
+fn put_back(copy: &Path, store: &Path) {
+    for left in ["bursar.db-wal", "bursar.db-shm"] {
+        let _ = fs::remove_file(store.with_file_name(left));
+    }
+    fs::copy(copy, store).unwrap();
+}
+
+#[test]
+fn a_store_from_before_a_deposit_was_credited_shows_by_a_checkpoint_from_after_it_though_no_posting_is_missing() {
+    let world = world();
+    drop(world.start_daemon());
+    world.pay_in(&world.new_address(), "8");
+    world.mine(1);
+    world.done(&["ledger", "sync"]);
+    let early = checkpoint(&world);
+    let (store, before) = (world.coin().service_dir().join("bursar.db"), world.dir().join("before.db"));
+    fs::copy(&store, &before).unwrap();
+    world.mine(world.coin().credit_depth);
+    let synced = world.done(&["ledger", "sync"]);
+    assert_eq!((synced["credited"].as_u64(), synced["posted"].as_u64()), (Some(1), Some(0)), "{synced}");
+    let late = checkpoint(&world);
+    assert_eq!(verify(&world, &late).1, 0);
+    put_back(&before, &store);
+    assert_eq!((world.done(&["ledger", "verify"])["fault"].clone(), verify(&world, &early).1), (Value::Null, 0));
+    let (found, code) = verify(&world, &late);
+    let words = found["fault"]["words"].as_str().unwrap();
+    assert!(
+        code == 1 && words.contains("saw 1 credit events, and they end with 0: their end was cut off before event 1"),
+        "{words}"
+    );
+}
+
 #[test]
 fn a_store_that_was_put_back_to_yesterday_is_whole_by_itself_and_not_by_the_checkpoint_of_today() {
     let world = world();
@@ -64,10 +101,7 @@ fn a_store_that_was_put_back_to_yesterday_is_whole_by_itself_and_not_by_the_chec
     let late = checkpoint(&world);
     let (whole, code) = verify(&world, &late);
     assert_eq!((code, &whole["fault"], whole["checkpoints"].as_u64()), (0, &Value::Null, Some(3)), "{whole}");
-    for left in ["bursar.db-wal", "bursar.db-shm"] {
-        let _ = fs::remove_file(store.with_file_name(left));
-    }
-    fs::copy(&yesterday, &store).unwrap();
+    put_back(&yesterday, &store);
     assert_eq!(world.done(&["ledger", "verify"])["fault"], Value::Null);
     assert_eq!(verify(&world, &early).1, 0);
     let (found, code) = verify(&world, &late);

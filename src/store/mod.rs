@@ -49,6 +49,7 @@ const MIGRATIONS: &[&str] = &[
         include_str!("migrations/0005_following.sql"),
         include_str!("migrations/0005_wallets.sql"),
         include_str!("migrations/0005_credits.sql"),
+        include_str!("migrations/0005_checkpoints.sql"),
     ),
 ];
 

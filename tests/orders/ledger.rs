@@ -97,6 +97,7 @@ pub(super) fn a_checkpoint() -> ledger::checkpoint::CheckpointReport {
         postings: u64::MAX,
         hash: "0".repeat(64),
         balances: "1".repeat(64),
+        credits: Some(ledger::credit::Head { seq: u64::MAX, hash: "2".repeat(64) }),
         tip: None,
     };
     let (name, content, signature) = ("f".to_owned(), "{\n}\n".to_owned(), "s\n".to_owned());

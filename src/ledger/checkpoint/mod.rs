@@ -1,8 +1,8 @@
 //! What the ledger was worth at a time, signed, to be kept where nobody who has this machine can change it.
 //!
 //! A chain of hashes shows a changed row. It does not show that its end was cut off, that an older copy was put in its place, or that all of it was
-//! written anew: each of these is a whole chain. A checkpoint that lies elsewhere does. It tells the number of postings, the hash of the last, and a
-//! digest of the balances, so it gives away no amount.
+//! written anew: each of these is a whole chain. A checkpoint that lies elsewhere does. It tells the number of postings, the hash of the last, a digest of
+//! the balances, and number and hash of the newest credit event, so it gives away no amount.
 
 mod flow;
 mod records;
@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LedgerError, VerifyReport};
+use super::{LedgerError, VerifyReport, credit};
 use crate::coin::Timestamp;
 use crate::config::CoinSettings;
 use crate::daemon::Tip;
@@ -33,6 +33,9 @@ pub struct Checkpoint {
     pub hash: String,
     /// SHA-256 over all balances that were not zero.
     pub balances: String,
+    /// The newest credit event; none: the checkpoint is of before they were covered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credits: Option<credit::Head>,
     /// The tip at which the ledger stood.
     pub tip: Option<Tip>,
 }

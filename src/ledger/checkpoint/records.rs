@@ -5,6 +5,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use super::Checkpoint;
 use crate::coin::Timestamp;
 use crate::daemon::Tip;
+use crate::ledger::credit;
 use crate::ledger::records::head;
 use crate::ledger::verify::running_sums;
 use crate::ledger::wallets::paying;
@@ -14,14 +15,15 @@ use crate::store::{StoreError, Tx};
 pub(super) fn add(tx: &Tx<'_>, now: Timestamp) -> Result<Checkpoint, StoreError> {
     let (postings, hash) = head(tx)?;
     let tip = paying(tx)?.and_then(|wallet| wallet.tip);
-    let balances = running_sums(tx)?.digest();
+    let (balances, credits) = (running_sums(tx)?.digest(), credit::head(tx)?);
     let (block, height) = (tip.map(|tip| tip.hash.to_string()), tip.map(|tip| tip.height));
     tx.execute(
-        "INSERT INTO checkpoints (at_s, seq, hash, balances, tip_block, tip_height) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![now.0, postings, hash, balances, block, height],
+        "INSERT INTO checkpoints (at_s, seq, hash, balances, tip_block, tip_height, credits, credits_hash)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        params![now.0, postings, hash, balances, block, height, credits.seq, credits.hash],
     )?;
     let n = tx.last_insert_rowid().cast_unsigned();
-    Ok(Checkpoint { n, time: now, postings, hash, balances, tip })
+    Ok(Checkpoint { n, time: now, postings, hash, balances, credits: Some(credits), tip })
 }
 
 /// Its file was written.
@@ -37,7 +39,8 @@ pub(super) fn last_exported(tx: &Tx<'_>) -> Result<Option<Timestamp>, StoreError
 
 /// All of them, the oldest first.
 pub(super) fn all(tx: &Tx<'_>) -> Result<Vec<Checkpoint>, StoreError> {
-    let mut statement = tx.prepare("SELECT n, at_s, seq, hash, balances, tip_block, tip_height FROM checkpoints ORDER BY n")?;
+    let sql = "SELECT n, at_s, seq, hash, balances, tip_block, tip_height, credits, credits_hash FROM checkpoints ORDER BY n";
+    let mut statement = tx.prepare(sql)?;
     let mut rows = statement.query([])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
@@ -50,12 +53,14 @@ fn checkpoint(row: &Row<'_>) -> Result<Checkpoint, StoreError> {
     let block: Option<String> = row.get(5)?;
     let block = block.map(|block| block.parse()).transpose();
     let block = block.map_err(|error| StoreError::Damaged(format!("table checkpoints: {error}")))?;
+    let credits: Option<u64> = row.get(7)?;
     Ok(Checkpoint {
         n: row.get(0)?,
         time: Timestamp(row.get(1)?),
         postings: row.get(2)?,
         hash: row.get(3)?,
         balances: row.get(4)?,
+        credits: credits.zip(row.get(8)?).map(|(seq, hash)| credit::Head { seq, hash }),
         tip: block.zip(row.get(6)?).map(|(hash, height)| Tip { height, hash }),
     })
 }
@@ -78,6 +83,29 @@ pub(super) fn cut_off_from(tx: &Tx<'_>, seq: u64) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// The same to the credits: all from an event on. Their deposits wait again.
+#[cfg(test)]
+pub(super) fn cut_off_credits_from(tx: &Tx<'_>, seq: u64) -> Result<(), StoreError> {
+    tx.execute_batch(&format!(
+        "DROP TRIGGER credits_never_go; DROP TRIGGER checkpoints_never_go;
+         INSERT INTO deposits (event, vout, wallet, txid, address, amount)
+         SELECT event, vout, wallet, txid, address, amount FROM credits WHERE seq >= {seq};
+         DELETE FROM credits WHERE seq >= {seq};
+         DELETE FROM checkpoints;
+         UPDATE credits_head SET seq = {seq} - 1, hash = (SELECT hash FROM credits WHERE seq = {seq} - 1);"
+    ))?;
+    Ok(())
+}
+
+/// What a checkpoint of before looks like.
+#[cfg(test)]
+pub(super) fn forget_credits(tx: &Tx<'_>) -> Result<(), StoreError> {
+    tx.execute_batch(
+        "DROP TRIGGER checkpoints_never_change_credits; UPDATE checkpoints SET credits = NULL, credits_hash = NULL",
+    )?;
+    Ok(())
+}
+
 /// What somebody could do who writes a ledger of their own: give the store the name of another one.
 #[cfg(test)]
 pub(super) fn rename_store(tx: &Tx<'_>, id: &str) -> Result<(), StoreError> {
@@ -85,8 +113,13 @@ pub(super) fn rename_store(tx: &Tx<'_>, id: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Tries to change and to delete, with the triggers in force.
+/// What never happens to checkpoints.
 #[cfg(test)]
-pub(super) fn meddle(tx: &Tx<'_>, delete: bool) -> Result<usize, StoreError> {
-    Ok(tx.execute(if delete { "DELETE FROM checkpoints" } else { "UPDATE checkpoints SET seq = 0" }, [])?)
+pub(super) const CHANGES: [&str; 3] =
+    ["DELETE FROM checkpoints", "UPDATE checkpoints SET seq = 0", "UPDATE checkpoints SET credits = 7"];
+
+/// Tries one of these, with the triggers in force.
+#[cfg(test)]
+pub(super) fn meddle(tx: &Tx<'_>, change: &str) -> Result<usize, StoreError> {
+    Ok(tx.execute(change, [])?)
 }

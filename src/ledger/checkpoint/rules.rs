@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Checkpoint, CheckpointFile};
 use crate::coin::{Chain, Timestamp};
 use crate::daemon::Tip;
+use crate::ledger::credit;
 use crate::ledger::signing::PublicKey;
 use crate::ledger::verify::Mark;
 
@@ -27,12 +28,15 @@ struct Statement {
     postings: u64,
     hash: String,
     balances_sha256: String,
+    /// Files from before they were covered have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    credits: Option<credit::Head>,
     tip: Option<Tip>,
 }
 
 /// The text of a checkpoint's file.
 pub(super) fn content(coin: &str, chain: Chain, store: &str, checkpoint: &Checkpoint) -> Result<String, serde_json::Error> {
-    let Checkpoint { n, time, postings, hash, balances, tip } = checkpoint;
+    let Checkpoint { n, time, postings, hash, balances, credits, tip } = checkpoint;
     let statement = Statement {
         what: WHAT.to_owned(),
         version: VERSION,
@@ -44,6 +48,7 @@ pub(super) fn content(coin: &str, chain: Chain, store: &str, checkpoint: &Checkp
         postings: *postings,
         hash: hash.clone(),
         balances_sha256: balances.clone(),
+        credits: credits.clone(),
         tip: *tip,
     };
     Ok(serde_json::to_string_pretty(&statement)? + "\n")
@@ -65,6 +70,7 @@ pub(super) fn own_mark(checkpoint: &Checkpoint) -> Mark {
         seq: checkpoint.postings,
         hash: checkpoint.hash.clone(),
         balances: checkpoint.balances.clone(),
+        credits: checkpoint.credits.clone(),
         by: format!("checkpoint {} of {} in this store", checkpoint.n, checkpoint.time),
     }
 }
@@ -93,6 +99,6 @@ pub(super) fn read(file: &CheckpointFile, key: &PublicKey) -> Result<Read, Strin
         return Err(format!("{name} is of version {}, and this bursar knows {VERSION}; nothing was verified", statement.version));
     }
     let by = format!("checkpoint {} of {} ({name})", statement.n, statement.time);
-    let mark = Mark { seq: statement.postings, hash: statement.hash, balances: statement.balances_sha256, by };
-    Ok(Read { mark, store: statement.store })
+    let Statement { postings, hash, balances_sha256, credits, store, .. } = statement;
+    Ok(Read { mark: Mark { seq: postings, hash, balances: balances_sha256, credits, by }, store })
 }

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use tracing::{error, info};
 
-use super::records::{self, Head, Waiting};
+use super::records::{self, Waiting};
 use super::rules::{self, Told};
-use super::{CreditEvent, CreditKind, Reason};
+use super::{CreditEvent, CreditKind, Head, Reason};
 use crate::coin::{Timestamp, Txid};
 use crate::daemon::Tip;
 use crate::ledger::reading::{Forgotten, Sighting};

@@ -29,7 +29,7 @@ use crate::store::{StoreError, Tx};
 
 pub(super) use flow::{Book, Closed};
 pub use told::Told;
-pub(super) use verify::verify;
+pub(super) use verify::{Mark, verify};
 
 /// What an event does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -131,6 +131,15 @@ impl CreditEvent {
     }
 }
 
+/// The newest event at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// Its number; 0: there was none.
+    pub seq: u64,
+    /// Its hash; 64 zeros when there was none.
+    pub hash: String,
+}
+
 /// A place in the feed of events: after one of them, which is named by number and hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
@@ -192,6 +201,11 @@ pub fn page(tx: &Tx<'_>, cursor: Option<&Cursor>, limit: usize) -> Result<Vec<Cr
 /// The number of the newest event; 0 before the first.
 pub fn newest(tx: &Tx<'_>) -> Result<u64, StoreError> {
     records::newest(tx)
+}
+
+/// The newest event.
+pub(super) fn head(tx: &Tx<'_>) -> Result<Head, StoreError> {
+    records::head(tx)
 }
 
 /// How crediting stands.

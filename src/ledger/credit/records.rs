@@ -3,20 +3,13 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use rusqlite::{Params, Row, params};
+use rusqlite::{OptionalExtension, Params, Row, params};
 
 use super::rules::Deposit;
-use super::{CreditEvent, CreditKind, CreditStanding, Reason, canonical};
+use super::{CreditEvent, CreditKind, CreditStanding, Head, Reason, canonical};
 use crate::coin::{Amount, BlockHash, Timestamp, Txid};
 use crate::daemon::{Category, Entry, Tip};
 use crate::store::{StoreError, Tx};
-
-/// The newest event.
-#[derive(Clone, Debug)]
-pub(super) struct Head {
-    pub(super) seq: u64,
-    pub(super) hash: String,
-}
 
 /// A deposit that is posted and not credited.
 #[derive(Clone, Debug)]
@@ -259,18 +252,74 @@ pub(super) fn each(tx: &Tx<'_>, mut look: impl FnMut(Read) -> Result<bool, Store
     Ok(())
 }
 
-/// What waits and is no deposit of the ledger, in words.
+/// What waits and is no deposit of the ledger, or does not wait any more, in words.
 pub(super) fn stray_wait(tx: &Tx<'_>) -> Result<Option<String>, StoreError> {
     let stray = "SELECT EXISTS (SELECT 1 FROM deposits d WHERE NOT EXISTS (
                  SELECT 1 FROM entries e WHERE e.event = d.event AND e.account = 'deposit' AND e.vout = d.vout AND e.txid = d.txid
                  AND e.wallet = d.wallet AND e.amount = -d.amount AND e.kind = 'posting'))";
-    let wrong: bool = tx.query_row(stray, [], |row| row.get(0))?;
-    Ok(wrong.then(|| "a deposit waits to be credited that the ledger has not posted".to_owned()))
+    let over = "SELECT EXISTS (SELECT 1 FROM deposits d WHERE
+                NOT EXISTS (SELECT 1 FROM transactions t WHERE t.txid = d.txid AND t.wallet = d.wallet AND t.event = d.event)
+                OR EXISTS (SELECT 1 FROM credits c WHERE c.event = d.event AND c.vout = d.vout AND c.kind = 'credit'
+                           AND NOT EXISTS (SELECT 1 FROM credits r WHERE r.follows = c.seq)))";
+    let found = |sql: &str| tx.query_row(sql, [], |row| row.get::<_, bool>(0));
+    Ok(if found(stray)? {
+        Some("a deposit waits to be credited that the ledger has not posted".to_owned())
+    } else if found(over)? {
+        Some("a deposit waits to be credited that is credited already, or was taken back by the ledger".to_owned())
+    } else {
+        None
+    })
+}
+
+/// Whether what stands as deposits comes to what is credited and what waits: then nothing is missing from either. Where it does not, something may stand
+/// there that is no deposit to be credited. It is not said of an older store, nor where deposits were moved or explained.
+pub(super) fn adds_up(tx: &Tx<'_>) -> Result<bool, StoreError> {
+    let sql =
+        "SELECT since = 0 AND NOT EXISTS (SELECT 1 FROM days WHERE account = 'deposit' AND kind NOT IN ('posting', 'reversal'))
+               AND (SELECT coalesce(sum(-amount), 0) FROM balances WHERE account = 'deposit')
+               = (SELECT coalesce(sum(amount), 0) FROM deposits)
+               + (SELECT coalesce(sum(CASE kind WHEN 'credit' THEN amount ELSE -amount END), 0) FROM credits) FROM credits_head";
+    Ok(tx.query_row(sql, [], |row| row.get(0))?)
+}
+
+/// The first deposit that stands, and neither waits nor is credited, in words. What is a deposit say the rules; of an older store, those from before there
+/// were credits are left out.
+pub(super) fn missing(tx: &Tx<'_>) -> Result<Option<String>, StoreError> {
+    let stands = "c.kind = 'credit' AND NOT EXISTS (SELECT 1 FROM credits r WHERE r.follows = c.seq)";
+    let sql = format!(
+        "SELECT e.event, e.txid, e.vout FROM entries e
+         WHERE e.seq > (SELECT since FROM credits_head) AND e.kind = 'posting' AND e.account = 'deposit' AND e.category = 'receive'
+           AND e.vout IS NOT NULL AND e.amount < 0
+           AND NOT EXISTS (SELECT 1 FROM credits c WHERE c.event = e.event AND c.vout = e.vout AND {stands})
+           AND NOT EXISTS (SELECT 1 FROM deposits d WHERE d.event = e.event AND d.vout = e.vout)
+           AND EXISTS (SELECT 1 FROM transactions t WHERE t.txid = e.txid AND t.wallet = e.wallet AND t.event = e.event)
+           -- Of a payment of ours, only what a batch paid.
+           AND (NOT EXISTS (SELECT 1 FROM entries s WHERE s.event = e.event AND s.category = 'send')
+                OR EXISTS (SELECT 1 FROM entries s WHERE s.event = e.event AND s.category = 'send' AND s.account = 'payout' AND s.vout = e.vout))
+           -- Receipts that cannot be told apart.
+           AND NOT EXISTS (SELECT 1 FROM entries o WHERE o.event = e.event AND o.seq <> e.seq AND o.category = 'receive' AND o.vout = e.vout)
+           -- Moved away from the deposits, this very output.
+           AND NOT EXISTS (SELECT 1 FROM entries m WHERE m.txid = e.txid AND m.wallet = e.wallet AND m.reverses = e.event AND m.vout = e.vout)
+           -- Summed up when the ledger was opened.
+           AND NOT EXISTS (SELECT 1 FROM entries r JOIN entries o ON o.seq = r.reverses
+                           WHERE r.txid = e.txid AND r.wallet = e.wallet AND r.kind = 'reversal' AND o.kind = 'opening')
+           -- Credited by another event of its transaction.
+           AND NOT EXISTS (SELECT 1 FROM entries p JOIN credits c ON c.event = p.event AND c.vout = e.vout
+                           WHERE p.txid = e.txid AND p.wallet = e.wallet AND p.account = 'deposit' AND {stands})
+         ORDER BY e.seq LIMIT 1"
+    );
+    let words = |row: &Row<'_>| {
+        let (event, txid, vout): (u64, String, u32) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(format!(
+            "output {vout} of transaction {txid}, a deposit that event {event} posted, neither waits to be credited nor is credited"
+        ))
+    };
+    Ok(tx.query_row(&sql, [], words).optional()?)
 }
 
 /// What somebody with the file in hand could do to the event of a number.
 #[cfg(test)]
-pub(super) const DAMAGES: [&str; 12] = [
+pub(super) const DAMAGES: [&str; 13] = [
     "DELETE FROM credits WHERE seq = ?1",
     "DELETE FROM credits WHERE seq >= ?1",
     "UPDATE credits SET amount = amount + 1 WHERE seq = ?1",
@@ -285,14 +334,25 @@ pub(super) const DAMAGES: [&str; 12] = [
      UPDATE credits SET seq = 2 * max(?1, 2) - 1 + seq WHERE seq < 0",
     "UPDATE credits_head SET outstanding = outstanding + 1",
     "INSERT OR IGNORE INTO deposits (event, vout, wallet, txid, amount) SELECT event + 1, 99, wallet, txid, 5 FROM credits WHERE seq = ?1",
+    // It waits once more.
+    "INSERT OR IGNORE INTO deposits (event, vout, wallet, txid, amount) SELECT event, vout, wallet, txid, amount FROM credits WHERE seq = ?1",
+];
+
+/// What somebody could do to the deposits that wait.
+#[cfg(test)]
+pub(super) const WAITING_DAMAGES: [&str; 4] = [
+    "DELETE FROM deposits WHERE event = ?1",
+    "DELETE FROM deposits",
+    "UPDATE deposits SET amount = amount - 1 WHERE event = ?1",
+    "UPDATE OR IGNORE deposits SET vout = vout + 1 WHERE event = ?1",
 ];
 
 /// Does it, past triggers and checks. Returns whether it changed anything.
 #[cfg(test)]
-pub(super) fn tamper(tx: &Tx<'_>, damage: usize, seq: u64) -> Result<bool, StoreError> {
+pub(super) fn tamper(tx: &Tx<'_>, damage: &str, number: u64) -> Result<bool, StoreError> {
     tx.execute_batch("DROP TRIGGER credits_never_change; DROP TRIGGER credits_never_go; PRAGMA ignore_check_constraints = 1")?;
     let before = tx.total_changes();
-    tx.execute_batch(&DAMAGES[damage].replace("?1", &seq.to_string()))?;
+    tx.execute_batch(&damage.replace("?1", &number.to_string()))?;
     Ok(tx.total_changes() > before)
 }
 
@@ -305,16 +365,26 @@ pub(super) fn meddle(tx: &Tx<'_>, delete: bool) -> Result<usize, StoreError> {
 /// Does once more what the migration does to an older store. Returns the deposits that wait before and after it: event and output.
 #[cfg(test)]
 pub(super) fn carry_over(tx: &Tx<'_>) -> Result<[Vec<(u64, u32)>; 2], StoreError> {
-    let waiting = || -> Result<Vec<(u64, u32)>, StoreError> {
-        let mut statement = tx.prepare("SELECT event, vout FROM deposits ORDER BY event, vout")?;
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    };
     let migration = include_str!("../../store/migrations/0005_credits.sql");
     let (_, carried) =
         migration.split_once("INSERT INTO deposits").ok_or_else(|| damaged("the migration carries nothing over"))?;
     let (carried, _) = carried.split_once(';').ok_or_else(|| damaged("the migration carries nothing over"))?;
-    let before = waiting()?;
+    let before = waiting(tx)?;
     tx.execute_batch(&format!("DELETE FROM deposits; INSERT INTO deposits{carried}"))?;
-    Ok([before, waiting()?])
+    Ok([before, waiting(tx)?])
+}
+
+/// The deposits that wait: event and output.
+#[cfg(test)]
+pub(super) fn waiting(tx: &Tx<'_>) -> Result<Vec<(u64, u32)>, StoreError> {
+    let mut statement = tx.prepare("SELECT event, vout FROM deposits ORDER BY event, vout")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Makes it a store of before there were credits, upgraded now, in which everything is final.
+#[cfg(test)]
+pub(super) fn upgraded_now(tx: &Tx<'_>) -> Result<(), StoreError> {
+    tx.execute_batch("DELETE FROM deposits; UPDATE credits_head SET since = (SELECT seq FROM ledger_head)")?;
+    Ok(())
 }

@@ -103,6 +103,7 @@ impl Bench {
         let again = self.sync();
         assert_eq!((again.credited, again.uncredited), (0, vec![]), "a second sync tells nothing");
         assert_eq!(self.fault(), None);
+        assert_eq!(self.store.read(records::missing).unwrap(), None, "whether or not the sums agree");
     }
 }
 
@@ -150,7 +151,24 @@ proptest! {
         steps.iter().for_each(|step| bench.take(step));
         bench.take(&Step::Sync);
         let seq = pick.get(&bench.events()).seq;
-        prop_assume!(bench.store.write::<_, StoreError>(|tx| records::tamper(tx, damage, seq)).unwrap());
+        prop_assume!(bench.store.write::<_, StoreError>(|tx| records::tamper(tx, records::DAMAGES[damage], seq)).unwrap());
+        prop_assert!(bench.fault().is_some());
+    }
+
+    #[test]
+    fn any_change_to_what_waits_is_found(
+        steps in prop::collection::vec(any_step(), 10..40),
+        pick in any::<prop::sample::Index>(),
+        damage in prop::sample::select(&records::WAITING_DAMAGES[..]),
+    ) {
+        let mut bench = Bench::new();
+        bench.sync();
+        steps.iter().for_each(|step| bench.take(step));
+        bench.take(&Step::Deposit(77));
+        bench.take(&Step::Mine { blocks: 1, reward: false });
+        bench.take(&Step::Sync);
+        let (event, _) = *pick.get(&bench.store.read(records::waiting).unwrap());
+        prop_assume!(bench.store.write::<_, StoreError>(|tx| records::tamper(tx, damage, event)).unwrap());
         prop_assert!(bench.fault().is_some());
     }
 }
@@ -280,6 +298,44 @@ fn an_amount_of_which_the_wallet_changed_its_word_is_not_credited_whoever_explai
     explain(&mut bench.store, None, &txid, Account::Deposit, "as the explorer says", "ada", NOW).unwrap();
     bench.wallet.mine(3, false);
     assert_eq!((bench.sync().credited, bench.standing().waiting, bench.fault()), (0, 1, None));
+}
+
+#[test]
+fn a_deposit_that_neither_waits_nor_is_credited_is_named_also_beside_moves_of_our_own() {
+    let mut bench = Bench::new();
+    bench.take(&Step::Deposit(1000));
+    bench.take(&Step::Mine { blocks: 2, reward: false });
+    bench.take(&Step::Sync);
+    bench.take(&Step::Send { units: 40, more: 5, own: true, claimed: false, broadcast: true });
+    let txid = bench.wallet.deposit(70);
+    bench.take(&Step::Mine { blocks: 1, reward: false });
+    bench.take(&Step::Sync);
+    assert_eq!(bench.fault(), None);
+    bench.store.write::<_, StoreError>(|tx| records::tamper(tx, records::WAITING_DAMAGES[1], 0)).unwrap();
+    let words = bench.fault().expect("a fault").words;
+    assert!(words.contains(&txid.to_string()) && words.contains("neither waits to be credited nor is credited"), "{words}");
+    bench.wallet.mine(FINAL_DEPTH, false);
+    bench.sync();
+    assert!(bench.fault().is_some(), "nor is it forgotten when it is final");
+}
+
+#[test]
+fn of_an_older_store_nothing_is_asked_about_what_was_final_even_if_its_block_goes() {
+    let mut bench = Bench::new();
+    bench.wallet.deposit(50);
+    bench.wallet.mine(1, false);
+    bench.sync();
+    bench.store.write(records::upgraded_now).unwrap();
+    assert_eq!(bench.fault(), None);
+    bench.wallet.invalidate(1, |_| false);
+    bench.wallet.mine(3, false);
+    let report = bench.sync();
+    assert_eq!((report.reversed, report.credited, bench.fault()), (0, 0, None));
+    bench.take(&Step::Deposit(60));
+    bench.take(&Step::Mine { blocks: 1, reward: false });
+    bench.sync();
+    bench.store.write::<_, StoreError>(|tx| records::tamper(tx, records::WAITING_DAMAGES[1], 0)).unwrap();
+    assert!(bench.fault().is_some(), "what came since is");
 }
 
 #[test]

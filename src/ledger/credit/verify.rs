@@ -1,52 +1,115 @@
 //! Reads all events again, and names the first that breaks a promise.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
 use super::records::{self, Read};
-use super::{CreditEvent, CreditKind, canonical};
+use super::{CreditEvent, CreditKind, Head, canonical};
 use crate::coin::Txid;
 use crate::store::{StoreError, Tx};
 
-/// Reads every event. `reversed`: transactions of which the ledger took an event back, so that they may have been posted more than once.
-/// Returns how many there are, and the first thing that is wrong, in words.
-pub(in crate::ledger) fn verify(tx: &Tx<'_>, reversed: &HashSet<Txid>) -> Result<(u64, Option<String>), StoreError> {
-    let (mut seq, mut hash, mut reversals, mut again_credited) = (0, "0".repeat(64), 0, 0);
-    let mut wrong = None;
+/// What somebody wrote down about the events when there were so many.
+#[derive(Clone, Debug)]
+pub(in crate::ledger) struct Mark {
+    pub(in crate::ledger) head: Head,
+    /// Who, in words.
+    pub(in crate::ledger) by: String,
+}
+
+/// Reads every event, and holds `marks` against them. `reversed`: transactions of which the ledger took an event back, so that they may have been posted
+/// more than once. Returns how many there are, and the first thing that is wrong, in words.
+pub(in crate::ledger) fn verify(
+    tx: &Tx<'_>,
+    reversed: &HashSet<Txid>,
+    marks: Vec<Mark>,
+) -> Result<(u64, Option<String>), StoreError> {
+    let mut marks = Marks::new(marks);
+    let (mut last, mut reversals, mut again_credited) = (Head { seq: 0, hash: "0".repeat(64) }, 0, 0);
+    let mut wrong = marks.compare(&last);
+    if wrong.is_some() {
+        return Ok((0, wrong));
+    }
     records::each(tx, |read| {
-        let number = read.event.seq;
-        let fault = follows(&read.event, seq, &hash)?.or_else(|| misfit(&read));
+        let fault = follows(&read.event, &last)?.or_else(|| misfit(&read));
         let fault = match fault {
             None if read.event.follows.is_none() && reversed.contains(&read.event.txid) => again(tx, &read.event)?,
             fault => fault,
         };
-        wrong = fault.map(|words| format!("credit event {number}: {words}"));
         match (read.event.kind, read.event.follows) {
             (CreditKind::Reversal, _) => reversals += 1,
             (CreditKind::Credit, Some(_)) => again_credited += 1,
             (CreditKind::Credit, None) => {}
         }
-        (seq, hash) = (number, read.event.hash);
+        last = Head { seq: read.event.seq, hash: read.event.hash };
+        wrong = fault.or_else(|| marks.compare(&last)).map(|words| format!("credit event {}: {words}", last.seq));
         Ok(wrong.is_none())
     })?;
-    if wrong.is_some() {
-        return Ok((seq, wrong));
-    }
+    let wrong = match wrong {
+        Some(wrong) => Some(wrong),
+        None => end(tx, &last, (reversals, reversals - again_credited), &marks)?,
+    };
+    Ok((last.seq, wrong))
+}
+
+/// What only shows at the end: a cut-off tail, sums that do not fit, and the deposits that wait.
+fn end(tx: &Tx<'_>, last: &Head, counted: (u64, u64), marks: &Marks) -> Result<Option<String>, StoreError> {
     let head = records::head(tx)?;
-    if (head.seq, &head.hash) != (seq, &hash) {
-        return Ok((seq, Some(format!("credit events {} to {} are missing from the end", seq + 1, head.seq))));
+    if head != *last {
+        return Ok(Some(format!("credit events {} to {} are missing from the end", last.seq + 1, head.seq)));
+    }
+    if let Some(words) = marks.cut_off(last) {
+        return Ok(Some(words));
     }
     let standing = records::standing(tx)?;
-    if (standing.reversals, standing.outstanding) != (reversals, reversals - again_credited) {
-        return Ok((seq, Some("the count of reversals is not that of the credit events".to_owned())));
+    if (standing.reversals, standing.outstanding) != counted {
+        return Ok(Some("the count of reversals is not that of the credit events".to_owned()));
     }
-    Ok((seq, records::stray_wait(tx)?))
+    match records::stray_wait(tx)? {
+        None if !records::adds_up(tx)? => records::missing(tx),
+        stray => Ok(stray),
+    }
+}
+
+/// What has to fit, the oldest first.
+struct Marks {
+    ahead: VecDeque<Mark>,
+    /// The last that did.
+    last_fit: Option<String>,
+}
+
+impl Marks {
+    fn new(mut marks: Vec<Mark>) -> Marks {
+        marks.sort_by_key(|mark| mark.head.seq);
+        Marks { ahead: marks.into(), last_fit: None }
+    }
+
+    /// Holds what was written down about this event against it; words if it differs.
+    fn compare(&mut self, last: &Head) -> Option<String> {
+        while let Some(mark) = self.ahead.pop_front_if(|mark| mark.head.seq <= last.seq) {
+            let since = self.last_fit.as_ref().map(|fit| format!(", and after {fit}, which fits")).unwrap_or_default();
+            if mark.head != *last {
+                return Some(format!("{} saw another event here: the credits were rewritten here or before{since}", mark.by));
+            }
+            self.last_fit = Some(mark.by);
+        }
+        None
+    }
+
+    /// Words if something was written down about events that are not here.
+    fn cut_off(&self, last: &Head) -> Option<String> {
+        let mark = self.ahead.back()?;
+        let (by, seen, last) = (&mark.by, mark.head.seq, last.seq);
+        Some(format!(
+            "{by} saw {seen} credit events, and they end with {last}: their end was cut off before event {}, or older ones were copied into their place",
+            last + 1
+        ))
+    }
 }
 
 /// Whether it stands behind the one before, unchanged; words if not.
-fn follows(event: &CreditEvent, seq: u64, hash: &str) -> Result<Option<String>, StoreError> {
-    Ok(if event.seq != seq + 1 {
-        Some(format!("event {} is missing", seq + 1))
-    } else if event.previous != hash {
+fn follows(event: &CreditEvent, last: &Head) -> Result<Option<String>, StoreError> {
+    Ok(if event.seq != last.seq + 1 {
+        Some(format!("event {} is missing", last.seq + 1))
+    } else if event.previous != last.hash {
         Some("it does not follow the event before: that one was changed or replaced".to_owned())
     } else if canonical::hash(event)? != event.hash {
         Some("it was changed after it was written: its hash does not fit".to_owned())

@@ -62,12 +62,16 @@ pub(super) struct Mark {
     pub(super) hash: String,
     /// [`Sums::digest`] of the balances.
     pub(super) balances: String,
+    /// The newest credit event then; none: that was not written down.
+    pub(super) credits: Option<credit::Head>,
     /// Who, in words.
     pub(super) by: String,
 }
 
 /// Verifies the ledger, and that it is the one about which `marks` were written down.
 pub(super) fn verify(tx: &Tx<'_>, marks: Vec<Mark>) -> Result<VerifyReport, StoreError> {
+    let of_credits = |mark: &Mark| Some(credit::Mark { head: mark.credits.clone()?, by: mark.by.clone() });
+    let credit_marks = marks.iter().filter_map(of_credits).collect();
     let (mut reader, mut references, mut days) = (Reader::new(marks), References::new(), Days::default());
     let first = reader.compare().map(|words| Fault { seq: None, words });
     let fault = match first {
@@ -81,7 +85,7 @@ pub(super) fn verify(tx: &Tx<'_>, marks: Vec<Mark>) -> Result<VerifyReport, Stor
     };
     let (credits, fault) = match fault {
         Some(fault) => (0, Some(fault)),
-        None => credits(tx, &reversed)?,
+        None => credits(tx, &reversed, credit_marks)?,
     };
     Ok(VerifyReport {
         postings: reader.seq,
@@ -145,9 +149,9 @@ fn end(tx: &Tx<'_>, reader: &Reader, references: References, days: Days) -> Resu
     Ok(words.map(|words| Fault { seq: None, words }))
 }
 
-/// Whether credits and reversals fit the postings.
-fn credits(tx: &Tx<'_>, reversed: &HashSet<Txid>) -> Result<(u64, Option<Fault>), StoreError> {
-    let (events, words) = credit::verify(tx, reversed)?;
+/// Whether credits and reversals fit the postings and the checkpoints.
+fn credits(tx: &Tx<'_>, reversed: &HashSet<Txid>, marks: Vec<credit::Mark>) -> Result<(u64, Option<Fault>), StoreError> {
+    let (events, words) = credit::verify(tx, reversed, marks)?;
     Ok((events, words.map(|words| Fault { seq: None, words })))
 }
 

@@ -42,10 +42,11 @@ CREATE TABLE credits_head (
     hash            TEXT NOT NULL,
     reversals       INTEGER NOT NULL,
     outstanding     INTEGER NOT NULL CHECK (outstanding >= 0),  -- reversals after which nothing was credited again
-    last_reversal_s INTEGER
+    last_reversal_s INTEGER,
+    since           INTEGER NOT NULL                -- the newest posting from before there were credits; 0: there was none
 ) STRICT;
-INSERT INTO credits_head (one, seq, hash, reversals, outstanding)
-VALUES (1, 0, '0000000000000000000000000000000000000000000000000000000000000000', 0, 0);
+INSERT INTO credits_head (one, seq, hash, reversals, outstanding, since)
+SELECT 1, 0, '0000000000000000000000000000000000000000000000000000000000000000', 0, 0, seq FROM ledger_head;
 
 CREATE TRIGGER credits_follow_the_head BEFORE INSERT ON credits
 WHEN NOT EXISTS (SELECT 1 FROM credits_head WHERE seq = NEW.seq - 1 AND hash = NEW.previous)
