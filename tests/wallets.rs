@@ -277,6 +277,82 @@ fn a_followed_wallet_that_is_away_hinders_nothing_and_shows() {
     }
 }
 
+/// Until it is confirmed, too: the receiving wallet knows of it, so that nothing is lost.
+#[test]
+fn what_moves_between_two_wallets_freezes_nothing_on_its_way() {
+    for generation in Generation::ALL {
+        let mut bench = Bench::new(generation);
+        bench.world.fund(&["5"]);
+        bench.world.pay_in(&new_address(&bench.world), "3");
+        bench.world.mine(1);
+        assert_eq!((bench.audit("bursar").verdict, bench.audit(FOLLOWED).verdict), (Verdict::Agrees, Verdict::Agrees));
+
+        for from in ["bursar", FOLLOWED] {
+            let moved = if from == FOLLOWED {
+                ask(&bench.world, "sendtoaddress", json!([bench.world.new_address(), 1]))
+            } else {
+                bench.world.rpc("sendtoaddress", json!([new_address(&bench.world), 1]))
+            };
+            bench.sync_paying();
+            bench.sync_followed();
+            let report = bench.audit(from);
+            let named: Vec<_> = report.suspects.iter().map(|suspect| (suspect.txid, suspect.kind)).collect();
+            assert_eq!(named, [(txid(&moved), SuspectKind::Transfer)], "{generation:?}: {report:#?}");
+            assert_eq!((report.verdict, report.frozen), (Verdict::Explained, false), "{generation:?}: {report:#?}");
+            bench.world.mine(1);
+            bench.sync_followed();
+            let other = if from == FOLLOWED { "bursar" } else { FOLLOWED };
+            for wallet in [other, from] {
+                let report = bench.audit(wallet);
+                assert_eq!((report.verdict, report.suspects.len()), (Verdict::Agrees, 0), "{generation:?}: {report:#?}");
+                assert_eq!(bench.balance(wallet, Account::Unexplained), 0);
+            }
+        }
+
+        // A part of it to a stranger is a payment to a stranger.
+        let amounts = json!({new_address(&bench.world): 1, bench.world.outside_address(): 0.5});
+        let mixed = txid(&bench.world.rpc("sendmany", json!(["", amounts])));
+        bench.sync_paying();
+        bench.sync_followed();
+        let report = bench.audit("bursar");
+        let named: Vec<_> = report.suspects.iter().map(|suspect| (suspect.txid, suspect.kind)).collect();
+        assert_eq!((report.verdict, report.frozen), (Verdict::Unexplained, true), "{generation:?}");
+        assert_eq!(named, [(mixed, SuspectKind::Unexplained)], "{generation:?}");
+    }
+}
+
+/// A transfer on its way that loses its coin to a payment to a stranger; and one into a wallet that is followed no more.
+#[test]
+fn only_what_another_followed_wallet_awaits_is_a_transfer() {
+    let mut bench = Bench::new(Generation::Knots);
+    bench.world.fund(&["5"]);
+    assert_eq!(bench.audit("bursar").verdict, Verdict::Agrees);
+    let moved = txid(&bench.world.rpc("sendtoaddress", json!([new_address(&bench.world), 1])));
+    bench.sync_followed();
+    assert_eq!(bench.audit("bursar").verdict, Verdict::Explained);
+    let mut alone = bench.world.coin().clone();
+    alone.wallet.follow.clear();
+    let report = audit::run(&mut bench.store, &bench.paying, &alone, Timestamp::now()).unwrap();
+    assert_eq!((report.verdict, report.frozen), (Verdict::Unexplained, true), "{report:#?}");
+    assert_eq!(bench.audit("bursar").verdict, Verdict::Explained);
+    assert_eq!(bench.frozen(), [None], "what is explained thaws nothing");
+
+    let known = bench.world.rpc("gettransaction", json!([moved]))["hex"].clone();
+    let input = bench.world.node_rpc("decoderawtransaction", json!([known]))["vin"][0].clone();
+    let inputs = json!([{"txid": input["txid"], "vout": input["vout"], "sequence": 0}]);
+    let raw = bench.world.node_rpc("createrawtransaction", json!([inputs, {bench.world.outside_address(): 4.5}]));
+    let signed = bench.world.rpc("signrawtransactionwithwallet", json!([raw]))["hex"].clone();
+    let instead = txid(&bench.world.node_rpc("sendrawtransaction", json!([signed, 0])));
+    bench.world.mine(1);
+    bench.sync_followed();
+    let report = bench.audit("bursar");
+    let named: Vec<_> = report.suspects.iter().map(|suspect| (suspect.txid, suspect.kind)).collect();
+    assert!(named.contains(&(instead, SuspectKind::Unexplained)), "{report:#?}");
+    assert!(named.iter().all(|(_, kind)| *kind != SuspectKind::Transfer), "{report:#?}");
+    assert_eq!((report.verdict, report.frozen), (Verdict::Unexplained, true));
+    assert_eq!(bench.balance(FOLLOWED, Account::Wallet), 0);
+}
+
 #[test]
 fn an_audit_is_explained_in_the_wallet_that_it_is_of() {
     let world = world(Generation::Knots);

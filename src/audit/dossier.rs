@@ -226,7 +226,9 @@ fn next(suspect: Option<&Suspect>, ledger: &LedgerFacts, known: Option<bool>) ->
         (Some(SuspectKind::Limbo), _) => {
             "nothing yet: bursar broadcasts its payments again with each block; if it stays, its fee may be too low"
         }
-        (Some(SuspectKind::Untrusted | SuspectKind::Pending), _) => "nothing: it waits for its confirmation",
+        (Some(SuspectKind::Transfer | SuspectKind::Untrusted | SuspectKind::Pending), _) => {
+            "nothing: it waits for its confirmation"
+        }
         (None, _) if ledger.followed.is_none() && known == Some(false) => "neither ledger nor wallet know it: check the id",
         (None, _) if ledger.followed.is_none() => "the ledger does not follow it: `bursar ledger sync`",
         (None, _) => "nothing: the last audit did not name it",

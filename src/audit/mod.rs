@@ -138,6 +138,8 @@ pub enum SuspectKind {
     Puzzling,
     /// It paid somebody, and bursar did not order it.
     Unexplained,
+    /// It pays all that it pays into another wallet that is followed, which awaits its confirmation.
+    Transfer,
     /// It came to light only when the wallet was listed from the beginning, and is posted now.
     FoundLate,
     /// Our own payment, neither in the mempool nor in a block: its change is not in the wallet's balance.
@@ -151,7 +153,8 @@ pub enum SuspectKind {
 impl SuspectKind {
     /// Explains a difference without anything being wrong.
     pub fn is_harmless(self) -> bool {
-        matches!(self, SuspectKind::FoundLate | SuspectKind::Limbo | SuspectKind::Untrusted | SuspectKind::Pending)
+        use SuspectKind::{FoundLate, Limbo, Pending, Transfer, Untrusted};
+        matches!(self, Transfer | FoundLate | Limbo | Untrusted | Pending)
     }
 }
 

@@ -80,7 +80,8 @@ pub(super) fn compare(facts: &Facts) -> Result<Finding, AmountError> {
     let ledger = ledger_side(facts, &shares)?;
     let difference = ledger.balance.checked_sub(facts.balances.trusted)?;
     let mut suspects = facts.wrong.named();
-    suspects.extend(facts.books.unexplained.iter().map(|(txid, amount)| unexplained(*txid, *amount)));
+    suspects.extend(facts.books.unexplained.iter().map(|(txid, amount)| unordered(*txid, *amount, SuspectKind::Unexplained)));
+    suspects.extend(facts.books.transfers.iter().map(|(txid, amount)| unordered(*txid, *amount, SuspectKind::Transfer)));
     suspects.extend(waiting(facts, &shares));
     let wallet = wallet_side(facts);
     let pending_differs = shares.is_empty() && wallet.pending.is_some_and(|pending| pending != ledger.pending);
@@ -164,17 +165,12 @@ fn remarks(ledger: &LedgerSide, wallet: &WalletSide) -> Result<Vec<String>, Amou
     Ok(remarks)
 }
 
-fn unexplained(txid: Txid, amount: Amount) -> Suspect {
-    let words = "bursar did not order this payment; `bursar ledger explain` says what it was".to_owned();
-    Suspect {
-        txid,
-        kind: SuspectKind::Unexplained,
-        ledger: Some(amount),
-        wallet: Some(amount),
-        words,
-        state: None,
-        standing: None,
-    }
+fn unordered(txid: Txid, amount: Amount, kind: SuspectKind) -> Suspect {
+    let words = match kind {
+        SuspectKind::Transfer => "bursar did not order this payment; another wallet of yours awaits all of it",
+        _ => "bursar did not order this payment; `bursar ledger explain` says what it was",
+    };
+    Suspect { txid, kind, ledger: Some(amount), wallet: Some(amount), words: words.to_owned(), state: None, standing: None }
 }
 
 /// Own payments whose change the wallet does not count, and payments in limbo even when they have no change.

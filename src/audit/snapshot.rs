@@ -27,6 +27,8 @@ pub(super) struct Books {
     /// The transactions that are not final.
     pub(super) open: Vec<Followed>,
     pub(super) unexplained: Vec<(Txid, Amount)>,
+    /// Payments that nobody ordered, and that another wallet of ours awaits.
+    pub(super) transfers: Vec<(Txid, Amount)>,
     /// How many transactions it follows.
     count: u64,
     /// What is above it is not final.
@@ -79,7 +81,7 @@ pub(super) fn take(
         }
         if store.read(|tx| ledger::tip_of(tx, name))? == Some(tip) {
             let whole = judged.as_ref().map(|(_, wrong)| wrong.clone());
-            let books = read_books(store, name)?;
+            let books = read_books(store, name, coin)?;
             let (cursor, before) = (books.cursor, listing(wallet, books.cursor)?);
             let facts = read(store, wallet, tip, books, &before, whole)?;
             if listing(wallet, cursor)? == before && wallet.tip()? == tip {
@@ -91,13 +93,21 @@ pub(super) fn take(
     Err(AuditError::Restless(READINGS))
 }
 
-fn read_books(store: &mut Store, wallet: &str) -> Result<Books, StoreError> {
+fn read_books(store: &mut Store, wallet: &str, coin: &CoinSettings) -> Result<Books, StoreError> {
     store.read(|tx| {
+        let (mut transfers, mut unexplained) = (vec![], vec![]);
+        for (txid, amount) in ledger::unexplained(tx, wallet)? {
+            let places = following::awaited_elsewhere(tx, wallet, &txid, amount)?;
+            // What was followed once need not be ours any more.
+            let ours = coin.wallet.names().any(|name| places.contains(name));
+            if ours { &mut transfers } else { &mut unexplained }.push((txid, amount));
+        }
         Ok(Books {
             wallet: wallet.to_owned(),
             balance: ledger::balance_of(tx, wallet, Account::Wallet)?,
             open: following::not_final(tx, wallet)?,
-            unexplained: ledger::unexplained(tx, wallet)?,
+            unexplained,
+            transfers,
             count: following::count(tx, wallet)?,
             cursor: following::cursor(tx, wallet)?.map(|cursor| cursor.hash),
         })

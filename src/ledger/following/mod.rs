@@ -3,7 +3,7 @@
 mod records;
 
 use super::{Claim, Followed, Posting, records as tables, wallets};
-use crate::coin::Txid;
+use crate::coin::{Amount, Txid};
 use crate::daemon::Tip;
 use crate::store::{StoreError, Tx};
 
@@ -50,6 +50,12 @@ pub fn posted_after(tx: &Tx<'_>, wallet: &str, seq: u64, limit: usize) -> Result
 /// Every posting of a transaction in whatever wallet, oldest first, at most `limit`.
 pub fn postings_of(tx: &Tx<'_>, txid: &Txid, limit: usize) -> Result<Vec<Posting>, StoreError> {
     tables::postings_of(tx, txid, limit)
+}
+
+/// The other wallets in which a transaction is noted as a receipt of exactly this amount that is not confirmed. Its id stands for its outputs, so that the
+/// whole amount is on its way there and to nowhere else.
+pub fn awaited_elsewhere(tx: &Tx<'_>, wallet: &str, txid: &Txid, amount: Amount) -> Result<Vec<String>, StoreError> {
+    records::awaited_elsewhere(tx, wallet, txid, amount)
 }
 
 /// What a transaction was ordered as: by the comment it was sent with, or by its id.

@@ -4,7 +4,7 @@ use rusqlite::params;
 
 use super::super::records::{account_named, parsed, select_followed};
 use super::super::{Claim, Followed, TxState};
-use crate::coin::Txid;
+use crate::coin::{Amount, Txid};
 use crate::store::{StoreError, Tx};
 
 pub(super) fn page(tx: &Tx<'_>, wallet: &str, after: Option<&Txid>, limit: usize) -> Result<Vec<Followed>, StoreError> {
@@ -42,6 +42,14 @@ pub(super) fn posted_after(tx: &Tx<'_>, wallet: &str, seq: u64, limit: usize) ->
         found.extend(posted.filter(|_| found.len() < limit));
     }
     Ok((found, all))
+}
+
+pub(super) fn awaited_elsewhere(tx: &Tx<'_>, wallet: &str, txid: &Txid, amount: Amount) -> Result<Vec<String>, StoreError> {
+    let mut statement = tx.prepare_cached(
+        "SELECT wallet FROM transactions WHERE txid = ?1 AND wallet <> ?2 AND state = 'pending' AND event IS NULL AND net = ?3",
+    )?;
+    let rows = statement.query_map(params![txid.to_string(), wallet, amount.base_units()], |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 pub(super) fn claim_of(tx: &Tx<'_>, txid: &Txid, comment: Option<&str>) -> Result<Option<Claim>, StoreError> {
