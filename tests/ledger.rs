@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bursar::coin::{Amount, Timestamp, Txid};
 use bursar::daemon::{RpcWallet, Wallet};
+use bursar::gate::{self, Cause};
 use bursar::keeper::Keeper;
 use bursar::ledger::{self, Account, Claim, LedgerError, SyncReport, TxState};
 use bursar::store::Store;
@@ -170,6 +171,8 @@ fn a_final_deposit_that_is_reorged_out_and_double_spent_between_two_syncs_is_tak
 
         let report = bench.sync();
         assert_eq!((report.reversed, report.uncredited), (1, vec![deposit]), "{generation:?}, {depth} blocks");
+        let frozen = bench.store.read(gate::frozen).unwrap();
+        assert_eq!((frozen.len(), frozen[0].freeze.cause, &frozen[0].freeze.txids), (1, Cause::DeepReorg, &vec![deposit]));
         assert_eq!((bench.state(&deposit), bench.balance(Account::Deposit)), (Some(TxState::Dead), -5 * COIN));
         bench.assert_in_step("after a deep reorg");
     }

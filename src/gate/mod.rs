@@ -22,6 +22,8 @@ pub enum Cause {
     StoreWentBack,
     /// The wallet is not the one that the ledger follows.
     Wallet,
+    /// Final transactions lost their blocks: a reorg below the final depth, or another chain. Only a person thaws it.
+    DeepReorg,
     /// A transaction of ours does not pay what was asked, or pays more than once. Only a person thaws it.
     Payment,
     /// The wallet knows fewer transactions or addresses than it did. It thaws when it knows them again, by a repair that ended well, or by a person.
@@ -43,6 +45,10 @@ impl Cause {
             Cause::Repair => "`bursar repair run`, or `bursar audit run` when the repair is over",
             Cause::StoreWentBack => "`bursar audit thaw` adopts the payments that the store forgot; read its help first",
             Cause::Wallet => "find out which wallet the daemon loaded; if only its keys changed, `bursar ledger rekeyed`",
+            Cause::DeepReorg => {
+                "find out whether the daemon follows the right chain; `bursar pay list --state sent` has the payouts that are open again, \
+                 `bursar ledger events` the credits that were taken back; then `bursar audit thaw`"
+            }
             Cause::Payment => "look at the transactions on the chain, then `bursar audit thaw`",
             Cause::ShrunkWallet => {
                 "`bursar repair plan`, or bring the wallet back from a backup; if you know why, `bursar audit thaw` takes the wallet as it is"

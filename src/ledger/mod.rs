@@ -12,6 +12,7 @@ mod canonical;
 pub mod checkpoint;
 pub mod credit;
 mod day;
+mod deep_reorg;
 mod explain;
 mod export;
 mod flow;

@@ -24,9 +24,9 @@ pub(super) fn open(
     if flow::is_the_followed_wallet(store, &identity, coin, now)? {
         return Err(LedgerError::AlreadyOpen(identity.name));
     }
-    let reading = reading::take_settled(store, wallet, &identity.name, coin.final_depth)?;
-    let cut = at.unwrap_or(reading.tip.height).min(reading.tip.height.saturating_sub(coin.final_depth));
     let desk = Desk::new(store, &identity.name, coin, now);
+    let reading = reading::take_settled(store, wallet, &desk)?;
+    let cut = at.unwrap_or(reading.tip.height).min(reading.tip.height.saturating_sub(coin.final_depth));
     let sum = add_up(&reading, cut)?;
     store.write(|tx| {
         wallets::insert_wallet(tx, (desk.wallet, desk.pays), identity.fingerprint.as_deref(), cut, now)?;
@@ -34,7 +34,7 @@ pub(super) fn open(
         post_sum(tx, &desk, &reading, &sum, cut)
     })?;
     info!(wallet = identity.name, height = cut, transactions = sum.transactions, "the wallet is adopted");
-    let mut report = Poster::new(desk, &identity, coin.final_depth, PAGE).post_from(store, reading)?;
+    let mut report = Poster::new(desk, &identity, PAGE).post_from(store, reading)?;
     report.posted += 1;
     Ok(report)
 }

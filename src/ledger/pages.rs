@@ -29,7 +29,6 @@ enum Posted {
 pub(super) struct Poster<'a> {
     desk: Desk<'a>,
     identity: &'a WalletIdentity,
-    final_depth: u64,
     /// Settled transactions of one store transaction.
     page: usize,
     /// What was done so far; of the tip of the last reading.
@@ -48,19 +47,18 @@ pub(super) fn sync(
 ) -> Result<SyncReport, LedgerError> {
     let identity = wallet.identity()?;
     flow::is_the_followed_wallet(store, &identity, coin, now)?;
-    Poster::new(Desk::new(store, &identity.name, coin, now), &identity, coin.final_depth, page)
-        .post_until_tip(store, wallet, since)
+    Poster::new(Desk::new(store, &identity.name, coin, now), &identity, page).post_until_tip(store, wallet, since)
 }
 
 impl<'a> Poster<'a> {
-    pub(super) fn new(desk: Desk<'a>, identity: &'a WalletIdentity, final_depth: u64, page: usize) -> Poster<'a> {
+    pub(super) fn new(desk: Desk<'a>, identity: &'a WalletIdentity, page: usize) -> Poster<'a> {
         let tip = Tip { height: 0, hash: BlockHash::from_bytes([0; 32]) };
-        Poster { desk, identity, final_depth, page, report: SyncReport::at(tip), _under_way: UnderWay::begin() }
+        Poster { desk, identity, page, report: SyncReport::at(tip), _under_way: UnderWay::begin() }
     }
 
     fn post_until_tip(mut self, store: &mut Store, wallet: &dyn Wallet, mut since: Since) -> Result<SyncReport, LedgerError> {
         for _ in 0..reading::READINGS {
-            let Some(reading) = reading::take(store, wallet, &self.identity.name, self.final_depth, since)? else { continue };
+            let Some(reading) = reading::take(store, wallet, &self.desk, since)? else { continue };
             self.refuse_payments_of_before(store, &reading)?;
             match self.post(store, &reading)? {
                 Posted::All => return Ok(self.report),

@@ -2,6 +2,8 @@
 
 use tracing::warn;
 
+use super::deep_reorg;
+use super::flow::Desk;
 use super::progress::{self, SyncProgress};
 use super::rules::{self, Seen, Standing};
 use super::spool::{self, Intake, Shown, Spool};
@@ -66,14 +68,9 @@ pub(super) struct Reading<'a> {
 }
 
 /// Reads until the tip of the reading is on the active chain still: for what asks of settled transactions only.
-pub(super) fn take_settled<'a>(
-    store: &mut Store,
-    wallet: &'a dyn Wallet,
-    name: &'a str,
-    final_depth: u64,
-) -> Result<Reading<'a>, LedgerError> {
+pub(super) fn take_settled<'a>(store: &mut Store, wallet: &'a dyn Wallet, desk: &Desk<'a>) -> Result<Reading<'a>, LedgerError> {
     for _ in 0..READINGS {
-        if let Some(reading) = take(store, wallet, name, final_depth, Since::Beginning)?
+        if let Some(reading) = take(store, wallet, desk, Since::Beginning)?
             && reading.is_on_active_chain()?
         {
             return Ok(reading);
@@ -86,10 +83,10 @@ pub(super) fn take_settled<'a>(
 pub(super) fn take<'a>(
     store: &mut Store,
     wallet: &'a dyn Wallet,
-    name: &'a str,
-    final_depth: u64,
+    desk: &Desk<'a>,
     since: Since,
 ) -> Result<Option<Reading<'a>>, LedgerError> {
+    let Desk { wallet: name, final_depth, .. } = *desk;
     let tip = wallet.tip()?;
     refuse_lost_blocks(store, wallet, name, tip)?;
     let cursor = match tip.height.checked_sub(final_depth) {
@@ -99,7 +96,7 @@ pub(super) fn take<'a>(
     let spool = Spool::new(store)?;
     let mut reading = Reading { wallet, name, tip, start: None, cursor, spool, conflicted: vec![], forgotten: vec![] };
     reading.start = start(store, &reading)?;
-    reopen(store, &reading)?;
+    reopen(store, desk, &reading)?;
     list(&reading, from(since, &reading)?, final_depth)?;
     for old in store.read(|tx| records::not_final(tx, name))? {
         if reading.spool.net(&old.txid)?.is_none() {
@@ -137,16 +134,16 @@ fn start(store: &mut Store, reading: &Reading<'_>) -> Result<Option<Tip>, Ledger
     Ok(Some(cursor))
 }
 
-/// Final transactions that lost their block are open again. One that was then double-spent is in no listing: each must
+/// Final transactions that lost their block are open again, and payouts are frozen. One that was then double-spent is in no listing: each must
 /// be asked for. Without a cursor it may be any of them. Above it there are some too: those that have just become final, or
 /// more where the final depth was raised.
 ///
 /// This is kept before anything is posted: else what is posted above them would hide them from the next reading.
-fn reopen(store: &mut Store, reading: &Reading<'_>) -> Result<(), LedgerError> {
+fn reopen(store: &mut Store, desk: &Desk<'_>, reading: &Reading<'_>) -> Result<(), LedgerError> {
     let above = reading.start.map_or(0, |cursor| cursor.height);
-    let mut reopened: Vec<Followed> = Vec::new();
+    let mut lost: Vec<Followed> = Vec::new();
     'below: loop {
-        let after = reopened.last().and_then(place);
+        let after = lost.last().and_then(place);
         let page = store.read::<_, StoreError>(|tx| records::final_above(tx, reading.name, above, after, ROWS_AT_ONCE))?;
         if page.is_empty() {
             break;
@@ -156,14 +153,13 @@ fn reopen(store: &mut Store, reading: &Reading<'_>) -> Result<(), LedgerError> {
             if reading.ground_held(Some(&old))? {
                 break 'below;
             }
-            reopened.push(Followed { is_final: false, ..old });
+            lost.push(old);
         }
     }
-    if reopened.is_empty() {
+    if lost.is_empty() {
         return Ok(());
     }
-    warn!(transactions = reopened.len(), "final transactions have lost their blocks: they are open again");
-    store.write(|tx| reopened.iter().try_for_each(|old| Ok(records::put_followed(tx, reading.name, old, false)?)))
+    Ok(store.write(|tx| deep_reorg::reopen(tx, desk, &lost))?)
 }
 
 fn place(followed: &Followed) -> Option<(u64, Txid)> {

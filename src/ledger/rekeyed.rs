@@ -2,6 +2,7 @@
 
 use tracing::warn;
 
+use super::flow::Desk;
 use super::pages::PAGE;
 use super::reading;
 use super::spool::Spool;
@@ -30,7 +31,8 @@ pub(super) fn rekeyed(
     if followed.fingerprint == identity.fingerprint {
         return Err(refused(&format!("wallet '{}' has the keys that the ledger knows", followed.name)));
     }
-    let seen = reading::take_settled(store, wallet, &identity.name, coin.final_depth)?.spool;
+    let desk = Desk::new(store, &identity.name, coin, now);
+    let seen = reading::take_settled(store, wallet, &desk)?.spool;
     let (old, new) = (followed.fingerprint, identity.fingerprint);
     store.write(|tx| {
         let transactions = compare(tx, &followed.name, &seen)?;

@@ -139,13 +139,15 @@ pub(crate) const TROUBLES: &[Trouble] = &[
         on: ALL,
         says: Says::Agrees,
         names: &[],
-        frozen: false,
+        frozen: true,
         make: |scene| {
             swap_chain(scene, 5);
             Made::until(&[], |scene| {
                 swap_back(scene);
                 assert_eq!(scene.audit().says, "blocks_lost", "until the right chain is longer");
                 scene.world.mine(6);
+                scene.assert_frozen_by("deep_reorg");
+                scene.thaw_all();
             })
         },
     },

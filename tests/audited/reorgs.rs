@@ -33,7 +33,9 @@ pub(crate) const TROUBLES: &[Trouble] = &[
         frozen: false,
         make: |scene| {
             let fork = scene.world.height();
-            let deposit = scene.final_deposit("0.8");
+            let deposit = scene.deposit("0.8");
+            scene.world.mine(scene.world.coin().final_depth - 1);
+            scene.sync();
             let rival = scene.world.rival_of(&deposit);
             scene.world.invalidate_from(fork + 1);
             scene.world.mine_elsewhere(&[rival], 5);
@@ -48,18 +50,22 @@ pub(crate) const TROUBLES: &[Trouble] = &[
         names: &[],
         frozen: false,
         make: |scene| {
-            let fork = scene.world.height();
-            let deposit = scene.final_deposit("1.7");
-            scene.lock_all_but(&deposit);
-            let payout = scene.payout("1.6");
-            scene.unlock_all();
-            scene.world.mine(3);
-            scene.sync();
-            let rival = scene.world.rival_of(&deposit);
-            scene.world.invalidate_from(fork + 1);
-            scene.world.mine_elsewhere(&[rival], 8);
-            assert!(scene.confirmations(&payout) < 0);
+            double_spend_what_was_paid_from(scene, 1);
             Made::until(&[], |_| {})
+        },
+    },
+    Trouble {
+        kind: "a reorg below the final depth double-spent a deposit that a payout had spent",
+        on: ALL,
+        says: Says::Agrees,
+        names: &[],
+        frozen: true,
+        make: |scene| {
+            double_spend_what_was_paid_from(scene, scene.world.coin().final_depth);
+            Made::until(&[], |scene| {
+                scene.assert_frozen_by("deep_reorg");
+                scene.thaw_all();
+            })
         },
     },
     Trouble {
@@ -91,8 +97,10 @@ pub(crate) const TROUBLES: &[Trouble] = &[
         names: &[],
         frozen: false,
         make: |scene| {
-            scene.final_deposit("0.45");
-            let first = scene.world.invalidate_from(scene.world.height() - 4);
+            scene.deposit("0.45");
+            scene.world.mine(2);
+            scene.sync();
+            let first = scene.world.invalidate_from(scene.world.height() - 1);
             Made::until(&[], move |scene| _ = scene.world.node_rpc("reconsiderblock", json!([first])))
         },
     },
@@ -130,6 +138,23 @@ pub(crate) const TROUBLES: &[Trouble] = &[
 ];
 
 on_each_daemon!(TROUBLES, Scene::of);
+
+/// A deposit, and a payout of its coins after so many blocks, are both in no block any more: a stranger's payment took their place.
+fn double_spend_what_was_paid_from(scene: &mut Scene, blocks: u64) {
+    let fork = scene.world.height();
+    let deposit = scene.deposit("1.7");
+    scene.world.mine(blocks);
+    scene.sync();
+    scene.lock_all_but(&deposit);
+    let payout = scene.payout("1.6");
+    scene.unlock_all();
+    scene.world.mine(blocks);
+    scene.sync();
+    let rival = scene.world.rival_of(&deposit);
+    scene.world.invalidate_from(fork + 1);
+    scene.world.mine_elsewhere(&[rival], 2 * blocks + 2);
+    assert!(scene.confirmations(&payout) < 0);
+}
 
 /// The chain becomes shorter than the coins of a payout in it may be.
 fn too_young(scene: &mut Scene) -> Made {

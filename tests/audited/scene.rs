@@ -89,6 +89,13 @@ impl Scene {
         assert_eq!((audit.says.as_str(), audit.frozen), ("agrees", false), "{when}: {:#}, {:?}", audit.whole, self.causes());
     }
 
+    /// Payouts are frozen for this cause alone, and neither a sync nor an audit that agrees changes that.
+    pub(crate) fn assert_frozen_by(&self, cause: &str) {
+        self.sync();
+        let audit = self.audit();
+        assert_eq!((audit.says.as_str(), self.causes()), ("agrees", BTreeSet::from([cause.to_owned()])), "{:#}", audit.whole);
+    }
+
     pub(crate) fn sync(&self) {
         self.world.done(&["ledger", "sync"]);
     }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use bursar::coin::Txid;
 use bursar::config::{DaemonMode, Method};
+use bursar::gate::{self, Cause};
 use bursar::payout::{self, Batch, BatchState, Filter, PersonsWord, Priority, Request, Ruling, State};
 
 use super::bursar::{Act, Bursar, scratch};
@@ -177,6 +178,15 @@ impl History {
             }
         }
         self.bursar.settle();
+        self.look_at_the_chain();
+    }
+
+    /// A person finds that the chain is the right one, sooner or later: payouts go on in the midst of what a deep reorg undid.
+    fn look_at_the_chain(&mut self) {
+        let frozen = self.bursar.read(gate::frozen);
+        if frozen.iter().any(|frozen| frozen.freeze.cause == Cause::DeepReorg) && self.chance.permille(600) {
+            self.thaw(|cause| cause == Cause::DeepReorg);
+        }
     }
 
     /// An attached daemon is restarted by a person; some say so who have not done it.

@@ -69,7 +69,7 @@ impl History {
         if let Act::Done(report) = self.bursar.settle() {
             words.missing = report.missing.iter().map(|(txid, why)| format!("{txid}: {why}")).collect();
         }
-        self.thaw();
+        self.thaw(|_| true);
         self.release();
         self.ask_again();
         match self.bursar.flush() {
@@ -98,9 +98,9 @@ impl History {
     }
 
     /// A person looks at each freeze, and lifts it as bursar does on the word.
-    fn thaw(&mut self) {
+    pub(crate) fn thaw(&mut self, which: impl Fn(Cause) -> bool) {
         let frozen = self.bursar.read(gate::frozen);
-        for freeze in frozen {
+        for freeze in frozen.into_iter().filter(|freeze| which(freeze.freeze.cause)) {
             self.bursar.world.borrow_mut().note(format!("# thaw {:?}: {}", freeze.freeze.cause, freeze.freeze.detail));
             let thawed = self.bursar.by_hand(|store, now| {
                 let store_id = store.id().to_owned();
