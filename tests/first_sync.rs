@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use serde_json::Value;
 use support::{Generation, World, deposit, wait_for};
 
 /// Deposits: enough for several pages.
-const COUNT: u64 = 9_000;
+const COUNT: u64 = 18_000;
 const PER_BLOCK: u64 = 300;
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -24,6 +25,14 @@ fn progress(world: &World) -> Option<(Option<u64>, bool)> {
     let store = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
     let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
     store.query_row("SELECT cursor_height, tip_height IS NOT NULL FROM wallets", [], row).ok()
+}
+
+/// What the schema of a store says, and in which words.
+fn schema(dir: &Path) -> Vec<(String, Option<String>)> {
+    let store = Connection::open_with_flags(dir.join("bursar.db"), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    let mut statement = store.prepare("SELECT name, sql FROM sqlite_schema ORDER BY name").unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    rows.collect::<Result<_, _>>().unwrap()
 }
 
 fn sync(world: &World) -> Value {
@@ -47,6 +56,9 @@ fn a_first_sync_that_is_killed_goes_on_where_it_was_and_ends_as_one_that_was_not
     let world = World::new(Generation::Litecoin021);
     let _keeper = world.start_daemon();
     let worth = deposit(&world, COUNT, PER_BLOCK);
+    let fresh_dir = world.dir().join("fresh");
+    drop(Store::open(&fresh_dir).unwrap());
+    let fresh = schema(&fresh_dir);
     let mut reached = None;
     // Killed again and again, each time a page later.
     for _ in 0..2 {
@@ -61,6 +73,7 @@ fn a_first_sync_that_is_killed_goes_on_where_it_was_and_ends_as_one_that_was_not
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(!is_done, "the tip comes with the last page");
+        assert_eq!(schema(&world.coin().service_dir()), fresh, "what adds up and what forbids is there, whenever it is killed");
         reached = cursor;
     }
     let report = sync(&world);

@@ -123,7 +123,8 @@ impl AnswerReader {
     /// Moves up to `most` unread bytes into the body.
     fn read_body(&mut self, most: u64) -> Result<u64, HttpError> {
         let count = usize::try_from(most).unwrap_or(usize::MAX).min(self.unread.len());
-        self.body.extend(self.unread.drain(..count));
+        self.body.extend_from_slice(self.unread.get(..count).unwrap_or_default());
+        self.unread.drain(..count);
         if self.body.len() as u64 > self.max_body {
             return Err(HttpError::TooLong(self.max_body));
         }

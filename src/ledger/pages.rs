@@ -1,5 +1,7 @@
 //! Sync: readings of the wallet, posted page by page until the ledger stands at the tip.
 
+mod summing;
+
 use tracing::info;
 
 use super::credit::{Book, Closed};
@@ -15,7 +17,7 @@ use crate::gate::{self, Cause};
 use crate::store::{Store, StoreError, Tx};
 
 /// Settled transactions that are posted in one store transaction: some hundred milliseconds, for which other writers wait.
-pub(super) const PAGE: usize = 2000;
+pub(super) const PAGE: usize = 5000;
 
 /// How far a reading was posted.
 enum Posted {
@@ -125,7 +127,7 @@ impl<'a> Poster<'a> {
                 return Ok(Posted::Until(until));
             }
             store.write(|tx| {
-                let book = self.post_page(tx, &sightings)?;
+                let book = summing::at_the_end(tx, || self.post_page(tx, &sightings))?;
                 take_down(&mut self.report, book.interrupt());
                 reached.map_or(Ok(()), |reached| Ok::<_, LedgerError>(wallets::move_cursor(tx, self.desk.wallet, reached)?))
             })?;

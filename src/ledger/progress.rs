@@ -66,6 +66,6 @@ mod tests {
     #[test]
     fn it_says_how_far_it_is_in_words() {
         assert_eq!(SyncProgress::Listed(7).to_string(), "7 entries listed");
-        assert_eq!(SyncProgress::Posted { transactions: 2000, of: 9000 }.to_string(), "2000 of 9000 transactions posted");
+        assert_eq!(SyncProgress::Posted { transactions: 5000, of: 9000 }.to_string(), "5000 of 9000 transactions posted");
     }
 }

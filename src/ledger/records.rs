@@ -51,13 +51,20 @@ pub(super) fn head(tx: &Tx<'_>) -> Result<(u64, String), StoreError> {
     Ok(tx.prepare_cached("SELECT seq, hash FROM ledger_head")?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }
 
+/// What the next posting follows: the head, or, while sums are put off (`summing`), the newest above it.
+fn newest(tx: &Tx<'_>) -> Result<(u64, String), StoreError> {
+    let sql = "SELECT seq, hash FROM (SELECT seq, hash FROM entries WHERE seq > (SELECT seq FROM ledger_head) ORDER BY seq DESC LIMIT 1)
+               UNION ALL SELECT seq, hash FROM ledger_head LIMIT 1";
+    Ok(tx.prepare_cached(sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?)
+}
+
 /// Adds an event. Refuses postings that do not sum to zero.
 pub(super) fn append(tx: &Tx<'_>, event: &Event<'_>, legs: &[Leg]) -> Result<u64, StoreError> {
     let sum = Amount::sum(legs.iter().map(|leg| leg.amount)).map_err(|error| damaged("entries", error))?;
     if legs.is_empty() || sum != Amount::ZERO {
         return Err(damaged("entries", format!("the postings of an event must sum to zero: {legs:?}")));
     }
-    let (mut seq, mut previous) = head(tx)?;
+    let (mut seq, mut previous) = newest(tx)?;
     let number = seq + 1;
     for leg in legs {
         seq += 1;

@@ -68,11 +68,18 @@ impl<'a> Intake<'a> {
 
 /// Keeps a transaction with its entries, beside those that came before.
 pub(super) fn put(spool: &Spool, txid: Txid, mut entries: Vec<Entry>, final_depth: u64) -> Result<(), LedgerError> {
-    if let Some(mut before) = spool.entries(&txid)? {
-        before.append(&mut entries);
-        entries = before;
+    // Entries of one transaction mostly come together: nothing is looked up beforehand.
+    if put_all(spool, &txid, &entries, final_depth, false)? {
+        return Ok(());
     }
-    let seen = rules::read(&entries)?;
+    let mut before = spool.entries(&txid)?.unwrap_or_default();
+    before.append(&mut entries);
+    put_all(spool, &txid, &before, final_depth, true)?;
+    Ok(())
+}
+
+fn put_all(spool: &Spool, txid: &Txid, entries: &[Entry], final_depth: u64, replace: bool) -> Result<bool, LedgerError> {
+    let seen = rules::read(entries)?;
     let block = match seen.standing {
         Standing::Block(block) | Standing::Immature(block) => Some(block),
         _ => None,
@@ -82,7 +89,7 @@ pub(super) fn put(spool: &Spool, txid: Txid, mut entries: Vec<Entry>, final_dept
         Standing::Dead { buried } if buried >= final_depth => FIRST,
         _ => LAST,
     };
-    Ok(spool.put(&txid, &entries, &seen, block.as_ref(), place)?)
+    Ok(spool.put(txid, entries, &seen, (block.as_ref(), place), replace)?)
 }
 
 /// Finds where the blocks of all transactions stand, and puts the transactions in order.

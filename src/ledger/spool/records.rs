@@ -6,15 +6,17 @@ use std::str::FromStr;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::{LAST, Shown};
-use crate::coin::{Amount, BlockHash, Txid};
-use crate::daemon::{BlockPlace, Entry};
+use crate::coin::{Amount, BlockHash, Timestamp, Txid};
+use crate::daemon::{BlockPlace, Category, Entry};
 use crate::ledger::rules::{self, Seen};
 use crate::store::{Scratch, Store, StoreError};
 
 /// Transactions that are read at once where all are looked at.
 const ROWS_AT_ONCE: usize = 1000;
 
+/// More of its pages stay in memory than of other scratch databases: a daemon lists by ids, and the order of blocks jumps about in that.
 const TABLES: &str = "
+PRAGMA cache_size = -8192;
 CREATE TABLE shown (
     n       INTEGER PRIMARY KEY,
     txid    TEXT NOT NULL UNIQUE,
@@ -24,7 +26,7 @@ CREATE TABLE shown (
     net     INTEGER NOT NULL,
     own     INTEGER NOT NULL,
     comment TEXT,
-    entries TEXT NOT NULL                -- JSON
+    entries TEXT NOT NULL                -- JSON, see `Kept`
 ) STRICT;
 CREATE TABLE blocks (
     hash   TEXT PRIMARY KEY,
@@ -39,6 +41,10 @@ CREATE TABLE arranged (
     n      INTEGER NOT NULL,
     PRIMARY KEY (place, time_s, txid)
 ) STRICT, WITHOUT ROWID;";
+
+/// An entry of a transaction, in the order of its fields, without names and id: a reading is half as large so, and its pages stay in memory.
+type Kept =
+    (Option<u32>, Category, Option<String>, Amount, Option<Amount>, i64, Option<BlockHash>, bool, Option<String>, Timestamp);
 
 /// The transactions of one reading.
 pub(in crate::ledger) struct Spool(Scratch);
@@ -80,15 +86,15 @@ impl Spool {
         Ok(Spool(store.scratch(TABLES)?))
     }
 
-    /// Keeps a transaction, in the place of what was known of it.
+    /// Keeps a transaction. Where it is known already, that is replaced, or nothing is done and false returned.
     pub(super) fn put(
         &self,
         txid: &Txid,
         entries: &[Entry],
         seen: &Seen,
-        block: Option<&BlockHash>,
-        place: u64,
-    ) -> Result<(), StoreError> {
+        (block, place): (Option<&BlockHash>, u64),
+        replace: bool,
+    ) -> Result<bool, StoreError> {
         let block = block.map(ToString::to_string);
         if let Some(block) = &block {
             let mut statement =
@@ -97,19 +103,19 @@ impl Spool {
         }
         let mut statement = self.0.connection().prepare_cached(
             "INSERT INTO shown (txid, block, place, time_s, net, own, comment, entries) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-             ON CONFLICT (txid) DO UPDATE SET block = ?2, place = ?3, time_s = ?4, net = ?5, own = ?6, comment = ?7, entries = ?8",
+             ON CONFLICT (txid) DO UPDATE SET block = ?2, place = ?3, time_s = ?4, net = ?5, own = ?6, comment = ?7, entries = ?8 WHERE ?9",
         )?;
-        let json = serde_json::to_string(entries).map_err(damaged)?;
+        let json = to_json(entries)?;
         let (time_s, net) = (seen.time.0, seen.net.base_units());
-        statement.execute(params![txid.to_string(), block, integer(place), time_s, net, seen.own, seen.comment, json])?;
-        Ok(())
+        let values = params![txid.to_string(), block, integer(place), time_s, net, seen.own, seen.comment, json, replace];
+        Ok(statement.execute(values)? == 1)
     }
 
     /// The entries of a transaction; none: it was not shown.
     pub(super) fn entries(&self, txid: &Txid) -> Result<Option<Vec<Entry>>, StoreError> {
         let mut statement = self.0.connection().prepare_cached("SELECT entries FROM shown WHERE txid = ?1")?;
         let json: Option<String> = statement.query_row([txid.to_string()], |row| row.get(0)).optional()?;
-        json.map(|json| serde_json::from_str(&json).map_err(damaged)).transpose()
+        json.map(|json| from_json(*txid, &json)).transpose()
     }
 
     /// What a transaction does to the wallet; none: it was not shown.
@@ -228,8 +234,36 @@ impl Spool {
 }
 
 fn shown(row: &Row<'_>) -> Result<Shown, StoreError> {
-    let txid: String = row.get(0)?;
-    let entries: Vec<Entry> = serde_json::from_str(row.get_ref(1)?.as_str().map_err(damaged)?).map_err(damaged)?;
+    let txid = parsed(row.get_ref(0)?.as_str().map_err(damaged)?)?;
+    let entries = from_json(txid, row.get_ref(1)?.as_str().map_err(damaged)?)?;
     let seen = rules::read(&entries).map_err(damaged)?;
-    Ok(Shown { txid: parsed(&txid)?, entries, seen, place: row.get(2)? })
+    Ok(Shown { txid, entries, seen, place: row.get(2)? })
+}
+
+fn to_json(entries: &[Entry]) -> Result<String, StoreError> {
+    let kept: Vec<_> = (entries.iter())
+        .map(|entry| {
+            let Entry { txid: _, vout, category, address, amount, fee, confirmations, block, abandoned, comment, time } = entry;
+            (vout, category, address, amount, fee, confirmations, block, abandoned, comment, time)
+        })
+        .collect();
+    serde_json::to_string(&kept).map_err(damaged)
+}
+
+fn from_json(txid: Txid, json: &str) -> Result<Vec<Entry>, StoreError> {
+    let kept: Vec<Kept> = serde_json::from_str(json).map_err(damaged)?;
+    let entry = |(vout, category, address, amount, fee, confirmations, block, abandoned, comment, time): Kept| Entry {
+        txid,
+        vout,
+        category,
+        address,
+        amount,
+        fee,
+        confirmations,
+        block,
+        abandoned,
+        comment,
+        time,
+    };
+    Ok(kept.into_iter().map(entry).collect())
 }
