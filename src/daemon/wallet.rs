@@ -298,6 +298,11 @@ pub trait Wallet {
     /// The end of the active chain.
     fn tip(&self) -> Result<Tip, RpcError>;
 
+    /// Whether the daemon says that it is still far behind the chain, as while it builds it anew (`-reindex-chainstate`); false where it does not say.
+    fn builds_chain(&self) -> Result<bool, RpcError> {
+        Ok(false)
+    }
+
     /// Hash of the active chain's block at `height`.
     fn block_hash(&self, height: u64) -> Result<BlockHash, RpcError>;
 

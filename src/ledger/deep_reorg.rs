@@ -165,4 +165,18 @@ mod tests {
         let freeze = &bench.frozen()[0].freeze;
         assert_eq!((freeze.wallet.as_deref(), &freeze.txids), (Some("w"), &deposits));
     }
+
+    #[test]
+    fn a_daemon_that_builds_its_chain_anew_takes_nothing_back() {
+        let (mut bench, _) = Bench::with_final_deposits(3);
+        let all = FINAL_DEPTH as usize + 3;
+        bench.wallet.invalidate(all, |_| false);
+        bench.wallet.build_chain(true);
+        let refused = ledger::sync(&mut bench.store, &bench.wallet, &coin(), NOW);
+        assert!(matches!(refused, Err(ledger::LedgerError::LostBlocks { .. })), "{refused:?}");
+        assert_eq!(bench.frozen(), []);
+        bench.wallet.build_chain(false);
+        bench.sync();
+        assert_eq!(bench.frozen().len(), 1);
+    }
 }

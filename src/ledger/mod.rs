@@ -80,10 +80,10 @@ pub enum LedgerError {
     /// The chain moved under every reading.
     #[error("the chain moved during each of {0} readings; the ledger is not at its tip, the next sync goes on")]
     Restless(u32),
-    /// The daemon lost blocks: its chain ends below the ledger's tip, which it does not know.
+    /// The daemon's chain ends below the ledger's tip, which it does not know, or which it has not connected again yet.
     #[error(
-        "the daemon's chain ends at height {height}; it does not know the block at height {stood} where the ledger stands, so it lost \
-         blocks: nothing was posted, and nothing is until it has regained them"
+        "the daemon's chain ends at height {height}, below the block at height {stood} where the ledger stands: it lost blocks, or builds \
+         its chain anew. Nothing was posted, and nothing is until it has regained them"
     )]
     LostBlocks {
         /// Height of the daemon's tip.

@@ -108,12 +108,12 @@ pub(super) fn take<'a>(
 }
 
 /// A block leaves the active chain by a reorg, and then the daemon still knows it, or another one stands at its height. A shorter chain
-/// that never heard of our tip proves nothing.
+/// that never heard of our tip proves nothing, nor does one that is being built anew, where every block is known and few are active.
 fn refuse_lost_blocks(store: &mut Store, wallet: &dyn Wallet, name: &str, tip: Tip) -> Result<(), LedgerError> {
     // A first sync that was broken off has a cursor and no tip yet.
     let stood = store.read(|tx| wallets::wallet(tx, name))?.and_then(|followed| followed.tip.or(followed.cursor));
     match stood {
-        Some(stood) if tip.height < stood.height && wallet.block_place(&stood.hash)?.is_none() => {
+        Some(stood) if tip.height < stood.height && (wallet.block_place(&stood.hash)?.is_none() || wallet.builds_chain()?) => {
             Err(LedgerError::LostBlocks { height: tip.height, stood: stood.height })
         }
         _ => Ok(()),

@@ -112,6 +112,13 @@ impl Wallet for RpcWallet {
         Ok(Tip { height, hash: self.block_hash(height)? })
     }
 
+    fn builds_chain(&self) -> Result<bool, RpcError> {
+        if !self.abilities.has("getblockchaininfo") {
+            return Ok(false);
+        }
+        Ok(self.node.call::<ChainReply>("getblockchaininfo", &[])?.initialblockdownload)
+    }
+
     fn block_hash(&self, height: u64) -> Result<BlockHash, RpcError> {
         self.node.call("getblockhash", &[json!(height)])
     }

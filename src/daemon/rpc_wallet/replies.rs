@@ -240,6 +240,9 @@ pub(super) struct UnspentReply {
 pub(super) struct ChainReply {
     pub(super) blocks: u64,
     pub(super) bestblockhash: BlockHash,
+    /// Of 0.16 and later.
+    #[serde(default)]
+    pub(super) initialblockdownload: bool,
 }
 
 /// `getblockheader` and `getblock`.

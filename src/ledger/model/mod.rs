@@ -25,6 +25,7 @@ pub(crate) struct ModelWallet {
     fingerprint: RefCell<Option<String>>,
     /// How many more calls of `tip` find a new block.
     restless: Cell<u32>,
+    builds_chain: Cell<bool>,
     /// How many more calls of `block_place` are answered before one is lost.
     answers: Cell<Option<u32>>,
     /// It decodes no transactions.
@@ -40,6 +41,7 @@ impl ModelWallet {
             world: RefCell::new(world),
             fingerprint: RefCell::new(Some("seed".to_owned())),
             restless: Cell::new(0),
+            builds_chain: Cell::new(false),
             answers: Cell::new(None),
             mute: Cell::new(false),
             drift: Cell::new(None),
@@ -197,6 +199,11 @@ impl ModelWallet {
     /// From now on the wallet tells another amount of its first output than before.
     pub(crate) fn change_amount(&self, txid: &Txid, units: i64) {
         self.world.borrow_mut().txs.get_mut(txid).unwrap().outputs[0].0 = units;
+    }
+
+    /// The daemon says that it builds its chain anew.
+    pub(crate) fn build_chain(&self, anew: bool) {
+        self.builds_chain.set(anew);
     }
 
     pub(crate) fn make_restless(&self, times: u32) {

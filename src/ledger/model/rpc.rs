@@ -196,6 +196,10 @@ impl Wallet for ModelWallet {
         Err(unused("listreceivedbyaddress"))
     }
 
+    fn builds_chain(&self) -> Result<bool, RpcError> {
+        Ok(self.builds_chain.get())
+    }
+
     fn transaction_count(&self) -> Result<Option<u64>, RpcError> {
         Ok(Some(self.world.borrow().txs.values().filter(|tx| tx.known).count() as u64))
     }
