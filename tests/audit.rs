@@ -6,6 +6,7 @@ mod support;
 use bursar::audit::{self, AuditError, Report, Verdict};
 use bursar::coin::{Amount, Timestamp, Txid};
 use bursar::daemon::{RpcWallet, Wallet};
+use bursar::gate::{self, Cause};
 use bursar::keeper::Keeper;
 use bursar::ledger::{self, Account, Claim, LedgerError};
 use bursar::store::Store;
@@ -100,7 +101,10 @@ fn mined_coins_agree_while_they_mature_and_after() {
         let orphaned = bench.world.node_rpc("getblockhash", json!([1]));
         bench.world.node_rpc("invalidateblock", json!([orphaned]));
         bench.world.mine(3);
-        bench.assert_agrees("the blocks were orphaned");
+        let report = bench.audit();
+        assert_eq!((report.verdict, report.frozen), (Verdict::Agrees, true), "the final blocks were orphaned: {report:#?}");
+        let frozen = bench.store.read(gate::frozen).unwrap();
+        assert!(matches!(frozen.as_slice(), [only] if only.freeze.cause == Cause::DeepReorg), "{frozen:#?}");
         assert_eq!((bench.balance(Account::Mined), bench.balance(Account::Wallet)), (0, 0));
     }
 }
