@@ -59,9 +59,7 @@ struct Bench {
 
 impl Bench {
     fn new(world: World, source: BalanceSource) -> Bench {
-        let keeper = world.start_daemon();
-        let wallet = world.wallet();
-        let store = Store::open(&world.dir().join("ledger")).unwrap();
+        let (keeper, wallet, store) = world.start_ledger();
         let bench = Bench { world, wallet, store, keeper, source };
         bench.set_fee();
         bench

@@ -31,9 +31,7 @@ impl Bench {
     /// The stranger has coins of no young block, and what paid us before is credited.
     fn new(generation: Generation) -> Bench {
         let world = World::with(generation, &DEPTHS);
-        let keeper = world.start_daemon();
-        let wallet = world.wallet();
-        let store = Store::open(&world.dir().join("ledger")).unwrap();
+        let (keeper, wallet, store) = world.start_ledger();
         let mut bench = Bench { world, wallet, store, _keeper: keeper };
         bench.world.fund(&["5"]);
         bench.grow(5);

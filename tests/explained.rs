@@ -21,9 +21,7 @@ struct Bench {
 
 impl Bench {
     fn new(world: World) -> Bench {
-        let keeper = world.start_daemon();
-        let wallet = world.wallet();
-        let store = Store::open(&world.dir().join("ledger")).unwrap();
+        let (keeper, wallet, store) = world.start_ledger();
         world.rpc("settxfee", json!([0.0002]));
         Bench { world, wallet, store, _keeper: keeper }
     }

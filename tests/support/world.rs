@@ -14,6 +14,7 @@ use bursar::coin::Amount;
 use bursar::config::{CoinSettings, Settings};
 use bursar::daemon::RpcWallet;
 use bursar::keeper::{Keeper, ProcessState};
+use bursar::store::Store;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid};
 use serde_json::{Value, json};
@@ -148,6 +149,12 @@ impl World {
             self.node_rpc("createwallet", json!([name]));
         }
         keeper
+    }
+
+    /// The same, and opens its wallet and a ledger of its own in this process.
+    pub fn start_ledger(&self) -> (Keeper, RpcWallet, Store) {
+        let keeper = self.start_daemon();
+        (keeper, self.wallet(), Store::open(&self.dir().join("ledger")).unwrap())
     }
 
     /// The daemon's process, if it runs.
