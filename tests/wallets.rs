@@ -293,8 +293,7 @@ fn what_moves_between_two_wallets_freezes_nothing_on_its_way() {
             } else {
                 bench.world.rpc("sendtoaddress", json!([new_address(&bench.world), 1]))
             };
-            bench.sync_paying();
-            bench.sync_followed();
+            // The audit itself asks the other wallet, however young the payment is.
             let report = bench.audit(from);
             let named: Vec<_> = report.suspects.iter().map(|suspect| (suspect.txid, suspect.kind)).collect();
             assert_eq!(named, [(txid(&moved), SuspectKind::Transfer)], "{generation:?}: {report:#?}");
@@ -312,8 +311,6 @@ fn what_moves_between_two_wallets_freezes_nothing_on_its_way() {
         // A part of it to a stranger is a payment to a stranger.
         let amounts = json!({new_address(&bench.world): 1, bench.world.outside_address(): 0.5});
         let mixed = txid(&bench.world.rpc("sendmany", json!(["", amounts])));
-        bench.sync_paying();
-        bench.sync_followed();
         let report = bench.audit("bursar");
         let named: Vec<_> = report.suspects.iter().map(|suspect| (suspect.txid, suspect.kind)).collect();
         assert_eq!((report.verdict, report.frozen), (Verdict::Unexplained, true), "{generation:?}");
@@ -328,7 +325,6 @@ fn only_what_another_followed_wallet_awaits_is_a_transfer() {
     bench.world.fund(&["5"]);
     assert_eq!(bench.audit("bursar").verdict, Verdict::Agrees);
     let moved = txid(&bench.world.rpc("sendtoaddress", json!([new_address(&bench.world), 1])));
-    bench.sync_followed();
     assert_eq!(bench.audit("bursar").verdict, Verdict::Explained);
     let mut alone = bench.world.coin().clone();
     alone.wallet.follow.clear();

@@ -13,7 +13,7 @@ use crate::coin::{Timestamp, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::Wallet;
 use crate::gate::{self, Cause, Freeze};
-use crate::ledger::{self, Followed, TxState, following};
+use crate::ledger::{self, Followed, LedgerError, TxState, following};
 use crate::store::{Store, StoreError};
 
 pub(super) fn run(
@@ -96,8 +96,24 @@ fn settled(
         }
         last = Some((facts, finding));
         ledger::sync(store, wallet, coin, now)?;
+        sync_others(store, wallet, name, coin, now);
     }
     last.ok_or(AuditError::Restless(READINGS))
+}
+
+/// Brings the other wallets in step, so that a payment that one of them awaits is known as a transfer, however young it is. One that cannot be asked
+/// awaits nothing that is known.
+fn sync_others(store: &mut Store, wallet: &dyn Wallet, name: &str, coin: &CoinSettings, now: Timestamp) {
+    let own = coin.wallet.followed(name);
+    for other in coin.wallet.names().filter(|other| coin.wallet.followed(other) != own) {
+        let synced = wallet.wallet_beside(other).map_err(LedgerError::from).and_then(|beside| match beside {
+            Some(beside) => ledger::sync(store, beside.as_ref(), coin, now).map(drop),
+            None => Ok(()),
+        });
+        if let Err(error) = synced {
+            warn!(wallet = other, %error, "audit: another wallet is not in step; what moved there may be unexplained");
+        }
+    }
 }
 
 /// What the ledger knew before the whole listing was read.

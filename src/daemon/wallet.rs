@@ -295,6 +295,11 @@ pub enum FeeWay {
 /// Every call names its wallet where the daemon has several, has a deadline, and is made exactly once. Except where said
 /// otherwise, calling twice is harmless.
 pub trait Wallet {
+    /// The wallet of this name on the same daemon, loaded, as soon as it has heard of all that the mempool holds now; none where this one stands alone.
+    fn wallet_beside(&self, _name: &str) -> Result<Option<Box<dyn Wallet>>, RpcError> {
+        Ok(None)
+    }
+
     /// The end of the active chain.
     fn tip(&self) -> Result<Tip, RpcError>;
 

@@ -8,6 +8,7 @@ use std::time::Instant;
 use serde::de::DeserializeOwned;
 use serde_json::{Number, Value, json};
 use sha2::{Digest, Sha256};
+use tracing::debug;
 
 use super::super::probe::RescanWay;
 use super::super::{
@@ -102,6 +103,17 @@ fn placed(answer: Result<HeaderReply, RpcError>) -> Result<Option<BlockPlace>, R
 }
 
 impl Wallet for RpcWallet {
+    fn wallet_beside(&self, name: &str) -> Result<Option<Box<dyn Wallet>>, RpcError> {
+        let mut beside = self.beside(name);
+        beside.ensure_loaded()?;
+        // Wallets are told of a transaction a moment after the mempool has it (facts/daemons.md §5). Daemons that tell them at once do not know this call,
+        // and one that refuses it leaves us where we were without it.
+        if let Err(error) = self.node.call::<Value>("syncwithvalidationinterfacequeue", &[]) {
+            debug!(%error, "the daemon did not say when its wallets had heard of the mempool");
+        }
+        Ok(Some(Box::new(beside)))
+    }
+
     fn tip(&self) -> Result<Tip, RpcError> {
         if self.abilities.has("getblockchaininfo") {
             // Height and hash of one moment.
