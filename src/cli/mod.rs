@@ -16,6 +16,7 @@ mod setup;
 mod statement;
 mod tables;
 mod token;
+mod who;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -139,6 +140,8 @@ fn run(cli: Cli) -> Result<u8, Failure> {
         }
         verb => Request::from_verb(verb)?,
     };
+    // Nobody is asked for a yes to what is refused.
+    request.order.check_words()?;
     if let Some(question) = &request.question {
         confirm(question)?;
     }

@@ -9,6 +9,7 @@ use super::args::{
     AuditVerb, BackupVerb, DaemonVerb, DocumentFormat, ExportArgs, FileFormat, LedgerFormat, LedgerVerb, ListArgs, PayVerb,
     RepairVerb, StatementArgs, Verb, WishArgs,
 };
+use super::who::who;
 use crate::audit::StatementFormat;
 use crate::ledger::checkpoint::CheckpointFile;
 use crate::ledger::signing::SIGNATURE_SUFFIX;
@@ -205,11 +206,6 @@ fn checkpoint(file: &Path) -> Result<CheckpointFile, Failure> {
     };
     let signature = PathBuf::from([file.as_os_str(), OsStr::new(SIGNATURE_SUFFIX)].into_iter().collect::<OsString>());
     Ok(CheckpointFile { name: file.display().to_string(), content: read(file)?, signature: read(&signature)? })
-}
-
-/// The person at the keyboard, for the record. `sudo` keeps the name of who called it.
-fn who() -> String {
-    ["SUDO_USER", "LOGNAME", "USER"].iter().find_map(|key| std::env::var(key).ok()).unwrap_or_else(|| "unknown".to_owned())
 }
 
 fn backup(verb: BackupVerb) -> Result<Order, Failure> {

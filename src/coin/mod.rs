@@ -9,6 +9,7 @@ mod profile;
 mod profile_rules;
 mod time;
 mod toml_text;
+mod words;
 
 pub use address::{AddressError, check_address};
 pub use amount::{Amount, AmountError};
@@ -20,3 +21,4 @@ pub use profile::{
 };
 pub use time::{Day, Timestamp};
 pub(crate) use toml_text::{Fault, TomlText};
+pub use words::{BadWords, MOST_WORDS_CHARS, check_words};

@@ -47,7 +47,7 @@ fn append(
         txid: Some(followed.txid),
         block: None,
         reverses: Some(event),
-        note: Some(format!("{}: {}", who.trim(), reason.trim())),
+        note: Some(format!("{who}: {reason}")),
     };
     let number = records::append(tx, &header, legs)?;
     records::put_followed(tx, wallet, followed, false)?;
@@ -65,9 +65,6 @@ pub(super) fn explain(
 ) -> Result<Explained, LedgerError> {
     if matches!(account, Account::Wallet | Account::Unexplained) {
         return Err(LedgerError::Refused("explain against an account that says where the money came from or went".to_owned()));
-    }
-    if who.trim().is_empty() || reason.trim().is_empty() {
-        return Err(LedgerError::Refused("an explanation needs a name and a reason; nothing was changed".to_owned()));
     }
     let (wallet, followed) = place_to_explain(tx, wallet, txid, account)?;
     let legs = explanation(tx, &wallet, &followed, account)?;

@@ -21,9 +21,6 @@ pub(super) fn rekeyed(
     who: &str,
     now: Timestamp,
 ) -> Result<Rekeyed, LedgerError> {
-    if who.trim().is_empty() || reason.trim().is_empty() {
-        return Err(refused("this needs a name and a reason"));
-    }
     let identity = wallet.identity()?;
     let Some(followed) = store.read(|tx| wallets::wallet(tx, &identity.name))? else {
         return Err(refused(&format!("the ledger does not follow the wallet '{}' that the daemon answered for", identity.name)));
@@ -37,7 +34,7 @@ pub(super) fn rekeyed(
     store.write(|tx| {
         let transactions = compare(tx, &followed.name, &seen)?;
         wallets::replace_fingerprint(tx, &followed.name, (old.as_deref(), new.as_deref()), (who, reason), now)?;
-        let words = format!("{}: {}", who.trim(), reason.trim());
+        let words = format!("{who}: {reason}");
         gate::cleared(tx, Cause::Wallet, coin.wallet.followed(&followed.name), &words, now)?;
         warn!(wallet = followed.name, old, new, who, reason, "a person declared that the wallet's keys changed");
         Ok(Rekeyed { wallet: followed.name, old, new, transactions })

@@ -43,7 +43,7 @@ pub struct Decision {
 impl Decision {
     /// As it is written down.
     pub(super) fn words(&self) -> String {
-        format!("{}: {}", self.who.trim(), self.reason.trim())
+        format!("{}: {}", self.who, self.reason)
     }
 }
 
@@ -72,9 +72,6 @@ pub fn rule(
     dry_run: bool,
     now: Timestamp,
 ) -> Result<Decided, PayoutError> {
-    if decision.who.trim().is_empty() || decision.reason.trim().is_empty() {
-        return Err(refused(decision, "a ruling needs a name and a reason"));
-    }
     synced(store, wallet, coin, now)?;
     let batch = store.read(|tx| records::find_batch(tx, &decision.batch))?;
     let batch = batch.ok_or_else(|| refused(decision, "there is no such batch"))?;

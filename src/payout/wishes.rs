@@ -36,9 +36,9 @@ impl PersonsWord {
 impl Wish {
     /// As the history keeps it.
     fn said(&self) -> String {
-        match self.reason.as_deref().map(str::trim).filter(|reason| !reason.is_empty()) {
-            Some(reason) => format!("{}: {reason}", self.who.trim()),
-            None => format!("by {}", self.who.trim()),
+        match &self.reason {
+            Some(reason) => format!("{}: {reason}", self.who),
+            None => format!("by {}", self.who),
         }
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Failure, exit};
 use crate::audit;
-use crate::coin::{Day, Txid, does_something};
+use crate::coin::{Day, Txid, check_words};
 use crate::ledger;
 use crate::payout;
 
@@ -264,24 +264,22 @@ impl Order {
         }
     }
 
-    /// Refuses what a person wrote for records that others read, where it could pass for further lines or other words of them.
-    pub(super) fn check_words(&self) -> Result<(), Failure> {
+    /// Refuses what a person wrote for records that others read, where it says nothing, or could pass for further lines or other words of them.
+    pub fn check_words(&self) -> Result<(), Failure> {
         let (reason, who) = match self {
-            Order::PayDecide { wish, .. } => (wish.reason.as_deref().unwrap_or_default(), &wish.who),
-            Order::PayRule { decision, .. } => (decision.reason.as_str(), &decision.who),
+            Order::PayDecide { wish, .. } => (wish.reason.as_deref(), &wish.who),
+            Order::PayRule { decision, .. } => (Some(decision.reason.as_str()), &decision.who),
             Order::LedgerExplain { reason, who, .. }
             | Order::LedgerRekeyed { reason, who, .. }
-            | Order::AuditThaw { reason, who, .. } => (reason.as_str(), who),
+            | Order::AuditThaw { reason, who, .. } => (Some(reason.as_str()), who),
             _ => return Ok(()),
         };
-        for (what, text) in [("the reason", reason), ("the name of who gives the order", who)] {
-            if text.chars().any(does_something) {
-                let message =
-                    format!("{what} has control characters (line breaks among them) or invisible ones; nothing was changed");
-                return Err(Failure::new("bad_words", message, exit::USAGE).next("write it in one line of plain text"));
-            }
-        }
-        Ok(())
+        let refused = |what: &str, why| {
+            let message = format!("{what} {why}; nothing was changed");
+            Failure::new("bad_words", message, exit::USAGE).next("write it in one line of plain text")
+        };
+        reason.map_or(Ok(()), check_words).map_err(|why| refused("the reason", why))?;
+        check_words(who).map_err(|why| refused("the name of who gives the order", why))
     }
 
     /// The process exit code of its failure. Monitoring reads those of an audit and a check: what failed to come to a verdict is unknown, not a

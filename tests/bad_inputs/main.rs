@@ -12,6 +12,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use bursar::coin::Profile;
+use bursar::service::{self, Order};
 use client::{Client, api_world, token};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
@@ -130,20 +131,61 @@ fn bad_payouts_are_refused_with_their_own_words_and_leave_no_trace() {
 fn a_reason_that_could_pass_for_further_lines_of_a_report_is_refused() {
     let world = World::new(Generation::Litecoin021);
     taken(&world);
-    let (batch, txid) = ("0".repeat(32), "0".repeat(64));
     for reason in ["so\nTIME  final", "so\u{1b}[2K", "so\u{85}", "so \u{202e}lanif", "so\u{2028}final"] {
-        let reason = format!("--reason={reason}");
-        let orders: [&[&str]; 6] = [
-            &["pay", "hold", "taken"],
-            &["pay", "cancel", "taken", "--yes"],
-            &["pay", "resolve", "--batch", &batch, "--unpaid", "--yes"],
-            &["ledger", "explain", &txid, "--as", "internal"],
-            &["ledger", "rekeyed", "--yes"],
-            &["audit", "thaw", "1", "--yes"],
-        ];
-        for order in orders {
-            refused(&world, &[order, &[&reason]].concat(), &reason, "bad_words", "control characters");
+        refused_as_reason(&world, reason, "control characters");
+    }
+}
+
+#[test]
+fn a_reason_that_says_nothing_or_has_no_end_is_refused() {
+    let world = World::new(Generation::Litecoin021);
+    taken(&world);
+    let long = "so ".repeat(200) + "on";
+    for (reason, says) in [("", "is blank"), (" \u{a0}", "is blank"), ("so ", "ends with white space"), (&long, "602 characters")]
+    {
+        refused_as_reason(&world, reason, says);
+    }
+}
+
+/// Whoever takes a reason refuses this one, before a person is asked for a yes.
+#[track_caller]
+fn refused_as_reason(world: &World, reason: &str, says: &str) {
+    let (batch, txid, option) = ("0".repeat(32), "0".repeat(64), format!("--reason={reason}"));
+    let orders: [&[&str]; 7] = [
+        &["pay", "hold", "taken"],
+        &["pay", "release", "taken"],
+        &["pay", "cancel", "taken"],
+        &["pay", "resolve", "--batch", &batch, "--unpaid"],
+        &["ledger", "explain", &txid, "--as", "internal"],
+        &["ledger", "rekeyed"],
+        &["audit", "thaw", "1"],
+    ];
+    for order in orders {
+        refused(world, &[order, &[&option]].concat(), reason, "bad_words", says);
+    }
+}
+
+#[test]
+fn the_control_socket_and_the_api_take_no_worse_words_than_the_command_line() {
+    let world = api_world(Generation::Litecoin021, &[]);
+    let token = token(&world, "shop", "operate");
+    taken(&world);
+    let long = "x".repeat(501);
+    let mut store = service::World::open(&world.settings, world.coin()).unwrap();
+    for bad in ["", " ", " so", "so\nso", &long] {
+        let thaw = |reason: &str, who: &str| Order::AuditThaw { id: 1, reason: reason.to_owned(), who: who.to_owned() };
+        for order in [thaw(bad, "ada"), thaw("so", bad)] {
+            assert_eq!(store.execute(&order).unwrap_err().code, "bad_words", "{order:?}");
         }
+    }
+    drop(store);
+    let _service = Service::start(&world);
+    let mut api = Client::new(&world, &token);
+    for (bad, says) in
+        [("", "is blank"), (" ", "is blank"), (" so", "begins"), ("so\nso", "line breaks"), (&long, "501 characters")]
+    {
+        let (status, answer) = api.post("/v1/payouts/taken/hold", &json!({"reason": bad}));
+        told(bad, status.into(), &answer["error"], (422, "bad_request", says));
     }
 }
 

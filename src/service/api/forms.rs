@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use crate::coin::{Amount, Timestamp, does_something};
+use crate::coin::{Amount, Timestamp, check_words};
 use crate::gate::InForce;
 use crate::payout::{BatchDetail, BatchReport, Detail, Filter, FlushReport, HistoryLine, Member, Payout, Standing, Submitted};
 use crate::service::LastFlush;
@@ -19,8 +19,6 @@ pub(super) const MAX_BATCH_PAYOUTS: usize = 1000;
 pub(super) const MAX_PAGE: usize = 1000;
 /// Payouts of a page unless asked for otherwise.
 pub(super) const PAGE: usize = 100;
-/// Characters of a reason at most: a sentence for whoever reads the history.
-const MAX_REASON_CHARS: usize = 500;
 
 /// The query of a list.
 #[derive(Deserialize)]
@@ -73,14 +71,8 @@ pub(super) struct Reason {
 impl Reason {
     /// With the name of who gave it, for the history.
     pub(super) fn given_by(self, name: &str) -> Result<String, Problem> {
-        let problem = match self.reason.as_str() {
-            "" => "it is empty",
-            text if text.chars().count() > MAX_REASON_CHARS => "it has more than 500 characters",
-            text if text.chars().any(does_something) => "it has control characters or invisible ones",
-            text if text.trim() != text => "it begins or ends with a space",
-            text => return Ok(format!("{text} (by API token {name})")),
-        };
-        Err(Problem::bad_request(format!("reason: {problem}")))
+        check_words(&self.reason).map_err(|why| Problem::bad_request(format!("reason: it {why}")))?;
+        Ok(format!("{} (by API token {name})", self.reason))
     }
 }
 

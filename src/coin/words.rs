@@ -1,0 +1,64 @@
+//! What a person writes for records that others read: the reason of a ruling, and the name under which it stands.
+
+use thiserror::Error;
+
+use super::does_something;
+
+/// Characters of a reason, or of a name, at most: a sentence for whoever reads the history.
+pub const MOST_WORDS_CHARS: usize = 500;
+
+/// Why a reason, or a name, is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum BadWords {
+    /// Nothing can be read.
+    #[error("is blank")]
+    Blank,
+    /// White space that a reader cannot see.
+    #[error("begins or ends with white space")]
+    Untrimmed,
+    /// More than a sentence.
+    #[error("has {0} characters: {MOST_WORDS_CHARS} are the most")]
+    TooLong(usize),
+    /// It could pass for further lines, or for other words.
+    #[error("has control characters (line breaks among them) or invisible ones")]
+    DoesSomething,
+}
+
+/// Looks at a reason or a name. The one rule for all of them, whoever takes them.
+///
+/// # Errors
+/// What is wrong with it, to be read behind the words "the reason".
+pub fn check_words(text: &str) -> Result<(), BadWords> {
+    match text.chars().count() {
+        _ if text.chars().any(does_something) => Err(BadWords::DoesSomething),
+        _ if text.trim().is_empty() => Err(BadWords::Blank),
+        _ if text.trim() != text => Err(BadWords::Untrimmed),
+        count if count > MOST_WORDS_CHARS => Err(BadWords::TooLong(count)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_one_line_that_can_be_read() {
+        let most = "é".repeat(MOST_WORDS_CHARS);
+        for good in ["x", "ticket 812", "Überweisung – von Hand", &most] {
+            assert_eq!(check_words(good), Ok(()), "{good}");
+        }
+        for (bad, why) in [
+            ("", BadWords::Blank),
+            ("  ", BadWords::Blank),
+            ("\u{a0}\u{3000}", BadWords::Blank),
+            (" so", BadWords::Untrimmed),
+            ("so\u{2003}", BadWords::Untrimmed),
+            ("so\nfinal", BadWords::DoesSomething),
+            ("\u{200b}", BadWords::DoesSomething),
+            (&"é".repeat(MOST_WORDS_CHARS + 1), BadWords::TooLong(MOST_WORDS_CHARS + 1)),
+        ] {
+            assert_eq!(check_words(bad), Err(why), "{bad:?}");
+        }
+    }
+}
