@@ -98,7 +98,8 @@ fn agrees(world: &World) {
 fn forget_bursar(world: &World) {
     for entry in fs::read_dir(world.coin().service_dir()).unwrap() {
         let path = entry.unwrap().path();
-        if path.file_name().unwrap().to_string_lossy().starts_with("bursar.db") {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name.starts_with("bursar.db") || name == "signing.key" {
             fs::remove_file(path).unwrap();
         }
     }

@@ -236,7 +236,7 @@ pub(super) fn opened(
 /// Opens the unpacked store and reads all of it. Gives its id and what its ledger is worth.
 pub(super) fn restored_store(archive: &Path, folder: &Path) -> Result<(String, LedgerReport), BackupError> {
     let check = || -> Result<(String, LedgerReport), StoreError> {
-        let mut store = Store::open(folder)?;
+        let mut store = Store::open_existing(folder)?;
         store.check_integrity()?;
         Ok((store.id().to_owned(), store.read(ledger::verify)?))
     };

@@ -12,7 +12,7 @@ use crate::config::{CoinSettings, Settings};
 use crate::daemon::{AnswerReader, HttpAnswer};
 use crate::ledger::{ExportError, ExportOrder};
 use crate::payout::ImportOrder;
-use crate::service::{Answer, Failure, IMPORT_HEADER, Order, World, exit, open_import, unreadable_import};
+use crate::service::{Answer, Failure, IMPORT_HEADER, Order, WithoutStore, World, exit, open_import, unreadable_import};
 
 /// How long another command or a starting service may hold the store before we give up.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
@@ -21,13 +21,14 @@ const LOCK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Carries out the order, wherever the store is open.
 pub(super) fn place(settings: &Settings, coin: &CoinSettings, order: &Order) -> Result<Answer, Failure> {
-    reach(settings, coin, |stream| ask(stream, order), |mut world| world.execute(order))
+    reach(settings, coin, order.without_store(), |stream| ask(stream, order), |mut world| world.execute(order))
 }
 
 /// Exports the ledger to standard output, from wherever the store is open.
 pub(super) fn export(settings: &Settings, coin: &CoinSettings, order: ExportOrder) -> Result<(), Failure> {
     let there = |stream| download(stream, order, &mut io::stdout().lock());
-    let exported = reach(settings, coin, there, |mut world| Ok(world.export(order, &mut io::stdout().lock())))?;
+    let exported =
+        reach(settings, coin, WithoutStore::Refuse, there, |mut world| Ok(world.export(order, &mut io::stdout().lock())))?;
     match exported {
         // A reader that went away (`| head`) is not our error.
         Err(ExportError::Write(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
@@ -41,6 +42,7 @@ pub(super) fn export(settings: &Settings, coin: &CoinSettings, order: ExportOrde
 fn reach<T>(
     settings: &Settings,
     coin: &CoinSettings,
+    without: WithoutStore,
     there: impl FnOnce(UnixStream) -> Result<T, Failure>,
     here: impl FnOnce(World) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
@@ -50,7 +52,7 @@ fn reach<T>(
             return there(stream);
         }
         refuse_another_users_state(coin)?;
-        match World::open(settings, coin) {
+        match World::open(settings, coin, without) {
             Ok(world) => return here(world),
             Err(failure) if failure.exit == exit::HELD && began.elapsed() < LOCK_PATIENCE => sleep(LOCK_INTERVAL),
             Err(failure) => return Err(failure),
@@ -63,7 +65,7 @@ pub(super) fn open(settings: &Settings, coin: &CoinSettings) -> Result<World, Fa
     refuse_another_users_state(coin)?;
     let began = Instant::now();
     loop {
-        match World::open(settings, coin) {
+        match World::open(settings, coin, WithoutStore::Begin) {
             Err(failure) if failure.exit == exit::HELD && began.elapsed() < LOCK_PATIENCE => sleep(LOCK_INTERVAL),
             opened => return opened,
         }

@@ -59,11 +59,7 @@ impl SigningKey {
 
     fn at(file: &Path) -> Result<SigningKey, SigningError> {
         let refused = |problem: String| SigningError { file: file.to_owned(), problem };
-        match file.try_exists() {
-            Ok(true) => {}
-            Ok(false) => make(file).map_err(|error| refused(error.to_string()))?,
-            Err(error) => return Err(refused(error.to_string())),
-        }
+        ensure(file)?;
         let mut text = Zeroizing::new(String::new());
         open_secret(file).map_err(refused)?.read_to_string(&mut text).map_err(|error| refused(error.to_string()))?;
         // The crate's words name what is wrong, never what is in the file.
@@ -86,6 +82,20 @@ impl SigningKey {
             .map(SignatureBox::into_string)
             .map_err(|error| SigningError { file: self.file.clone(), problem: error.to_string() })
     }
+}
+
+/// Makes the coin's key if there is none. Every store has one beside it from its beginning: where a key lies and no store, a store was lost.
+pub fn ensure_key(coin: &CoinSettings) -> Result<(), SigningError> {
+    ensure(&key_file(coin))
+}
+
+fn ensure(file: &Path) -> Result<(), SigningError> {
+    let made = match file.try_exists() {
+        Ok(true) => Ok(()),
+        Ok(false) => make(file),
+        Err(error) => Err(error),
+    };
+    made.map_err(|error| SigningError { file: file.to_owned(), problem: error.to_string() })
 }
 
 /// Makes a key. Another one that appears meanwhile is kept.

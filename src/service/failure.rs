@@ -77,6 +77,7 @@ impl From<StoreError> for Failure {
             }
             StoreError::Held(_) => Failure::new("store_held", error, exit::HELD)
                 .next("a running service takes orders on its control socket; wait for the other command, or stop it"),
+            StoreError::Absent(_) => Failure::new("no_store", error, exit::FAILED),
             StoreError::TooNew { .. } => Failure::new("store_too_new", error, exit::CONFIG),
             StoreError::Io { .. } | StoreError::Sqlite(_) => Failure::new("store", error, exit::FAILED).next(
                 "see to the free space, the rights and the health of the disk that holds state_dir; then give the order again",

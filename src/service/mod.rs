@@ -31,7 +31,7 @@ pub use answer::{
 pub use api::DESCRIPTION as API_DESCRIPTION;
 pub use failure::{Failure, exit};
 pub use imports::{IMPORT_HEADER, open_import, unreadable_import};
-pub use order::Order;
+pub use order::{Order, WithoutStore};
 pub use run::run;
 use webhook::secrets as webhook_secrets;
 pub use world::World;

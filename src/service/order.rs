@@ -10,6 +10,17 @@ use crate::coin::{Day, Txid, check_words};
 use crate::ledger;
 use crate::payout;
 
+/// What is done where a coin has no store, and never had one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WithoutStore {
+    /// It begins.
+    Begin,
+    /// It does not, and what is looked at besides is shown.
+    LookOn,
+    /// It does not: there is nothing to show.
+    Refuse,
+}
+
 /// An order to one coin's service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -286,6 +297,17 @@ impl Order {
     /// warning.
     pub fn exit_code_of(&self, failure: &Failure) -> u8 {
         if matches!(self, Order::AuditRun { .. } | Order::Check) { exit::PARTLY } else { failure.exit }
+    }
+
+    /// What is done about a store that was never made.
+    pub fn without_store(&self) -> WithoutStore {
+        use Order::*;
+        match self {
+            // What is wrong may be the daemon; and an archive is looked through on a machine that has nothing else.
+            Status | Check | DaemonStatus | BackupList | BackupVerify { .. } | RepairPlan => WithoutStore::LookOn,
+            order if order.only_looks() => WithoutStore::Refuse,
+            _ => WithoutStore::Begin,
+        }
     }
 
     /// Whether the order only looks.

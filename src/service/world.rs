@@ -1,6 +1,7 @@
 //! Everything that belongs to one coin, open: settings, store, keeper and wallet. Carries out orders, one at a time.
 
 mod access;
+mod beginning;
 mod check;
 mod check_credits;
 mod check_webhook;
@@ -20,7 +21,7 @@ use std::path::PathBuf;
 
 use tracing::{info, warn};
 
-use super::{Failure, KeeperWords, LastFlush, exit};
+use super::{Failure, KeeperWords, LastFlush, WithoutStore, exit};
 use crate::coin::Timestamp;
 use crate::config::{CoinSettings, DaemonMode, Settings};
 use crate::daemon::staking::StakingVerdict;
@@ -61,9 +62,9 @@ pub struct World {
 }
 
 impl World {
-    /// Opens the store; fails when another process has it.
-    pub fn open(settings: &Settings, coin: &CoinSettings) -> Result<World, Failure> {
-        let mut store = Store::open(&coin.service_dir())?;
+    /// Opens the store; fails when another process has it. Where there was one and it is gone, none begins.
+    pub fn open(settings: &Settings, coin: &CoinSettings, without: WithoutStore) -> Result<World, Failure> {
+        let mut store = beginning::open(coin, without)?;
         if coin.webhook.url.is_some() {
             // Before anything is ordered: no step may go untold.
             payout::webhook::begin(&mut store)?;

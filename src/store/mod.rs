@@ -7,6 +7,7 @@ mod scratch;
 mod watch;
 
 use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -53,6 +54,9 @@ const MIGRATIONS: &[&str] = &[
     ),
 ];
 
+/// The database, in the folder of the store.
+const FILE: &str = "bursar.db";
+
 /// How long a connection waits while another one writes. The longest write takes over a payout file: a million rows are half a minute on a busy host
 /// with a slow disk. Whoever has somebody waiting sets less ([`Store::wait_at_most`]).
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -69,6 +73,9 @@ pub enum StoreError {
     /// Another process has it open.
     #[error("{}: another bursar process holds this store; only one may write it at a time", .0.display())]
     Held(PathBuf),
+    /// There is none, or its file is empty. Nothing was made.
+    #[error("{}: there is no store", .0.display())]
+    Absent(PathBuf),
     /// A newer bursar made it.
     #[error("{}: the store has schema {found}, this bursar knows up to {known}: use the newer bursar", file.display())]
     TooNew {
@@ -108,8 +115,8 @@ pub struct Store {
     connection: Connection,
     id: String,
     watch: Option<Watch>,
-    /// Held as long as any connection of this process is open.
-    lock: Arc<File>,
+    /// Held as long as any connection of this process is open; none: there is no file.
+    lock: Option<Arc<File>>,
 }
 
 impl Store {
@@ -117,6 +124,38 @@ impl Store {
     ///
     /// Fails with [`StoreError::Held`] when another process has it.
     pub fn open(dir: &Path) -> Result<Store, StoreError> {
+        Store::open_or(dir, true)
+    }
+
+    /// Opens the store that is in `dir`, and makes none.
+    ///
+    /// Fails with [`StoreError::Absent`] when there is none, and with [`StoreError::Held`] when another process has it.
+    pub fn open_existing(dir: &Path) -> Result<Store, StoreError> {
+        let file = dir.join(FILE);
+        // SQLite takes an empty file for a new database, and throws away a log that lies beside it.
+        match fs::metadata(&file) {
+            Ok(facts) if facts.len() > 0 => Store::open_or(dir, false),
+            Ok(_) => Err(StoreError::Absent(file)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(StoreError::Absent(file)),
+            Err(error) => Err(StoreError::Io { path: file, error }),
+        }
+    }
+
+    /// A store in memory, for whoever only looks at a coin that has none: what is written to it is gone with it.
+    pub fn passing() -> Result<Store, StoreError> {
+        let mut connection = Connection::open_in_memory()?;
+        migrate(&mut connection, Path::new("memory"))?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        let id = store_id(&mut connection)?;
+        Ok(Store { connection, id, watch: None, lock: None })
+    }
+
+    /// Whether it is one that passes, because the coin has none.
+    pub fn is_passing(&self) -> bool {
+        self.lock.is_none()
+    }
+
+    fn open_or(dir: &Path, begin: bool) -> Result<Store, StoreError> {
         let io = |path: &Path| {
             let path = path.to_owned();
             move |error| StoreError::Io { path, error }
@@ -124,15 +163,18 @@ impl Store {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io(dir))?;
         let lock = take_lock(dir)?;
         scratch::clear(dir).map_err(io(dir))?;
-        let file = dir.join("bursar.db");
-        OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&file).map_err(io(&file))?;
+        let file = dir.join(FILE);
+        OpenOptions::new().create(begin).truncate(false).write(true).mode(0o600).open(&file).map_err(io(&file))?;
         let mut connection = connect(&file)?;
+        if !begin && schema_version(&connection)? == 0 {
+            return Err(StoreError::Absent(file));
+        }
         // A table that others point to is rebuilt under its name; what points to nothing afterwards is found.
         connection.pragma_update(None, "foreign_keys", false)?;
         migrate(&mut connection, &file)?;
         connection.pragma_update(None, "foreign_keys", true)?;
         let id = store_id(&mut connection)?;
-        Ok(Store { connection, id, watch: None, lock: Arc::new(lock) })
+        Ok(Store { connection, id, watch: None, lock: Some(Arc::new(lock)) })
     }
 
     /// A second connection to the same store, for another thread: reads never wait for the writer, and one writer at a time waits for the other.
@@ -219,9 +261,14 @@ fn take_lock(dir: &Path) -> Result<File, StoreError> {
     }
 }
 
+/// Up to which of [`MIGRATIONS`] it is; 0: it was not begun.
+fn schema_version(connection: &Connection) -> Result<u32, StoreError> {
+    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
 fn migrate(connection: &mut Connection, file: &Path) -> Result<(), StoreError> {
     let known = MIGRATIONS.len() as u32;
-    let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let found = schema_version(connection)?;
     if found > known {
         return Err(StoreError::TooNew { file: file.to_owned(), found, known });
     }
@@ -336,6 +383,24 @@ mod tests {
         assert_eq!(store.id(), "ab".repeat(16));
         let version = store.read::<u32, StoreError>(|tx| Ok(tx.pragma_query_value(None, "user_version", |row| row.get(0))?));
         assert_eq!(version.unwrap() as usize, MIGRATIONS.len());
+    }
+
+    #[test]
+    fn where_no_store_is_or_an_empty_one_none_is_made_for_whoever_only_looks() {
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, file) = (dir.path().join("service"), dir.path().join("service").join(FILE));
+        let absent = || matches!(Store::open_existing(&folder), Err(StoreError::Absent(named)) if named == file);
+        assert!(absent() && !folder.exists());
+        fs::create_dir(&folder).unwrap();
+        assert!(absent());
+        fs::write(&file, "").unwrap();
+        assert!(absent() && fs::read(&file).unwrap().is_empty());
+        Connection::open(&file).unwrap().execute_batch("PRAGMA journal_mode = WAL; VACUUM").unwrap();
+        assert!(absent(), "a database that was never begun");
+        let id = Store::open(&folder).unwrap().id().to_owned();
+        assert_eq!(Store::open_existing(&folder).unwrap().id(), id);
+        let passing = Store::passing().unwrap();
+        assert!(passing.is_passing() && !Store::open(&folder).unwrap().is_passing() && passing.id() != id);
     }
 
     #[test]

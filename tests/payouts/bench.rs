@@ -210,9 +210,11 @@ impl Bench {
     pub fn order(&mut self, order: &Order) -> Result<Answer, Failure> {
         let elsewhere = open_store(&self.world.dir().join("elsewhere"));
         drop(std::mem::replace(&mut self.store, elsewhere));
-        let mut service = once_free("the store", || match service::World::open(&self.world.settings, self.world.coin()) {
-            Err(failure) if failure.code == "store_held" => None,
-            opened => Some(opened.unwrap_or_else(|failure| panic!("{failure:?}"))),
+        let mut service = once_free("the store", || {
+            match service::World::open(&self.world.settings, self.world.coin(), service::WithoutStore::Begin) {
+                Err(failure) if failure.code == "store_held" => None,
+                opened => Some(opened.unwrap_or_else(|failure| panic!("{failure:?}"))),
+            }
         });
         let answer = service.execute(order);
         drop(service);

@@ -5,6 +5,7 @@
 //! the balances, and number and hash of the newest credit event, so it gives away no amount.
 
 mod flow;
+mod folder;
 mod records;
 mod rules;
 #[cfg(test)]
@@ -89,6 +90,15 @@ pub fn verify(
 /// The checkpoints of this store as marks for a verification.
 pub(super) fn marks(tx: &Tx<'_>) -> Result<Vec<super::verify::Mark>, StoreError> {
     Ok(records::all(tx)?.iter().map(rules::own_mark).collect())
+}
+
+/// A checkpoint of this coin that lies in `ledger.checkpoints_dir`, the one of the highest number; none: there is none, or nowhere to look.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn newest_exported(coin: &CoinSettings) -> std::io::Result<Option<PathBuf>> {
+    let found = coin.checkpoints_dir.as_deref().map(|dir| folder::list(dir, &coin.name)).transpose()?;
+    Ok(found.and_then(|mut found| found.pop()).map(|newest| newest.file))
 }
 
 /// When a checkpoint was last exported.

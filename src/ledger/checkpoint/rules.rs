@@ -64,6 +64,13 @@ pub(super) fn file_name(coin: &str, checkpoint: &Checkpoint) -> String {
     format!("{coin}-checkpoint-{:06}-{}.json", checkpoint.n, checkpoint.time.compact())
 }
 
+/// Number and time of a checkpoint by such a name; none: it is not one of this coin's.
+pub(super) fn read_file_name(coin: &str, name: &str) -> Option<(u64, String)> {
+    let (n, time) = name.strip_prefix(coin)?.strip_prefix("-checkpoint-")?.strip_suffix(".json")?.split_once('-')?;
+    let is_time = time.ends_with('Z') && time.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'T' | b'Z'));
+    Some((n.parse().ok()?, time.to_owned())).filter(|_| is_time)
+}
+
 /// A checkpoint of this store.
 pub(super) fn own_mark(checkpoint: &Checkpoint) -> Mark {
     Mark {

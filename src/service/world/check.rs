@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::World;
+use super::beginning::HOW_IT_BEGINS;
 use crate::audit::{self, Verdict};
 use crate::backup;
 use crate::coin::Timestamp;
@@ -173,6 +174,9 @@ impl World {
         let at = |level, words: String| {
             Ok(Checked::new("ledger", level, words).next(if level == Level::Ok { "" } else { "`bursar ledger sync`" }))
         };
+        if self.store.is_passing() {
+            return Ok(Checked::new("ledger", Level::Warning, "there is no store yet").next(HOW_IT_BEGINS));
+        }
         let Some(tip) = self.read(ledger::synced_tip)? else {
             return at(Level::Warning, "never in step with the wallet yet".to_owned());
         };

@@ -1,0 +1,76 @@
+//! How a store begins, and where none may. An empty store in the place of a lost one knows no payout: what was paid could be asked for and paid again.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tracing::warn;
+
+use crate::config::CoinSettings;
+use crate::ledger::{LedgerError, checkpoint, signing};
+use crate::service::{Failure, WithoutStore, exit};
+use crate::store::{Store, StoreError};
+
+/// What a person does about it.
+pub(super) const HOW_IT_BEGINS: &str =
+    "it is made by `bursar run`, or by the first order that does something: `bursar daemon start`, `bursar ledger sync`";
+
+/// Opens the coin's store.
+pub(super) fn open(coin: &CoinSettings, without: WithoutStore) -> Result<Store, Failure> {
+    let dir = coin.service_dir();
+    let store = match Store::open_existing(&dir) {
+        Err(StoreError::Absent(file)) => {
+            let traces = traces(coin, &file)?;
+            if !traces.is_empty() {
+                return Err(lost(file, &traces));
+            }
+            match without {
+                WithoutStore::Begin => Store::open(&dir)?,
+                WithoutStore::LookOn => {
+                    warn!(file = %file.display(), "there is no store yet: {HOW_IT_BEGINS}");
+                    return Ok(Store::passing()?);
+                }
+                WithoutStore::Refuse => return Err(not_begun(file)),
+            }
+        }
+        opened => opened?,
+    };
+    signing::ensure_key(coin).map_err(LedgerError::from)?;
+    Ok(store)
+}
+
+/// What only a store of this coin leaves behind: its key, its log, its checkpoints.
+fn traces(coin: &CoinSettings, file: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let log = file.with_extension("db-wal");
+    let log_has_something = fs::metadata(&log).is_ok_and(|facts| facts.len() > 0);
+    let key = signing::key_file(coin);
+    let checkpoint = checkpoint::newest_exported(coin).map_err(|error| {
+        let message = format!(
+            "{}: there is no store, and whether there was one cannot be told: ledger.checkpoints_dir cannot be read ({error}). Nothing was made",
+            file.display()
+        );
+        Failure::new("store_missing", message, exit::CONFIG).next("make that folder readable for this user, then give the order again")
+    })?;
+    let key = Some(key).filter(|key| key.exists());
+    let log = Some(log).filter(|_| log_has_something);
+    Ok([key, log, checkpoint].into_iter().flatten().collect())
+}
+
+fn lost(file: PathBuf, traces: &[PathBuf]) -> Failure {
+    let state = if file.exists() { "the store is empty" } else { "the store is missing" };
+    let named: Vec<String> = traces.iter().map(|trace| trace.display().to_string()).collect();
+    let named = named.join(", ");
+    let message = format!(
+        "{}: {state}, though there was one: {named} lies there still. No new one was made, and nothing is sent: it would know no payout that was paid",
+        file.display()
+    );
+    let next = format!(
+        "bring `bursar.db` back from the newest backup (see *Backups* in the README). To begin with an empty ledger all the same, move away {named}: \
+         whatever was paid before is then unknown, and paid again if somebody asks for it again"
+    );
+    Failure::new("store_missing", message, exit::CONFIG).next(&next)
+}
+
+fn not_begun(file: PathBuf) -> Failure {
+    Failure::new("no_store", format!("{}: there is no store yet, and looking makes none", file.display()), exit::FAILED)
+        .next(HOW_IT_BEGINS)
+}
