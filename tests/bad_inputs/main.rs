@@ -171,7 +171,7 @@ fn the_control_socket_and_the_api_take_no_worse_words_than_the_command_line() {
     let token = token(&world, "shop", "operate");
     taken(&world);
     let long = "x".repeat(501);
-    let mut store = service::World::open(&world.settings, world.coin()).unwrap();
+    let mut store = service::World::open(&world.settings, world.coin(), service::WithoutStore::Begin).unwrap();
     for bad in ["", " ", " so", "so\nso", &long] {
         let thaw = |reason: &str, who: &str| Order::AuditThaw { id: 1, reason: reason.to_owned(), who: who.to_owned() };
         for order in [thaw(bad, "ada"), thaw("so", bad)] {
