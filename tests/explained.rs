@@ -3,14 +3,15 @@
 
 mod support;
 
-use bursar::audit::{self, CoinSide, Report, SuspectKind, Verdict};
+use bursar::audit::{self, CoinSide, Dossier, Report, SuspectKind, Verdict};
 use bursar::coin::{Amount, Timestamp, Txid};
 use bursar::daemon::{RpcWallet, Wallet};
 use bursar::keeper::Keeper;
+use bursar::ledger::credit::CreditKind;
 use bursar::ledger::{self, Account, Claim, TxState};
 use bursar::store::Store;
 use serde_json::{Value, json};
-use support::{BURN_ADDRESS, Generation, World};
+use support::{BURN_ADDRESS, Fault, Generation, World};
 
 struct Bench {
     world: World,
@@ -28,6 +29,13 @@ impl Bench {
 
     fn audit(&mut self) -> Report {
         audit::run(&mut self.store, &self.wallet, self.world.coin(), Timestamp::now()).unwrap()
+    }
+
+    fn told(&mut self, txid: &Txid) -> Dossier {
+        ledger::sync(&mut self.store, &self.wallet, self.world.coin(), Timestamp::now()).unwrap();
+        let told = audit::explain(&mut self.store, "bursar", Ok(&self.wallet), self.world.coin(), Some(txid)).unwrap();
+        assert_eq!(told.dossiers[0].unasked, None, "{told:#?}");
+        told.dossiers.into_iter().next().unwrap()
     }
 
     fn claimed_batch(&mut self, mark: &str, outputs: &Value) {
@@ -146,4 +154,82 @@ fn a_coin_of_a_wallet_that_was_never_told_is_found_on_the_chain() {
         bench.world.rpc("rescanblockchain", json!([0]));
         assert_eq!(deep(&mut bench).chain.unwrap().missed.0, 0, "{generation:?}");
     }
+}
+
+/// From the mempool by its credit to the reorg that takes both back, and back again.
+#[test]
+fn the_way_of_a_deposit_is_told_with_its_credit_and_what_to_expect() {
+    for generation in Generation::ALL {
+        let mut bench = Bench::new(World::with(generation, &[("ledger.credit_depth", "2")]));
+        bench.audit();
+        let deposit: Txid = bench.world.pay_in(&bench.world.new_address(), "1.25").parse().unwrap();
+        let told = bench.told(&deposit);
+        let at =
+            told.chain.unwrap().outputs.into_iter().find(|output| output.amount == Some(Amount::from_base_units(125_000_000)));
+        assert!(at.is_some_and(|output| output.unspent == Some(true) && output.in_mempool), "{generation:?}");
+        assert_eq!(told.next, "nothing: it is posted when a block has it", "{generation:?}");
+
+        bench.world.mine(1);
+        let told = bench.told(&deposit);
+        let confirmations = told.ledger.confirmations.unwrap();
+        let waiting: Vec<i64> = told.ledger.waiting.iter().map(|deposit| deposit.amount.base_units()).collect();
+        assert_eq!((confirmations.now, confirmations.to_credit, waiting), (1, 2, vec![125_000_000]), "{generation:?}");
+        assert!(told.chain.unwrap().outputs.iter().all(|output| !output.in_mempool), "{generation:?}");
+        assert_eq!(told.next, "nothing: it is credited when it is deep enough", "{generation:?}");
+
+        bench.world.mine(1);
+        let told = bench.told(&deposit);
+        let kinds = |told: &Dossier| told.ledger.credits.iter().map(|event| event.kind).collect::<Vec<_>>();
+        assert_eq!((kinds(&told), told.ledger.waiting.len()), (vec![CreditKind::Credit], 0), "{generation:?}");
+
+        let height = bench.world.node_rpc("getblockcount", json!([])).as_u64().unwrap();
+        let lost = bench.world.node_rpc("getblockhash", json!([height - 1]));
+        bench.world.node_rpc("invalidateblock", json!([lost]));
+        let told = bench.told(&deposit);
+        assert_eq!(kinds(&told), [CreditKind::Credit, CreditKind::Reversal], "{generation:?}");
+        assert!(
+            told.next.starts_with("it lost its block, and what was posted for it is taken back."),
+            "{generation:?}: {told:#?}"
+        );
+        bench.world.mine_to_other_address(2);
+        let told = bench.told(&deposit);
+        assert_eq!(kinds(&told), [CreditKind::Credit, CreditKind::Reversal, CreditKind::Credit], "{generation:?}");
+    }
+}
+
+/// A person reads who said what of a payment by hand, and not by which order bursar remembers it.
+#[test]
+fn a_persons_word_is_told_by_name_and_reason() {
+    let world = World::new(Generation::Knots);
+    drop(world.start_daemon());
+    world.fund(&["5"]);
+    world.done(&["ledger", "sync"]);
+    let paid = world.rpc("sendtoaddress", json!([BURN_ADDRESS, 1]));
+    let paid = paid.as_str().unwrap();
+    world.done(&["ledger", "sync"]);
+    world.done(&["ledger", "explain", paid, "--as", "payout", "--reason", "ticket 812"]);
+    let told = String::from_utf8(world.bursar(&["audit", "explain", paid]).stdout).unwrap();
+    let noted: Vec<&str> = told.lines().filter(|line| line.contains(": ticket 812)")).collect();
+    assert_eq!(noted.len(), 1, "{told}");
+    assert!(noted[0].contains("  wallet 'bursar'  explained  "), "{told}");
+    assert!(!told.contains("bursar:explained"), "{told}");
+}
+
+/// One answer that is missing is told with its transaction, and the others with theirs.
+#[test]
+fn a_transaction_that_cannot_be_asked_about_hinders_no_other_one() {
+    let world = World::behind_proxy(Generation::Knots);
+    let mut bench = Bench::new(world);
+    bench.world.fund(&["5", "4"]);
+    bench.audit();
+    let outside = bench.world.outside_address();
+    let pay = |bench: &Bench| bench.world.rpc("sendtoaddress", json!([outside, 1])).as_str().unwrap().parse::<Txid>().unwrap();
+    let paid = [pay(&bench), pay(&bench)];
+    assert_eq!(bench.audit().suspects.len(), 2);
+    let refused = Fault::Refuse(-1, "cannot be decoded".to_owned());
+    bench.world.proxy.as_ref().unwrap().once("gettransaction", refused);
+    let told = audit::explain(&mut bench.store, "bursar", Ok(&bench.wallet), bench.world.coin(), None).unwrap();
+    let asked: Vec<bool> = told.dossiers.iter().map(|dossier| dossier.unasked.is_none()).collect();
+    assert_eq!((told.unasked.as_ref(), asked), (None, vec![false, true]), "{told:#?}");
+    assert!(told.dossiers.iter().all(|dossier| paid.contains(&dossier.txid) && dossier.ledger.followed.is_some()));
 }

@@ -378,5 +378,48 @@ fn an_audit_is_explained_in_the_wallet_that_it_is_of() {
     assert_eq!((&refused["error"]["code"], code), (&json!("several_wallets"), 2), "{refused}");
     assert!(refused["error"]["message"].as_str().unwrap().contains("'bursar', 'deposits'"), "{refused}");
     assert_eq!(last(&[by_paying.as_str().unwrap()]).0["wallet"], "bursar");
-    assert_eq!(last(&["--last", "--wallet", "cold"]).0["error"]["code"], "no_such_wallet");
+    let (refused, code) = last(&["--last", "--wallet", "cold"]);
+    assert_eq!((&refused["error"]["code"], code), (&json!("no_such_wallet"), 2));
+    assert!(refused["error"]["message"].as_str().unwrap().contains("which name 'bursar', 'deposits'"), "{refused}");
+    let elsewhere = last(&[by_paying.as_str().unwrap(), "--wallet", FOLLOWED]).0["dossiers"][0].clone();
+    assert_eq!(elsewhere["ledger"]["elsewhere"], json!(["bursar"]), "{elsewhere:#}");
+    assert!(elsewhere["next"].as_str().unwrap().starts_with("it is of wallet 'bursar': `bursar audit explain"), "{elsewhere:#}");
+}
+
+/// A transfer is in both: neither is taken for the other.
+#[test]
+fn a_transaction_of_two_wallets_is_explained_in_the_one_that_is_named() {
+    let world = world(Generation::Knots);
+    drop(world.start_daemon());
+    world.node_rpc("createwallet", json!([FOLLOWED]));
+    world.fund(&["5"]);
+    world.done(&["ledger", "sync"]);
+    let moved = world.rpc("sendtoaddress", json!([new_address(&world), 1]));
+    let moved = moved.as_str().unwrap();
+    // On its way the paying wallet's audit names it, and that makes it no less the other one's.
+    let (audit, code) = world.order(&["audit", "run"]);
+    assert_eq!((code, &audit["suspects"][0]["kind"]), (1, &json!("transfer")), "{audit:#}");
+    let refused = world.order(&["audit", "explain", moved]);
+    assert_eq!((&refused.0["error"]["code"], refused.1), (&json!("several_wallets"), 2), "{refused:?}");
+    world.mine(1);
+    world.done(&["audit", "run"]);
+    assert_eq!(world.order(&["audit", "explain", moved]).0["error"]["code"], "several_wallets");
+    for (wallet, other) in [("bursar", FOLLOWED), (FOLLOWED, "bursar")] {
+        let told = world.done(&["audit", "explain", moved, "--wallet", wallet]);
+        let ledger = &told["dossiers"][0]["ledger"];
+        assert_eq!((&told["wallet"], &ledger["elsewhere"]), (&json!(wallet), &json!([other])), "{told:#}");
+    }
+    let told = printed(&world, &["audit", "explain", moved, "--wallet", FOLLOWED]);
+    assert!(told.contains("it is in wallet 'bursar', too: --wallet bursar"), "{told}");
+    let postings: Vec<&str> = told.lines().filter(|line| line.contains("  event ")).collect();
+    assert!(postings.iter().any(|line| line.contains("wallet 'bursar'  transfer  internal")), "{told}");
+    assert!(postings.iter().any(|line| line.contains("wallet 'deposits'  transfer  internal")), "{told}");
+    assert!(postings.iter().all(|line| line.contains("  wallet 'bursar'  ") || line.contains("  wallet 'deposits'  ")), "{told}");
+    let history = printed(&world, &["audit", "history"]);
+    assert!(history.lines().all(|line| line.contains("  'bursar' ") || line.contains("  'deposits' ")), "{history}");
+}
+
+/// What a person reads.
+fn printed(world: &World, args: &[&str]) -> String {
+    String::from_utf8(world.bursar(args).stdout).unwrap()
 }

@@ -1,15 +1,19 @@
-//! What each side knows of one transaction: the ledger, the wallet, chain and mempool; and what to do about it.
+//! What each side knows of one transaction: the ledger, the wallet, chain and mempool. What to do about it says `advice`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::advice::{self, Known};
+use super::coins::held;
 use super::snapshot::decoded;
-use super::{AuditError, StrayCoins, Suspect, SuspectKind, Verdict, records};
+use super::{AuditError, StrayCoins, Suspect, Verdict, records};
 use crate::coin::{Amount, BlockHash, OutPoint, Timestamp, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::{Entry, RpcError, Wallet};
-use crate::ledger::{Claim, Followed, Posting, TxState, following};
+use crate::ledger::credit::{self, CreditEvent};
+use crate::ledger::following::WaitingDeposit;
+use crate::ledger::{self, Claim, Followed, Posting, TxState, following};
 use crate::store::{Store, StoreError, Tx};
 
 /// Transactions that are told of at a time.
@@ -52,6 +56,9 @@ pub struct Dossier {
     pub wallet: Option<WalletFacts>,
     /// What chain and mempool say; none: they were not asked.
     pub chain: Option<ChainFacts>,
+    /// Why wallet, chain and mempool could not be asked about this one, or not to the end.
+    #[serde(default)]
+    pub unasked: Option<String>,
     /// What a person does about it.
     pub next: String,
 }
@@ -59,12 +66,33 @@ pub struct Dossier {
 /// What the ledger knows of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerFacts {
-    /// Where it stands; none: the ledger never saw it.
+    /// Where it stands in this wallet; none: the ledger never saw it there.
     pub followed: Option<Followed>,
+    /// The other wallets in which the ledger follows it.
+    #[serde(default)]
+    pub elsewhere: Vec<String>,
     /// What it was ordered as, such as a batch; none: by nobody.
     pub claim: Option<Claim>,
-    /// Its postings, oldest first; the first of them.
+    /// Its postings in whatever wallet, oldest first; the first of them.
     pub postings: Vec<Posting>,
+    /// What was credited of it in this wallet and taken back, oldest first; the first of them.
+    #[serde(default)]
+    pub credits: Vec<CreditEvent>,
+    /// Its deposits that are posted in this wallet and not deep enough to be credited.
+    #[serde(default)]
+    pub waiting: Vec<WaitingDeposit>,
+    /// How deep it is; none while it is in no block.
+    #[serde(default)]
+    pub confirmations: Option<Confirmations>,
+}
+
+/// How deep a transaction is, and has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmations {
+    /// By the tip at which the ledger stands.
+    pub now: u64,
+    /// With so many a deposit is credited.
+    pub to_credit: u64,
 }
 
 /// What the wallet knows of a transaction.
@@ -107,6 +135,9 @@ pub struct PlacedOutput {
     pub amount: Option<Amount>,
     /// Whether chain or mempool hold it unspent; none where the daemon did not say.
     pub unspent: Option<bool>,
+    /// Only the mempool does.
+    #[serde(default)]
+    pub in_mempool: bool,
 }
 
 pub(super) fn explain(
@@ -117,23 +148,22 @@ pub(super) fn explain(
     txid: Option<&Txid>,
 ) -> Result<Explanation, AuditError> {
     let last = store.read(|tx| records::last(tx, coin.wallet.followed(name)))?;
-    let name = match &wallet {
-        Ok(wallet) => wallet.identity()?.name,
-        Err(_) => name.to_owned(),
+    // Some daemons call the paying wallet otherwise than the settings.
+    let asked = wallet.and_then(|wallet| Ok((wallet, wallet.identity()?.name)));
+    let (wallet, name, unasked) = match asked {
+        Ok((wallet, name)) => (Some(wallet), name, None),
+        Err(error) => (None, name.to_owned(), Some(error.to_string())),
     };
     let suspects = last.as_ref().map(|last| last.suspects.clone()).unwrap_or_default();
     let txids: Vec<Txid> = match txid {
         Some(txid) => vec![*txid],
         None => suspects.iter().map(|suspect| suspect.txid).collect::<BTreeSet<_>>().into_iter().collect(),
     };
-    let (wallet, unasked) = match wallet {
-        Ok(wallet) => (Some(wallet), None),
-        Err(error) => (None, Some(error.to_string())),
-    };
     let mut dossiers = Vec::new();
     for txid in txids.iter().take(TOLD) {
         let suspect = suspects.iter().find(|suspect| suspect.txid == *txid).cloned();
-        dossiers.push(dossier(store, wallet, &name, *txid, suspect)?);
+        let ledger = store.read(|tx| ledger_facts(tx, &name, coin, txid))?;
+        dossiers.push(dossier(wallet, *txid, suspect, ledger));
     }
     let more = txids.len().saturating_sub(TOLD) as u64;
     let (audited, verdict) = (last.as_ref().map(|last| last.time), last.as_ref().map(|last| last.verdict));
@@ -141,30 +171,55 @@ pub(super) fn explain(
     Ok(Explanation { wallet: name, audited, verdict, remarks, coins, dossiers, more, unasked })
 }
 
-fn dossier(
-    store: &mut Store,
-    wallet: Option<&dyn Wallet>,
-    name: &str,
-    txid: Txid,
-    suspect: Option<Suspect>,
-) -> Result<Dossier, AuditError> {
-    let ledger = store.read(|tx| ledger_facts(tx, name, &txid))?;
-    let (mut known, mut chain) = (None, None);
+/// A daemon that answers about one transaction and not about another is told with that one.
+fn dossier(wallet: Option<&dyn Wallet>, txid: Txid, suspect: Option<Suspect>, ledger: LedgerFacts) -> Dossier {
+    let (mut known, mut chain, mut unasked, mut knows) = (None, None, None, Known::Unasked);
     if let Some(wallet) = wallet {
-        known = wallet.transaction(&txid)?.map(|known| WalletFacts {
-            confirmations: known.confirmations,
-            entries: known.entries.into_iter().take(LINES).collect(),
-        });
-        chain = Some(chain_facts(wallet, &txid, &ledger, known.as_ref())?);
+        match wallet_facts(wallet, &txid) {
+            Ok(found) => {
+                knows = if found.is_some() { Known::Yes } else { Known::No };
+                known = found;
+            }
+            Err(error) => unasked = Some(error.to_string()),
+        }
+        match chain_facts(wallet, &txid, &ledger, known.as_ref()) {
+            Ok(facts) => chain = Some(facts),
+            Err(error) => unasked = unasked.or_else(|| Some(error.to_string())),
+        }
     }
-    let next = next(suspect.as_ref(), &ledger, wallet.is_some().then_some(known.is_some())).to_owned();
-    Ok(Dossier { txid, suspect, ledger, wallet: known, chain, next })
+    let next = advice::next(&txid, suspect.as_ref(), &ledger, knows);
+    Dossier { txid, suspect, ledger, wallet: known, chain, unasked, next }
 }
 
-fn ledger_facts(tx: &Tx<'_>, name: &str, txid: &Txid) -> Result<LedgerFacts, StoreError> {
+fn ledger_facts(tx: &Tx<'_>, name: &str, coin: &CoinSettings, txid: &Txid) -> Result<LedgerFacts, StoreError> {
     let followed = following::one(tx, name, txid)?;
     let claim = following::claim_of(tx, txid, followed.as_ref().and_then(|followed| followed.comment.as_deref()))?;
-    Ok(LedgerFacts { followed, claim, postings: following::postings_of(tx, txid, LINES)? })
+    let event = followed.as_ref().and_then(|followed| followed.event);
+    let tip = ledger::tip_of(tx, name)?;
+    let confirmations = followed.as_ref().zip(tip).and_then(|(followed, tip)| match followed.state {
+        TxState::Confirmed { height, .. } => {
+            Some(Confirmations { now: (tip.height + 1).saturating_sub(height), to_credit: coin.credit_depth })
+        }
+        _ => None,
+    });
+    let mut credits = credit::of_transaction(tx, name, txid)?;
+    credits.truncate(LINES);
+    Ok(LedgerFacts {
+        elsewhere: following::elsewhere(tx, name, txid)?,
+        claim,
+        postings: following::postings_of(tx, txid, LINES)?,
+        credits,
+        waiting: event.map_or_else(|| Ok(vec![]), |event| following::waiting(tx, event))?,
+        confirmations,
+        followed,
+    })
+}
+
+fn wallet_facts(wallet: &dyn Wallet, txid: &Txid) -> Result<Option<WalletFacts>, RpcError> {
+    Ok(wallet.transaction(txid)?.map(|known| WalletFacts {
+        confirmations: known.confirmations,
+        entries: known.entries.into_iter().take(LINES).collect(),
+    }))
 }
 
 fn chain_facts(
@@ -173,6 +228,7 @@ fn chain_facts(
     ledger: &LedgerFacts,
     known: Option<&WalletFacts>,
 ) -> Result<ChainFacts, RpcError> {
+    let in_mempool = wallet.in_mempool(txid)?;
     let posted = ledger.followed.as_ref().and_then(|followed| match followed.state {
         TxState::Confirmed { block, .. } | TxState::Immature { block, .. } => Some(block),
         _ => None,
@@ -187,50 +243,17 @@ fn chain_facts(
             active: place.is_some_and(|place| place.active),
         });
     }
-    let outputs = match known {
-        Some(_) => decoded(wallet, txid)?.map(|transaction| transaction.outputs).unwrap_or_default(),
+    // What cannot be decoded has the outputs that were posted.
+    let decoded = match known {
+        Some(_) => decoded(wallet, txid).ok().flatten().map(|transaction| transaction.outputs).unwrap_or_default(),
         None => vec![],
     };
-    let decoded = outputs.iter().map(|output| (output.vout, Some(output.amount)));
+    let decoded = decoded.iter().map(|output| (output.vout, Some(output.amount)));
     let posted = ledger.postings.iter().filter_map(|posting| Some((posting.vout?, posting.amount.checked_neg().ok())));
     let outputs: BTreeMap<u32, Option<Amount>> = posted.chain(decoded).collect();
-    let placed = |(vout, amount)| PlacedOutput {
-        vout,
-        amount,
-        unspent: wallet.chain_coin(&OutPoint { txid: *txid, vout }).ok().map(|coin| coin.is_some()),
+    let placed = |(vout, amount)| {
+        let (unspent, in_mempool) = held(wallet, &OutPoint { txid: *txid, vout });
+        PlacedOutput { vout, amount, unspent, in_mempool }
     };
-    Ok(ChainFacts {
-        in_mempool: wallet.in_mempool(txid)?,
-        blocks,
-        outputs: outputs.into_iter().take(LINES).map(placed).collect(),
-    })
-}
-
-/// What a person does about it. `known`: whether the wallet knows it now, where it was asked.
-fn next(suspect: Option<&Suspect>, ledger: &LedgerFacts, known: Option<bool>) -> &'static str {
-    match (suspect.map(|suspect| suspect.kind), known) {
-        (Some(SuspectKind::Lost), Some(true)) => "the wallet knows it again: `bursar audit run --deep`",
-        (Some(SuspectKind::Lost), _) => "`bursar repair plan` says how the wallet finds it again",
-        (Some(SuspectKind::Extra), _) => "`bursar ledger sync`, then `bursar audit run --deep`: it should be posted by then",
-        (Some(SuspectKind::Changed), _) => {
-            "see on the chain which amount is true. The ledger's: `bursar repair plan`. The wallet's: `bursar ledger explain` follows it, under your name"
-        }
-        (Some(SuspectKind::Contradicted), _) => {
-            "if its block is on the active chain, the wallet is wrong: `bursar repair plan`; if not, `bursar ledger sync` finds the proof"
-        }
-        (Some(SuspectKind::Puzzling), _) => {
-            "a newer bursar may know what it is; until then a person has to look at it on the chain"
-        }
-        (Some(SuspectKind::Unexplained), _) => "find out who paid, then `bursar ledger explain TXID --as ACCOUNT --reason …`",
-        (Some(SuspectKind::FoundLate), _) => "nothing: it is posted now",
-        (Some(SuspectKind::Limbo), _) => {
-            "nothing yet: bursar broadcasts its payments again with each block; if it stays, its fee may be too low"
-        }
-        (Some(SuspectKind::Transfer | SuspectKind::Untrusted | SuspectKind::Pending), _) => {
-            "nothing: it waits for its confirmation"
-        }
-        (None, _) if ledger.followed.is_none() && known == Some(false) => "neither ledger nor wallet know it: check the id",
-        (None, _) if ledger.followed.is_none() => "the ledger does not follow it: `bursar ledger sync`",
-        (None, _) => "nothing: the last audit did not name it",
-    }
+    Ok(ChainFacts { in_mempool, blocks, outputs: outputs.into_iter().take(LINES).map(placed).collect() })
 }

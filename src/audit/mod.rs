@@ -10,6 +10,7 @@
 //! a short one. A *deep* one reads the wallet's whole listing. The first audit is deep, and one each day, and whenever a routine one finds something
 //! unexplained or the count is another than it should be, so that nothing is ever said to be wrong by a routine audit.
 
+mod advice;
 mod chain;
 mod coins;
 mod dossier;
@@ -38,7 +39,7 @@ use crate::store::{Store, StoreError, Tx};
 
 pub use chain::ChainSide;
 pub use coins::{CoinSide, StrayCoin, StrayCoins};
-pub use dossier::{ChainFacts, Dossier, Explanation, LedgerFacts, PlacedBlock, PlacedOutput, WalletFacts};
+pub use dossier::{ChainFacts, Confirmations, Dossier, Explanation, LedgerFacts, PlacedBlock, PlacedOutput, WalletFacts};
 pub use statement::{AuditLine, SignedStatement, Statement, StatementError, StatementFormat};
 
 /// Why an audit came to no verdict. Nothing was recorded, no freeze was set or lifted by it.
@@ -151,6 +152,23 @@ pub enum SuspectKind {
 }
 
 impl SuspectKind {
+    /// Its name, as in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            SuspectKind::Lost => "lost",
+            SuspectKind::Extra => "extra",
+            SuspectKind::Changed => "changed",
+            SuspectKind::Contradicted => "contradicted",
+            SuspectKind::Puzzling => "puzzling",
+            SuspectKind::Unexplained => "unexplained",
+            SuspectKind::Transfer => "transfer",
+            SuspectKind::FoundLate => "found_late",
+            SuspectKind::Limbo => "limbo",
+            SuspectKind::Untrusted => "untrusted",
+            SuspectKind::Pending => "pending",
+        }
+    }
+
     /// Explains a difference without anything being wrong.
     pub fn is_harmless(self) -> bool {
         use SuspectKind::{FoundLate, Limbo, Pending, Transfer, Untrusted};

@@ -6,23 +6,19 @@ use crate::config::CoinSettings;
 use crate::ledger::{self, LedgerWallet, following};
 use crate::store::{StoreError, Tx};
 
-/// The only wallet whose last audit named the transaction, or else the only one whose ledger follows it; without a transaction the only one whose last
-/// audit did not agree. The paying one where that is none.
+/// The only wallet whose ledger follows the transaction, or whose last audit named it; without a transaction the only one whose last audit did not agree.
+/// The paying one where that is none.
 pub(super) fn place(tx: &Tx<'_>, coin: &CoinSettings, txid: Option<&Txid>) -> Result<String, AuditError> {
-    let (mut accused, mut following) = (Vec::new(), Vec::new());
+    let mut places = Vec::new();
     for LedgerWallet { name, pays, .. } in ledger::wallets(tx, coin)? {
         // Some daemons call the paying wallet otherwise than the settings; one that is followed no more cannot be asked.
         let known = if pays { Some(&coin.wallet.name) } else { coin.wallet.follow.iter().find(|followed| **followed == name) };
         let Some(known) = known else { continue };
         let last = records::last(tx, (!pays).then_some(name.as_str()))?;
-        if last.is_some_and(|last| is_named(&last, txid)) {
-            accused.push(known);
-        }
-        if follows(tx, &name, txid)? {
-            following.push(known);
+        if last.is_some_and(|last| is_named(&last, txid)) || follows(tx, &name, txid)? {
+            places.push(known);
         }
     }
-    let places = if accused.is_empty() { following } else { accused };
     match places.as_slice() {
         [] => Ok(coin.wallet.name.clone()),
         [only] => Ok((*only).clone()),

@@ -4,7 +4,7 @@ mod ledger;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(super) use self::ledger::{DocumentFormat, ExportArgs, LedgerFormat, LedgerVerb, StatementArgs};
@@ -386,9 +386,9 @@ pub(super) enum AuditVerb {
         yes: bool,
     },
     /// What ledger, wallet and chain know of a transaction, and what to do about it; changes nothing.
+    #[command(group = ArgGroup::new("which").required(true).args(["txid", "last"]))]
     Explain {
         /// The transaction.
-        #[arg(required_unless_present = "last", conflicts_with = "last")]
         txid: Option<Txid>,
         /// Those that the last audit named.
         #[arg(long)]

@@ -80,7 +80,7 @@ fn found(report: &audit::Report) -> &'static str {
 }
 
 fn named(report: &audit::Report) -> Vec<String> {
-    let suspects = report.suspects.iter().map(|suspect| format!("{} {:?}: {}", suspect.txid, suspect.kind, suspect.words));
+    let suspects = report.suspects.iter().map(|suspect| format!("{} {}: {}", suspect.txid, suspect.kind.name(), suspect.words));
     suspects.chain(report.remarks.iter().cloned()).collect()
 }
 

@@ -241,8 +241,8 @@ impl Page {
         let mut text = self.audit(report);
         for FollowedAudit { wallet, report, error } in followed {
             text += &match report {
-                Some(report) => format!("\n\nwallet '{wallet}'\n{}", self.audit(report)),
-                None => format!("\n\nwallet '{wallet}'\nNO VERDICT: {}", error.as_deref().unwrap_or("the reason is not known")),
+                Some(report) => format!("\n\n{}", self.audit(report)),
+                None => format!("\n\n'{wallet}' NO VERDICT: {}", error.as_deref().unwrap_or("the reason is not known")),
             };
         }
         text
@@ -254,7 +254,7 @@ impl Page {
         text += &format!("  ledger {}, wallet {}", self.coins(ledger.balance), self.coins(wallet.trusted));
         text += &format!(", its coins {} and {} locked\n", self.coins(wallet.unspent), self.coins(wallet.locked));
         for suspect in &report.suspects {
-            text += &format!("  {}  {:?}: {}\n", suspect.txid, suspect.kind, suspect.words);
+            text += &format!("  {}  {}: {}\n", suspect.txid, suspect.kind.name(), suspect.words);
         }
         for coins in report.coins.iter().map(|coins| super::dossiers::stray_coins(coins, self.decimals)) {
             text += &if coins.is_empty() { coins } else { coins + "\n" };
@@ -291,7 +291,9 @@ impl Page {
         };
         let frozen = if report.frozen { ", frozen" } else { "" };
         let named = report.suspects.len();
-        format!("{}  {verdict} at height {height} ({depth}), difference {difference}, {named} named{frozen}\n", report.time)
+        // Those of older versions do not say of which wallet they are.
+        let of = if report.of.is_empty() { String::new() } else { format!("'{}' ", report.of) };
+        format!("{}  {of}{verdict} at height {height} ({depth}), difference {difference}, {named} named{frozen}\n", report.time)
     }
 
     fn balances(&self, balances: &[ledger::AccountBalance]) -> String {

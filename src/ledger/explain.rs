@@ -6,6 +6,16 @@ use super::{Account, Claim, Explained, Followed, Kind, LedgerError, records};
 use crate::coin::{Amount, Timestamp, Txid};
 use crate::store::Tx;
 
+impl Claim {
+    /// Begins the order of a claim that stands for a person's word, and for no order.
+    const PERSONS_WORD: &str = "bursar:explained:";
+
+    /// Whether it stands for what a person said of a transaction.
+    pub fn is_persons_word(&self) -> bool {
+        self.order.starts_with(Claim::PERSONS_WORD)
+    }
+}
+
 /// A person's word about one transaction. What is unexplained of it moves to `account`; where that is none, or there is nothing to
 /// move, the event moves nothing and stands for the word alone.
 pub(super) fn word(
@@ -142,7 +152,7 @@ fn correction(tx: &Tx<'_>, wallet: &str, followed: &Followed, account: Account) 
 /// If the transaction is taken back and posted again, the person's word still holds.
 fn remember(tx: &Tx<'_>, txid: &Txid, account: Account) -> Result<(), LedgerError> {
     if records::claimed(tx, txid, None)?.is_none() {
-        let order = format!("bursar:explained:{txid}");
+        let order = format!("{}{txid}", Claim::PERSONS_WORD);
         records::insert_claim(tx, &Claim { mark: order.clone(), order: order.clone(), account })?;
         records::insert_claim_txid(tx, &order, txid)?;
     }

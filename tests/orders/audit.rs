@@ -23,6 +23,7 @@ fn coins() -> audit::StrayCoins {
         side: audit::CoinSide::Wallet,
         spent_by: Some(txid()),
         unspent: Some(false),
+        in_mempool: true,
     };
     audit::StrayCoins { named: vec![coin], more: u64::MAX, note: Some("n".to_owned()) }
 }
@@ -91,13 +92,22 @@ pub(super) fn an_explanation() -> audit::Explanation {
     let dossier = audit::Dossier {
         txid: txid(),
         suspect: Some(a_suspect()),
-        ledger: audit::LedgerFacts { followed: Some(followed), claim: Some(claim), postings: vec![a_posting()] },
+        ledger: audit::LedgerFacts {
+            followed: Some(followed),
+            elsewhere: vec!["e".to_owned()],
+            claim: Some(claim),
+            postings: vec![a_posting()],
+            credits: vec![a_credit_event()],
+            waiting: vec![ledger::following::WaitingDeposit { vout: u32::MAX, amount: MOST }],
+            confirmations: Some(audit::Confirmations { now: 0, to_credit: u64::MAX }),
+        },
         wallet: Some(audit::WalletFacts { confirmations: i64::MIN, entries: vec![entry] }),
         chain: Some(audit::ChainFacts {
             in_mempool: true,
             blocks: vec![audit::PlacedBlock { block: tip().hash, height: Some(u64::MAX), active: false }],
-            outputs: vec![audit::PlacedOutput { vout: u32::MAX, amount: Some(MOST), unspent: None }],
+            outputs: vec![audit::PlacedOutput { vout: u32::MAX, amount: Some(MOST), unspent: None, in_mempool: true }],
         }),
+        unasked: Some("u".to_owned()),
         next: "n".to_owned(),
     };
     audit::Explanation {

@@ -51,6 +51,9 @@ pub struct StrayCoin {
     pub spent_by: Option<Txid>,
     /// Whether chain or mempool hold it unspent; none where the daemon did not say.
     pub unspent: Option<bool>,
+    /// Only the mempool does.
+    #[serde(default)]
+    pub in_mempool: bool,
 }
 
 /// What the coins say.
@@ -103,10 +106,15 @@ fn compare_all(store: &mut Store, wallet: &dyn Wallet, name: &str) -> Result<Str
     }
     let (mut named, more) = purse.strays(NAMED)?;
     for coin in &mut named {
-        // Old daemons, and roles that may not ask, leave it open.
-        coin.unspent = wallet.chain_coin(&coin.outpoint).ok().map(|found| found.is_some());
+        (coin.unspent, coin.in_mempool) = held(wallet, &coin.outpoint);
     }
     Ok(StrayCoins { named, more, note })
+}
+
+/// Whether chain or mempool hold a coin unspent, and whether that is the mempool. Old daemons, and roles that may not ask, leave it open.
+pub(super) fn held(wallet: &dyn Wallet, outpoint: &OutPoint) -> (Option<bool>, bool) {
+    let Ok(found) = wallet.chain_coin(outpoint) else { return (None, false) };
+    (Some(found.is_some()), found.is_some_and(|coin| coin.confirmations == 0))
 }
 
 /// Notes what a posted receipt made for us. False where the postings do not say it.

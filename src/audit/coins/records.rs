@@ -71,6 +71,7 @@ impl Purse {
                 side: if row.get(0)? { CoinSide::Wallet } else { CoinSide::Ledger },
                 spent_by: spent_by.as_deref().map(parsed).transpose()?,
                 unspent: None,
+                in_mempool: false,
             });
         }
         Ok((named, more))

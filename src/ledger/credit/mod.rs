@@ -203,6 +203,11 @@ pub fn newest(tx: &Tx<'_>) -> Result<u64, StoreError> {
     records::newest(tx)
 }
 
+/// What was credited of a transaction in a wallet, and taken back, oldest first.
+pub fn of_transaction(tx: &Tx<'_>, wallet: &str, txid: &Txid) -> Result<Vec<CreditEvent>, StoreError> {
+    records::of_transaction(tx, wallet, txid)
+}
+
 /// The newest event.
 pub(super) fn head(tx: &Tx<'_>) -> Result<Head, StoreError> {
     records::head(tx)

@@ -2,10 +2,21 @@
 
 mod records;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Claim, Followed, Posting, records as tables, wallets};
 use crate::coin::{Amount, Txid};
 use crate::daemon::Tip;
 use crate::store::{StoreError, Tx};
+
+/// A deposit that is posted, and not deep enough to be credited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingDeposit {
+    /// Its output.
+    pub vout: u32,
+    /// How much.
+    pub amount: Amount,
+}
 
 /// Those that are not final: everything that a sync would ask for again.
 pub fn not_final(tx: &Tx<'_>, wallet: &str) -> Result<Vec<Followed>, StoreError> {
@@ -56,6 +67,16 @@ pub fn postings_of(tx: &Tx<'_>, txid: &Txid, limit: usize) -> Result<Vec<Posting
 /// whole amount is on its way there and to nowhere else.
 pub fn awaited_elsewhere(tx: &Tx<'_>, wallet: &str, txid: &Txid, amount: Amount) -> Result<Vec<String>, StoreError> {
     records::awaited_elsewhere(tx, wallet, txid, amount)
+}
+
+/// The other wallets in which the ledger follows a transaction, whatever became of it.
+pub fn elsewhere(tx: &Tx<'_>, wallet: &str, txid: &Txid) -> Result<Vec<String>, StoreError> {
+    records::elsewhere(tx, wallet, txid)
+}
+
+/// The deposits of an event that wait to be credited.
+pub fn waiting(tx: &Tx<'_>, event: u64) -> Result<Vec<WaitingDeposit>, StoreError> {
+    records::waiting(tx, event)
 }
 
 /// What a transaction was ordered as: by the comment it was sent with, or by its id.

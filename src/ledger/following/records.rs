@@ -1,9 +1,10 @@
 //! Pieces of the table of transactions.
 
-use rusqlite::params;
+use rusqlite::{Row, params};
 
 use super::super::records::{account_named, parsed, select_followed};
 use super::super::{Claim, Followed, TxState};
+use super::WaitingDeposit;
 use crate::coin::{Amount, Txid};
 use crate::store::{StoreError, Tx};
 
@@ -50,6 +51,18 @@ pub(super) fn awaited_elsewhere(tx: &Tx<'_>, wallet: &str, txid: &Txid, amount: 
     )?;
     let rows = statement.query_map(params![txid.to_string(), wallet, amount.base_units()], |row| row.get(0))?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn elsewhere(tx: &Tx<'_>, wallet: &str, txid: &Txid) -> Result<Vec<String>, StoreError> {
+    let mut statement = tx.prepare_cached("SELECT wallet FROM transactions WHERE txid = ?1 AND wallet <> ?2 ORDER BY wallet")?;
+    let rows = statement.query_map(params![txid.to_string(), wallet], |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn waiting(tx: &Tx<'_>, event: u64) -> Result<Vec<WaitingDeposit>, StoreError> {
+    let mut statement = tx.prepare_cached("SELECT vout, amount FROM deposits WHERE event = ?1 ORDER BY vout")?;
+    let waiting = |row: &Row<'_>| Ok(WaitingDeposit { vout: row.get(0)?, amount: Amount::from_base_units(row.get(1)?) });
+    Ok(statement.query_map([event], waiting)?.collect::<Result<_, _>>()?)
 }
 
 pub(super) fn claim_of(tx: &Tx<'_>, txid: &Txid, comment: Option<&str>) -> Result<Option<Claim>, StoreError> {

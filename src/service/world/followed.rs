@@ -130,8 +130,9 @@ impl World {
         if self.coin.wallet.names().any(|known| known == name) {
             return Ok(());
         }
-        let message = format!("'{name}' is neither wallet.name nor in wallet.follow; nothing was changed");
-        Err(Failure::new("no_such_wallet", message, exit::USAGE).next("`bursar status` lists the wallets"))
+        let names = self.coin.wallet.names().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
+        let message = format!("'{name}' is neither wallet.name nor in wallet.follow, which name {names}; nothing was changed");
+        Err(Failure::new("no_such_wallet", message, exit::USAGE).next("name one of these by --wallet, or set wallet.follow"))
     }
 
     /// How each of them is; asked with a short deadline, where the daemon answers (`ask`).
