@@ -19,6 +19,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use bursar::coin::Timestamp;
+use bursar::gate::{self, Cause, Freeze};
+use bursar::store::Store;
 use client::{Client, api_world, payee, token};
 use serde_json::{Value, json};
 use support::{Generation, Service, wait_for};
@@ -83,6 +86,29 @@ fn a_payout_is_submitted_shown_listed_held_and_paid() {
     world.mine(1);
     world.done(&["ledger", "sync"]);
     assert_eq!(api.get("/v1/payouts/one").1["confirmations"], 1);
+}
+
+#[test]
+fn the_queue_waits_for_a_freeze_as_long_as_there_is_one() {
+    let world = api_world(Generation::Litecoin021, &[]);
+    let token = token(&world, "desk", "operate");
+    let freeze = Freeze { cause: Cause::DeepReorg, detail: "the chain".to_owned(), txids: vec![], amount: None, wallet: None };
+    let mut store = Store::open(&world.coin().service_dir()).unwrap();
+    store.write(|tx| gate::freeze(tx, &freeze, Timestamp::now())).unwrap();
+    drop(store);
+    let _service = Service::start(&world);
+    let mut api = Client::new(&world, &token);
+    api.post("/v1/payouts", &request("one", "1"));
+    let frozen = "payouts are frozen: the chain";
+    let (waits, shown) = ("waits: payouts are frozen", || String::from_utf8(world.bursar(&["status"]).stdout).unwrap());
+    assert_eq!(api.get("/v1/queue").1["waits_for"]["message"], frozen, "before any flush");
+    assert!(shown().contains(waits), "{}", shown());
+    assert_eq!(api.post("/v1/flush", &Value::Null).0, 409);
+    world.done(&["audit", "thaw", "1", "--reason", "it is the right chain", "--yes"]);
+    let (queue, status) = (api.get("/v1/queue").1, world.done(&["status"]));
+    assert_eq!((&queue["waits_for"]["code"], &queue["frozen"]), (&json!("flush"), &json!([])), "{queue}");
+    assert_eq!((&queue["last_flush"]["waiting"], &status["queue"]["waiting"]), (&Value::Null, &Value::Null), "{status}");
+    assert!(!shown().contains("waits:"), "{}", shown());
 }
 
 #[test]

@@ -250,7 +250,7 @@ fn a_queue() -> QueueStatus {
         saving_percent: Some(100),
     };
     let depths = payout::Priority::ALL.map(|priority| (priority, payout::Depth { count: u64::MAX, oldest: TIME }));
-    QueueStatus { depths: depths.into_iter().collect(), last_flush: Some(last_flush) }
+    QueueStatus { depths: depths.into_iter().collect(), waiting: Some("w".to_owned()), last_flush: Some(last_flush) }
 }
 
 #[test]

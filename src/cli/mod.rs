@@ -1,6 +1,7 @@
 //! Verbs: parse, place one order, print, exit code. No decisions.
 
 mod args;
+mod books;
 mod client;
 mod dossiers;
 mod doubt;

@@ -85,10 +85,7 @@ fn queue(status: &StatusReport) -> Vec<String> {
     let mut lines: Vec<String> = depths
         .map(|(priority, depth)| format!("{} of priority {}, the oldest since {}", depth.count, priority.name(), depth.oldest))
         .collect();
-    let waiting = status.queue.last_flush.as_ref().and_then(|last| last.waiting.as_ref());
-    if let Some(why) = waiting.filter(|_| !lines.is_empty()) {
-        lines.push(format!("waits: {why}"));
-    }
+    lines.extend(status.queue.waiting.iter().map(|why| format!("waits: {why}")));
     lines
 }
 
@@ -155,9 +152,27 @@ fn time_or_never(time: Option<Timestamp>) -> String {
     time.map_or_else(|| "never".to_owned(), |time| time.to_string())
 }
 
-/// Deposits that were credited, and what the chain took back of them.
+/// Deposits that are credited, and what the chain took back of them.
 fn credits(standing: &CreditStanding) -> String {
-    let CreditStanding { credits, outstanding, last_reversal, waiting, .. } = standing;
-    let taken_back = last_reversal.map(|last| format!("; TAKEN BACK, last at {last}; {outstanding} not credited again"));
-    format!("{credits} deposits credited, {waiting} not deep enough yet{}", taken_back.unwrap_or_default())
+    let CreditStanding { credits, reversals, outstanding, last_reversal, waiting } = standing;
+    let taken_back = last_reversal.map(|last| {
+        format!(
+            "; TAKEN BACK, last at {last}; {outstanding} not credited again ({credits} credits and {reversals} reversals in all)"
+        )
+    });
+    format!("{} deposits credited, {waiting} not deep enough yet{}", standing.deposits(), taken_back.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deposit_that_was_credited_again_is_one_deposit() {
+        let standing = CreditStanding { credits: 5, reversals: 0, outstanding: 0, last_reversal: None, waiting: 1 };
+        assert_eq!(credits(&standing), "5 deposits credited, 1 not deep enough yet");
+        let again = CreditStanding { credits: 3, reversals: 2, last_reversal: Some(Timestamp(0)), ..standing };
+        assert!(credits(&again).starts_with("1 deposits credited, 1 not deep"), "{}", credits(&again));
+        assert!(credits(&again).ends_with("0 not credited again (3 credits and 2 reversals in all)"), "{}", credits(&again));
+    }
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use comfy_table::{CellAlignment, Table, presets};
 
+use super::books;
 use crate::audit;
 use crate::backup;
 use crate::coin::{Amount, Profile};
 use crate::config::Method;
 use crate::keeper::ProcessState;
-use crate::ledger::{self, credit::CreditEvent};
 use crate::payout;
 use crate::repair;
 use crate::service::{Answer, CheckReport, DaemonReport, Failure, FollowedAudit, StatusReport};
@@ -45,10 +45,10 @@ fn told(answer: &Answer, page: &Page) -> String {
         Answer::PayDoubt(report) => super::doubt::doubt(report, page.decimals),
         Answer::PayBump(report) => page.bump(report),
         Answer::PayRule(decided) => super::doubt::decided(decided),
-        Answer::LedgerSync(report) => synced(report),
-        Answer::LedgerBalance { balances } => page.balances(balances),
-        Answer::LedgerEntries { entries } => page.entries(entries),
-        Answer::LedgerEvents { events } => page.events(events),
+        Answer::LedgerSync(report) => books::synced(report),
+        Answer::LedgerBalance { balances } => books::balances(balances, page.decimals),
+        Answer::LedgerEntries { entries } => books::entries(entries, page.decimals),
+        Answer::LedgerEvents { events } => books::events(events, page.decimals),
         Answer::LedgerExplain(explained) => {
             let account = format!("{:?}", explained.account).to_lowercase();
             format!("{} of {} now stands under {account}", page.coins(explained.amount), explained.txid)
@@ -61,8 +61,8 @@ fn told(answer: &Answer, page: &Page) -> String {
         }
         Answer::LedgerStatement(signed) => signed.document.clone(),
         Answer::LedgerKey { public_key } => public_key.clone(),
-        Answer::LedgerCheckpoint(report) => checkpoint(report),
-        Answer::LedgerVerify(report) => verified(report),
+        Answer::LedgerCheckpoint(report) => books::checkpoint(report),
+        Answer::LedgerVerify(report) => books::verified(report),
         Answer::AuditRun { report, followed } => page.audits(report, followed),
         Answer::AuditExplain(explanation) => super::dossiers::explanation(explanation, page.decimals),
         Answer::AuditThaw(thawed) => format!("freeze {} is lifted: {}", thawed.id, thawed.freeze.detail),
@@ -294,75 +294,6 @@ impl Page {
         // Those of older versions do not say of which wallet they are.
         let of = if report.of.is_empty() { String::new() } else { format!("'{}' ", report.of) };
         format!("{}  {of}{verdict} at height {height} ({depth}), difference {difference}, {named} named{frozen}\n", report.time)
-    }
-
-    fn balances(&self, balances: &[ledger::AccountBalance]) -> String {
-        let account = |balance: &ledger::AccountBalance| balance.account.name().to_owned();
-        if balances.iter().all(|balance| balance.wallet == balances[0].wallet) {
-            let rows = balances.iter().map(|balance| [account(balance), self.coins(balance.amount)]);
-            return table(["account", "balance"], &[1], rows.collect());
-        }
-        let rows = balances.iter().map(|balance| [balance.wallet.clone(), account(balance), self.coins(balance.amount)]);
-        table(["wallet", "account", "balance"], &[2], rows.collect())
-    }
-
-    fn entries(&self, entries: &[ledger::Posting]) -> String {
-        let rows = entries.iter().map(|entry| {
-            let txid = entry.txid.map_or_else(String::new, |txid| txid.to_string());
-            let height = entry.block.map_or_else(|| "mempool".to_owned(), |block| block.height.to_string());
-            let account = format!("{:?}", entry.account).to_lowercase();
-            [entry.seq.to_string(), entry.time.to_string(), account, self.coins(entry.amount), height, txid]
-        });
-        table(["seq", "time", "account", "amount", "height", "txid"], &[0, 3], rows.collect())
-    }
-
-    fn events(&self, events: &[CreditEvent]) -> String {
-        let rows = events.iter().map(|event| {
-            let reason = event.reason.map(|reason| format!(" ({})", reason.name())).unwrap_or_default();
-            let what = format!("{}{reason}", event.kind.name());
-            let follows = event.follows.map(|seq| seq.to_string()).unwrap_or_default();
-            let output = format!("{}:{}", event.txid, event.vout);
-            let (amount, height) = (self.coins(event.amount), event.block.height.to_string());
-            [event.seq.to_string(), event.time.to_string(), what, follows, amount, height, output]
-        });
-        table(["n", "time", "what", "of", "amount", "height", "output"], &[0, 3, 4], rows.collect())
-    }
-}
-
-fn checkpoint(report: &ledger::checkpoint::CheckpointReport) -> String {
-    let (made, file) = (&report.checkpoint, &report.file);
-    let what = format!("checkpoint {} at {}: {} postings, head {}", made.n, made.time, made.postings, made.hash);
-    match &report.exported {
-        Some(path) => format!("{what}\n  {}", path.display()),
-        None => {
-            format!(
-                "{what}\n  it stays here: ledger.checkpoints_dir is not set. Its file and signature:\n\n{}\n{}",
-                file.content, file.signature
-            )
-        }
-    }
-}
-
-fn synced(report: &ledger::SyncReport) -> String {
-    let ledger::SyncReport { tip, posted, reversed, credited, uncredited, .. } = report;
-    let mut text =
-        format!("in step at height {}: {posted} posted, {reversed} reversed, {credited} deposits credited", tip.height);
-    for txid in uncredited {
-        text += &format!("\nA CREDITED DEPOSIT WAS TAKEN BACK: {txid}; `bursar ledger events` tells why");
-    }
-    text
-}
-
-fn verified(report: &ledger::VerifyReport) -> String {
-    let ledger::VerifyReport { postings, events, head, checkpoints, credits, fault } = report;
-    match fault {
-        None => format!(
-            "whole: {postings} postings, {events} events, {credits} credits and reversals, head {head}; fits {checkpoints} checkpoints"
-        ),
-        Some(fault) => {
-            let place = fault.seq.map(|seq| format!(" at posting {seq}")).unwrap_or_default();
-            format!("NOT WHOLE{place}: {}", fault.words)
-        }
     }
 }
 

@@ -24,6 +24,18 @@ pub struct Standing {
     pub unresolved: Vec<BatchId>,
 }
 
+impl Standing {
+    /// What keeps back all that is queued, whatever a flush would find: a word for programs, and a sentence. None where nothing is queued.
+    pub fn hindrance(&self) -> Option<(&'static str, String)> {
+        self.oldest_queued.as_ref()?;
+        match (self.frozen.first(), self.unresolved.first()) {
+            (Some(frozen), _) => Some(("frozen", format!("payouts are frozen: {}", frozen.freeze.detail))),
+            (None, Some(batch)) => Some(("in_doubt", format!("it has to be found out whether batch {batch} was sent"))),
+            (None, None) => None,
+        }
+    }
+}
+
 /// A batch, what it was to pay, and its transactions.
 #[derive(Clone, Debug)]
 pub struct BatchDetail {

@@ -281,6 +281,9 @@ pub struct FollowedStatus {
 pub struct QueueStatus {
     /// By priority; those of which nothing is queued are left out.
     pub depths: BTreeMap<payout::Priority, payout::Depth>,
+    /// Why it waits, as things stand now; none: nothing is queued, or only the next flush can tell.
+    #[serde(default)]
+    pub waiting: Option<String>,
     /// The last flush that this process made; none: it made none yet.
     pub last_flush: Option<LastFlush>,
 }
@@ -303,6 +306,14 @@ pub struct LastFlush {
     pub fee_rate_per_kvb: Option<FeeRate>,
     /// How much less than single sends it was planned to cost, in percent.
     pub saving_percent: Option<u8>,
+}
+
+impl LastFlush {
+    /// Why the rest waits, unless that is over: a doubt that was resolved since.
+    pub(super) fn left(&self, standing: &payout::Standing) -> Option<&str> {
+        let is_over = self.waits_for == Some(payout::rules::WaitsFor::Outcome) && standing.unresolved.is_empty();
+        self.waiting.as_deref().filter(|_| !is_over)
+    }
 }
 
 /// One screen about one coin.

@@ -180,6 +180,13 @@ pub struct CreditStanding {
     pub waiting: u64,
 }
 
+impl CreditStanding {
+    /// Deposits that are credited now: one that was taken back and credited again is one, however often.
+    pub fn deposits(&self) -> u64 {
+        self.credits.saturating_sub(self.reversals)
+    }
+}
+
 /// At most `limit` events after the one numbered `after` (0: from the first).
 pub fn events(tx: &Tx<'_>, after: u64, limit: usize) -> Result<Vec<CreditEvent>, FeedError> {
     let newest = records::newest(tx)?;

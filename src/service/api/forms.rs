@@ -165,7 +165,7 @@ impl Forms {
             "totals": totals.collect::<serde_json::Map<_, _>>(),
             "oldest_queued": standing.oldest_queued.as_ref().map(|payout| self.payout(payout)),
             "waits_for": waits_for(standing, last_flush, flush_schedule),
-            "last_flush": last_flush.map(|last| json!({"time": last.time.0, "waiting": last.waiting})),
+            "last_flush": last_flush.map(|last| json!({"time": last.time.0, "waiting": last.left(standing)})),
             "frozen": standing.frozen.iter().map(freeze).collect::<Vec<_>>(),
             "unresolved_batches": standing.unresolved.iter().map(|batch| batch.as_str()).collect::<Vec<_>>(),
         })
@@ -229,15 +229,14 @@ fn freeze(frozen: &InForce) -> Value {
 
 /// What the queue waits for, as a word and a sentence; nothing when it is empty. Why the last flush left the rest holds until the next.
 fn waits_for(standing: &Standing, last_flush: Option<&LastFlush>, flush_schedule: &str) -> Value {
-    let reason = last_flush.and_then(|last| Some((last.waits_for?.name(), last.waiting.as_ref()?)));
-    let (code, message) = match (standing.frozen.first(), standing.unresolved.first(), &standing.oldest_queued) {
-        (_, _, None) => return Value::Null,
-        (Some(frozen), _, _) => ("frozen", format!("payouts are frozen: {}", frozen.freeze.detail)),
-        (None, Some(batch), _) => ("in_doubt", format!("it has to be found out whether batch {batch} was sent")),
-        (None, None, Some(_)) => match reason {
-            Some((code, waiting)) => (code, format!("{waiting}; flushes by schedule ({flush_schedule}, UTC) try again")),
-            None => ("flush", format!("the next flush: by schedule ({flush_schedule}, UTC), or POST /v1/flush")),
-        },
+    if standing.oldest_queued.is_none() {
+        return Value::Null;
+    }
+    let left = last_flush.and_then(|last| Some((last.left(standing)?, last.waits_for?.name())));
+    let (code, message) = match (standing.hindrance(), left) {
+        (Some(hindrance), _) => hindrance,
+        (None, Some((waiting, code))) => (code, format!("{waiting}; flushes by schedule ({flush_schedule}, UTC) try again")),
+        (None, None) => ("flush", format!("the next flush: by schedule ({flush_schedule}, UTC), or POST /v1/flush")),
     };
     json!({"code": code, "message": message})
 }

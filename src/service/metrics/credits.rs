@@ -18,7 +18,10 @@ pub(super) struct CreditSeries {
 impl CreditSeries {
     pub(super) fn new(maker: &Maker<'_>) -> prometheus::Result<CreditSeries> {
         Ok(CreditSeries {
-            credits: maker.counter("bursar_credits_total", "Deposits credited, those that were taken back included.")?,
+            credits: maker.counter(
+                "bursar_credits_total",
+                "Credits so far: a deposit that was taken back and credited again counts each time.",
+            )?,
             reversals: maker
                 .counter("bursar_credit_reversals_total", "Credits that were taken back, because their block left the chain.")?,
             outstanding: maker.gauge(

@@ -15,21 +15,27 @@ impl World {
     }
 
     pub(super) fn check_credits(&mut self, now: Timestamp) -> Result<Checked, Failure> {
-        let CreditStanding { credits, reversals, outstanding, last_reversal, waiting } = self.credits()?;
+        let standing = self.credits()?;
+        let CreditStanding { reversals, outstanding, last_reversal, waiting, .. } = standing;
         let recent = last_reversal.filter(|last| now.0.saturating_sub(last.0) < SHOWN_S);
         let next = "`bursar ledger events` names them; see that the customers do not have what was taken back";
         Ok(match recent {
             Some(last) if outstanding > 0 => {
                 let words = format!(
-                    "the chain took credited deposits back, last at {last}: {outstanding} outputs are not credited again"
+                    "the chain took credited deposits back, last at {last}: {outstanding} of them are not credited again"
                 );
                 Checked::new("credits", Level::Critical, words).next(next)
             }
             Some(last) => {
-                let words = format!("the chain took credited deposits back, last at {last}: {reversals}, all credited again");
+                let words = format!(
+                    "the chain took credited deposits back, last at {last}: {reversals} reversals, after each of which it was credited again"
+                );
                 Checked::new("credits", Level::Warning, words).next(next)
             }
-            None => Checked::new("credits", Level::Ok, format!("{credits} credited, {waiting} not deep enough yet")),
+            None => {
+                let words = format!("{} deposits credited, {waiting} not deep enough yet", standing.deposits());
+                Checked::new("credits", Level::Ok, words)
+            }
         })
     }
 }

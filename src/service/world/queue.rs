@@ -5,7 +5,7 @@ use crate::coin::Timestamp;
 use crate::payout::rules::Due;
 use crate::payout::{self, FlushReport, Priority};
 use crate::service::schedule::is_overdue;
-use crate::service::{Checked, Failure, LastFlush, Level, QueueStatus};
+use crate::service::{Checked, Failure, LastFlush, Level, QueueStatus, exit};
 
 impl World {
     /// Why a flush is due before the schedule's next time; with the newest payout of priority high.
@@ -17,9 +17,11 @@ impl World {
     }
 
     pub(super) fn queue(&mut self) -> Result<QueueStatus, Failure> {
-        let depths = payout::depths(&mut self.store)?;
+        let (depths, standing) = (payout::depths(&mut self.store)?, payout::standing(&mut self.store)?);
         let last_flush = self.last_flush.clone();
-        Ok(QueueStatus { depths, last_flush })
+        let left = last_flush.as_ref().and_then(|last| last.left(&standing)).filter(|_| !depths.is_empty());
+        let waiting = standing.hindrance().map(|(_, words)| words).or_else(|| left.map(str::to_owned));
+        Ok(QueueStatus { depths, waiting, last_flush })
     }
 
     /// Remembers what a flush did, or why it did nothing.
@@ -44,6 +46,8 @@ impl World {
                     (last.fee_rate_per_kvb, last.saving_percent) = (Some(rate), saving.or(last.saving_percent));
                 }
             }
+            // How things stood forbade it; whether they still do is asked of them, not of this flush.
+            Err(failure) if failure.exit == exit::FROZEN => {}
             Err(failure) => last.waiting = Some(failure.message.clone()),
         }
         self.last_flush = Some(last);
@@ -62,8 +66,8 @@ impl World {
         };
         let late = queue.depths.iter().filter(|(priority, depth)| is_late(priority, depth.oldest));
         let oldest = late.map(|(_, depth)| depth.oldest).min()?;
-        let why = queue.last_flush.as_ref().and_then(|last| last.waiting.clone());
-        let words = format!("payouts are queued since {oldest}: {}", why.unwrap_or_else(|| "no flush says why".to_owned()));
+        let why = queue.waiting.as_deref().unwrap_or("no flush says why");
+        let words = format!("payouts are queued since {oldest}: {why}");
         Some(Checked::new("payouts", Level::Warning, words).next("`bursar pay flush --dry-run` says what would be sent now"))
     }
 }
