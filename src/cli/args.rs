@@ -1,6 +1,7 @@
 //! The verbs and their arguments.
 
 mod ledger;
+mod numbers;
 
 use std::path::PathBuf;
 
@@ -8,6 +9,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(super) use self::ledger::{DocumentFormat, ExportArgs, LedgerFormat, LedgerVerb, StatementArgs};
+use self::numbers::{count, number};
 use crate::coin::{Timestamp, Txid};
 use crate::payout::{BatchId, PayoutId, Priority, State};
 use crate::service::tokens::Role;
@@ -239,7 +241,7 @@ pub(super) enum PayVerb {
         #[arg(long, value_name = "ID")]
         batch: BatchId,
         /// Base units per virtual byte; what the settings and the daemon's estimate say when left out.
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = number, allow_negative_numbers = true)]
         fee_rate: Option<u64>,
         /// Say what would be done, and do nothing.
         #[arg(long)]
@@ -302,7 +304,7 @@ pub(super) struct ListArgs {
     #[arg(long, value_name = "ID")]
     pub(super) after: Option<PayoutId>,
     /// At most so many.
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value = "100", value_parser = count, allow_negative_numbers = true)]
     pub(super) limit: usize,
 }
 
@@ -377,6 +379,7 @@ pub(super) enum AuditVerb {
     /// are their ids: asked for again they are paid again. Find out first which they are, and let nobody ask for those again.
     Thaw {
         /// The number of the freeze, from `bursar status`.
+        #[arg(allow_negative_numbers = true)]
         id: i64,
         /// Why; kept for the auditor.
         #[arg(long)]
@@ -400,7 +403,7 @@ pub(super) enum AuditVerb {
     /// The audits so far, newest first.
     History {
         /// At most so many.
-        #[arg(long, default_value_t = 20)]
+        #[arg(long, default_value = "20", value_parser = count, allow_negative_numbers = true)]
         limit: usize,
     },
 }
@@ -444,7 +447,7 @@ pub(super) enum RepairVerb {
     /// The repairs so far, newest first.
     History {
         /// At most so many.
-        #[arg(long, default_value_t = 20)]
+        #[arg(long, default_value = "20", value_parser = count, allow_negative_numbers = true)]
         limit: usize,
     },
 }

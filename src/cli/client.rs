@@ -1,7 +1,8 @@
 //! Places an order: with the running service through its control socket, or in this process when none runs.
 
+use std::cell::RefCell;
 use std::fs;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -24,12 +25,12 @@ pub(super) fn place(settings: &Settings, coin: &CoinSettings, order: &Order) -> 
     reach(settings, coin, order.without_store(), |stream| ask(stream, order), |mut world| world.execute(order))
 }
 
-/// Exports the ledger to standard output, from wherever the store is open.
-pub(super) fn export(settings: &Settings, coin: &CoinSettings, order: ExportOrder) -> Result<(), Failure> {
-    let there = |stream| download(stream, order, &mut io::stdout().lock());
-    let exported =
-        reach(settings, coin, WithoutStore::Refuse, there, |mut world| Ok(world.export(order, &mut io::stdout().lock())))?;
-    match exported {
+/// Exports the ledger from wherever the store is open.
+pub(super) fn export(settings: &Settings, coin: &CoinSettings, order: ExportOrder, out: &mut dyn Write) -> Result<(), Failure> {
+    let out = RefCell::new(out);
+    let there = |stream| download(stream, order, *out.borrow_mut());
+    let here = |mut world: World| Ok(world.export(order, *out.borrow_mut()));
+    match reach(settings, coin, WithoutStore::Refuse, there, here)? {
         // A reader that went away (`| head`) is not our error.
         Err(ExportError::Write(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         exported => Ok(exported?),

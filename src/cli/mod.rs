@@ -17,6 +17,7 @@ mod setup;
 mod statement;
 mod tables;
 mod token;
+mod watched;
 mod who;
 
 use std::io::{self, IsTerminal, Write};
@@ -31,6 +32,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use self::args::{AuditVerb, Cli, CoinsVerb, LedgerVerb, Output, Verb};
 use self::journal::Stream;
 use self::orders::Request;
+use self::watched::Watched;
 use crate::config::Settings;
 use crate::keeper::{self, First};
 use crate::service::{self, Failure, Order, exit};
@@ -131,7 +133,11 @@ fn run(cli: Cli) -> Result<u8, Failure> {
             return Ok(exit::DONE);
         }
         Verb::Ledger(LedgerVerb::Export(args)) => {
-            client::export(&settings, coin, args.into())?;
+            let mut out = Watched::new(io::stdout().lock());
+            client::export(&settings, coin, args.into(), &mut out)?;
+            if !out.has_entry() {
+                let _ = writeln!(io::stderr(), "bursar: the ledger has no event in this range: what was exported has no entry");
+            }
             return Ok(exit::DONE);
         }
         Verb::Token(verb) => return token::token(coin, verb, cli.global.output),

@@ -13,7 +13,7 @@ use super::who::who;
 use crate::audit::StatementFormat;
 use crate::ledger::checkpoint::CheckpointFile;
 use crate::ledger::signing::SIGNATURE_SUFFIX;
-use crate::ledger::{Account, ExportFormat, ExportOrder};
+use crate::ledger::{ExportFormat, ExportOrder};
 use crate::payout::{Decision, Filter, Format, ImportOrder, PersonsWord, Request as Payout, Ruling, Wish};
 use crate::service::{Failure, Order, exit};
 
@@ -152,8 +152,6 @@ fn ledger(verb: LedgerVerb) -> Result<Request, Failure> {
         LedgerVerb::Entries { after, limit } => Order::LedgerEntries { after, limit }.into(),
         LedgerVerb::Events { after, limit } => Order::LedgerEvents { after, limit }.into(),
         LedgerVerb::Explain { txid, wallet, account, reason } => {
-            let account: Account = serde_json::from_value(account.clone().into())
-                .map_err(|_| Failure::new("usage", format!("'{account}' is not an account"), exit::USAGE))?;
             Order::LedgerExplain { txid, wallet, account, reason, who: who() }.into()
         }
         LedgerVerb::Rekeyed { wallet, reason, yes } => {
@@ -202,7 +200,9 @@ fn checkpoint(file: &Path) -> Result<CheckpointFile, Failure> {
         let mut text = String::new();
         let read = File::open(file).and_then(|opened| opened.take(MOST_CHECKPOINT_BYTES).read_to_string(&mut text));
         let message = |error| format!("{}: {error}; nothing was verified", file.display());
-        read.map(|_| text).map_err(|error| Failure::new("bad_checkpoint", message(error), exit::FAILED))
+        let failed = |error| Failure::new("bad_checkpoint", message(error), exit::FAILED);
+        let next = "name a checkpoint as it was exported (`ledger.checkpoints_dir` has them), with its .minisig beside it";
+        read.map(|_| text).map_err(|error| failed(error).next(next))
     };
     let signature = PathBuf::from([file.as_os_str(), OsStr::new(SIGNATURE_SUFFIX)].into_iter().collect::<OsString>());
     Ok(CheckpointFile { name: file.display().to_string(), content: read(file)?, signature: read(&signature)? })

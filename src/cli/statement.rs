@@ -1,22 +1,21 @@
 //! `bursar ledger statement --to DIR`: the document and its signature as files, for whoever keeps them.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use serde_json::{Map, json};
-use tempfile::NamedTempFile;
 
 use super::args::{Output, StatementArgs};
 use super::{client, print};
 use crate::audit::SignedStatement;
 use crate::config::{CoinSettings, Settings};
+use crate::daemon::create_file;
 use crate::ledger::signing::SIGNATURE_SUFFIX;
 use crate::service::{Answer, Failure, exit};
 
-/// What somebody else may read: the folder says who gets to it.
-const MODE: u32 = 0o644;
+/// It tells of money: a group may be let in, nobody else.
+const MODE: u32 = 0o640;
 
 /// Has the statement made and writes it into the folder.
 pub(super) fn write(
@@ -44,24 +43,21 @@ pub(super) fn write(
 
 /// Writes a file whole and synced, or finds it there with the same content: false then. Other content is never overwritten.
 fn put(file: &Path, content: &str) -> Result<bool, Failure> {
-    let failed = |error: io::Error| Failure::new("statement_file", format!("{}: {error}", file.display()), exit::FAILED);
-    match fs::read(file) {
-        Ok(there) if there == content.as_bytes() => return Ok(false),
-        Ok(_) => {
-            let message = format!("{} is there already and says something else; it was left as it is", file.display());
-            let next =
-                "compare the two: a statement made before the day was over may be moved aside; otherwise `bursar ledger verify`";
-            return Err(Failure::new("statement_differs", message, exit::FAILED).next(next));
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(failed(error)),
+    match create_file(file, MODE, content.as_bytes()) {
+        Ok(()) => return Ok(true),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(not_written(file, &error)),
     }
-    let dir = file.parent().unwrap_or(Path::new("."));
-    let mut made = NamedTempFile::new_in(dir).map_err(failed)?;
-    let written =
-        made.write_all(content.as_bytes()).and_then(|()| made.as_file().set_permissions(fs::Permissions::from_mode(MODE)));
-    written.and_then(|()| made.as_file().sync_all()).map_err(failed)?;
-    made.persist_noclobber(file).map_err(|error| failed(error.error))?;
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)?;
-    Ok(true)
+    if fs::read(file).map_err(|error| not_written(file, &error))? == content.as_bytes() {
+        return Ok(false);
+    }
+    let message = format!("{} is there already and says something else; it was left as it is", file.display());
+    let next = "compare the two: a statement made before the day was over may be moved aside; otherwise `bursar ledger verify`";
+    Err(Failure::new("statement_differs", message, exit::FAILED).next(next))
+}
+
+fn not_written(file: &Path, error: &io::Error) -> Failure {
+    let message = format!("the statement could not be written to {}: {error}", file.display());
+    let next = "give a folder that is there and that this user may write into; without --to it is printed";
+    Failure::new("statement_file", message, exit::FAILED).next(next)
 }

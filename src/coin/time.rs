@@ -69,7 +69,9 @@ impl Day {
 impl FromStr for Day {
     type Err = String;
     fn from_str(text: &str) -> Result<Day, String> {
-        let midnight = || text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok();
+        // It takes a time behind the day, too, and other spellings.
+        let day = text.parse::<jiff::civil::Date>().ok().filter(|day| day.to_string() == text);
+        let midnight = || day?.to_zoned(jiff::tz::TimeZone::UTC).ok();
         let midnight = midnight().ok_or_else(|| format!("'{text}' is not a day: write 2026-11-20"))?;
         Ok(Day::of(Timestamp(midnight.timestamp().as_second())))
     }

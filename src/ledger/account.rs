@@ -77,6 +77,16 @@ impl Account {
         }
     }
 
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Account> {
+        ACCOUNTS.into_iter()
+    }
+
+    /// Whether it says what money was for, so that a person can explain an amount by it.
+    pub fn explains(self) -> bool {
+        !matches!(self, Account::Wallet | Account::Unexplained)
+    }
+
     /// The account of that name.
     pub fn from_name(name: &str) -> Option<Account> {
         ACCOUNTS.into_iter().find(|account| account.name() == name)

@@ -238,6 +238,7 @@ impl From<LedgerError> for Failure {
 impl From<ExportError> for Failure {
     fn from(error: ExportError) -> Failure {
         match error {
+            ExportError::Backwards { .. } => Failure::new("usage", error, exit::USAGE).next("give the smaller number as --from"),
             ExportError::Store(error) => error.into(),
             ExportError::Write(_) => {
                 Failure::new("stdout", error, exit::FAILED).next("see to where it is written, then export again")

@@ -1,6 +1,7 @@
 //! Every bad input of a table gets its own clear error and leaves no trace: by `bursar pay submit`, in a CSV file, in a file of JSON lines, by the HTTP API.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod arguments;
 #[path = "../api/client.rs"]
 mod client;
 #[path = "../support/mod.rs"]

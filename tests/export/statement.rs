@@ -1,6 +1,7 @@
 //! Statements of a real daemon's world: their files, signatures and sums.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use bursar::coin::{Amount, Day};
@@ -22,6 +23,8 @@ fn a_statement_goes_into_a_folder_signed_and_is_never_written_over() {
         let answer = world.done(&place);
         let file = answer["file"].as_str().unwrap();
         assert_eq!(file, format!("{folder}/coin-{day}.{ending}"));
+        let mode = |file: &str| fs::metadata(file).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(file), mode(&format!("{file}.minisig"))), (0o640, 0o640), "it tells of money");
         let key = answer["public_key"].as_str().unwrap();
         let check =
             || Command::new("minisign").args(["-V", "-P", key, "-m", file]).output().expect("scripts/test brings minisign");

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::numbers::{count, number};
 use crate::coin::{Day, Txid};
+use crate::ledger::Account;
 
 /// The ledger.
 #[derive(Debug, Subcommand)]
@@ -12,7 +14,7 @@ pub(in crate::cli) enum LedgerVerb {
     /// Adopt a wallet that is older than bursar.
     Open {
         /// Sum up everything to this height; the tip when left out.
-        #[arg(long, value_name = "HEIGHT")]
+        #[arg(long, value_name = "HEIGHT", value_parser = number, allow_negative_numbers = true)]
         at: Option<u64>,
         /// Which wallet, where it is not the one that pays: a name of wallet.follow.
         #[arg(long, value_name = "NAME")]
@@ -25,19 +27,19 @@ pub(in crate::cli) enum LedgerVerb {
     /// Entries, oldest first.
     Entries {
         /// After this sequence number.
-        #[arg(long, default_value_t = 0)]
+        #[arg(long, default_value = "0", value_parser = number, allow_negative_numbers = true)]
         after: u64,
         /// At most so many.
-        #[arg(long, default_value_t = 100)]
+        #[arg(long, default_value = "100", value_parser = count, allow_negative_numbers = true)]
         limit: usize,
     },
     /// Credits of deposits and their reversals, oldest first.
     Events {
         /// After this number.
-        #[arg(long, default_value_t = 0)]
+        #[arg(long, default_value = "0", value_parser = number, allow_negative_numbers = true)]
         after: u64,
         /// At most so many.
-        #[arg(long, default_value_t = 100)]
+        #[arg(long, default_value = "100", value_parser = count, allow_negative_numbers = true)]
         limit: usize,
     },
     /// Move an unexplained amount to an account, under your name.
@@ -47,9 +49,9 @@ pub(in crate::cli) enum LedgerVerb {
         /// In which wallet; needed where something of it is to be explained in several.
         #[arg(long, value_name = "NAME")]
         wallet: Option<String>,
-        /// To which account: payout, fee, internal, opening, deposit.
-        #[arg(long = "as", value_name = "ACCOUNT")]
-        account: String,
+        /// To which account. What left the wallet: payout, fee, internal, opening. What came: deposit, mined, staked, internal, opening.
+        #[arg(long = "as", value_name = "ACCOUNT", value_parser = explaining)]
+        account: Account,
         /// Why; kept for the auditor.
         #[arg(long)]
         reason: String,
@@ -85,6 +87,15 @@ pub(in crate::cli) enum LedgerVerb {
     Export(ExportArgs),
 }
 
+/// An account that says what money was for. Whether it can be that of this transaction, the ledger knows.
+fn explaining(text: &str) -> Result<Account, String> {
+    let known = Account::from_name(text).filter(|account| account.explains());
+    known.ok_or_else(|| {
+        let names: Vec<_> = Account::all().filter(|account| account.explains()).map(Account::name).collect();
+        format!("'{text}' is not an account that says what money was for: these do: {}", names.join(", "))
+    })
+}
+
 /// Which statement, and where it goes.
 #[derive(Clone, Debug, Args)]
 pub(in crate::cli) struct StatementArgs {
@@ -117,10 +128,10 @@ pub(in crate::cli) struct ExportArgs {
     #[arg(long)]
     pub(in crate::cli) format: LedgerFormat,
     /// Events from this number on: an event has the number (seq) of its first entry, and is exported whole.
-    #[arg(long, value_name = "SEQ")]
+    #[arg(long, value_name = "SEQ", value_parser = number, allow_negative_numbers = true)]
     pub(in crate::cli) from: Option<u64>,
     /// Events up to this number.
-    #[arg(long, value_name = "SEQ")]
+    #[arg(long, value_name = "SEQ", value_parser = number, allow_negative_numbers = true)]
     pub(in crate::cli) to: Option<u64>,
 }
 

@@ -51,6 +51,14 @@ pub struct ExportOrder {
 /// Why an export ended early. What was written until then is no whole export.
 #[derive(Debug, Error)]
 pub enum ExportError {
+    /// A range that no event can be in.
+    #[error("from {from} to {to} is backwards; nothing was exported")]
+    Backwards {
+        /// Its first number.
+        from: u64,
+        /// Its last number.
+        to: u64,
+    },
     /// The store, or a ledger that is not whole.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -69,6 +77,11 @@ struct Preamble {
 
 /// Writes the ledger as it stands now.
 pub(super) fn export(store: &mut Store, coin: &CoinSettings, order: ExportOrder, out: &mut dyn Write) -> Result<(), ExportError> {
+    if let (Some(from), Some(to)) = (order.from, order.to)
+        && from > to
+    {
+        return Err(ExportError::Backwards { from, to });
+    }
     let preamble = store.read(records::preamble)?;
     let decimals = coin.profile.decimals;
     let mut out = BufWriter::new(out);
