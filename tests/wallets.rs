@@ -231,7 +231,8 @@ fn a_followed_wallet_that_is_away_hinders_nothing_and_shows() {
     for generation in Generation::ALL {
         let world = world(generation);
         let service = Service::start(&world);
-        assert!(followed_status(&world)["error"].is_string(), "{generation:?}: it does not exist yet");
+        let error = followed_status(&world)["error"].as_str().expect("it does not exist yet").to_owned();
+        assert!(error.contains(FOLLOWED) && error.contains("or take it off wallet.follow"), "{generation:?}: {error}");
         assert_eq!(service.metric("bursar_wallet_followed"), "0");
         world.node_rpc("createwallet", json!([FOLLOWED]));
         world.done(&["ledger", "sync"]);

@@ -41,6 +41,10 @@ pub mod exit {
 const STILL_RUNS: &str = "wait, then give the order again; daemon.stop_timeout_s sets the patience. `bursar daemon stop --kill` ends it for certain, \
                           at the wallet's risk";
 
+/// What to do about a store whose rows break a promise.
+const DAMAGED: &str = "keep the file as it is (bursar.db, with its -wal), and stop the service; `bursar ledger verify` names the first bad row. A whole copy is in the \
+                       backups (`bursar backup list`): payouts stay frozen until what it lacks was looked at";
+
 /// A failed order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
@@ -82,7 +86,7 @@ impl From<StoreError> for Failure {
             StoreError::Io { .. } | StoreError::Sqlite(_) => Failure::new("store", error, exit::FAILED).next(
                 "see to the free space, the rights and the health of the disk that holds state_dir; then give the order again",
             ),
-            StoreError::Damaged(_) => Failure::new("store", error, exit::FAILED),
+            StoreError::Damaged(_) => Failure::new("store", error, exit::FAILED).next(DAMAGED),
         }
     }
 }
@@ -222,6 +226,10 @@ impl From<LedgerError> for Failure {
             LedgerError::Restless(_) => Failure::new("chain_moving", error, exit::LATER),
             LedgerError::LostBlocks { .. } => Failure::new("blocks_lost", error, exit::LATER)
                 .next("wait until the daemon has the blocks again; payouts stay queued"),
+            LedgerError::Damaged(_) => Failure::new("ledger", error, exit::FAILED).next(DAMAGED),
+            LedgerError::Ambiguous { .. } => {
+                Failure::new("several_wallets", error, exit::USAGE).next("`bursar status` lists the wallets")
+            }
             LedgerError::NotOpened { .. } => Failure::new("ledger_not_open", error, exit::FAILED).next("`bursar ledger open`"),
             LedgerError::OtherWallet(_) => Failure::new("other_wallet", error, exit::FROZEN).next(
                 "find out which wallet the daemon loaded; if it is yours and only its keys changed, `bursar ledger rekeyed`",
@@ -311,6 +319,12 @@ fn refused_payout(error: PayoutError) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_damaged_store_says_what_to_keep_and_where_a_whole_one_is() {
+        let next = Failure::from(StoreError::Damaged("a row".to_owned())).next.unwrap();
+        assert!(["keep the file", "bursar ledger verify", "bursar backup list"].iter().all(|step| next.contains(step)), "{next}");
+    }
 
     #[test]
     fn a_call_that_a_whitelist_forbids_says_who_can_allow_it() {

@@ -14,6 +14,9 @@ use crate::service::schedule::is_overdue;
 use crate::service::{Answer, AuditSummary, Checked, Failure, FollowedAudit, FollowedStatus, Level, exit};
 use crate::store::{Store, StoreError};
 
+/// What stands between the words of a trouble and what to do about it.
+const NEXT: &str = "; next: ";
+
 impl World {
     /// Runs a capability on the wallet of this name, or on the paying one when none is given.
     pub(super) fn with_wallet_named<T, E>(
@@ -42,7 +45,7 @@ impl World {
         self.connect()?;
         let beside = self.wallet.as_ref().map(|wallet| wallet.beside(name));
         let Some(mut beside) = beside else { return Err(not_connected(name)) };
-        beside.ensure_loaded()?;
+        beside.ensure_loaded().map_err(|error| not_loaded(name, error))?;
         Ok(work(&mut self.store, &beside, &self.coin, Timestamp::now())?)
     }
 
@@ -63,10 +66,7 @@ impl World {
             }
             Ok(()) => {}
             Err(failure) => {
-                let words = match &failure.next {
-                    Some(next) => format!("{}; next: {next}", failure.message),
-                    None => failure.message.clone(),
-                };
+                let words = words(&failure);
                 if was != Some(&words) {
                     warn!(wallet = name, code = failure.code, "a followed wallet is not in step: {words}");
                 }
@@ -82,7 +82,7 @@ impl World {
         let mut followed = Vec::new();
         for name in self.coin.wallet.follow.clone() {
             let audited = self.audit_one(Some(&name), deep);
-            let error = audited.as_ref().err().map(|failure| failure.message.clone());
+            let error = audited.as_ref().err().map(words);
             if let Some(error) = &error {
                 warn!(wallet = name, error, "a followed wallet was not audited");
             }
@@ -145,7 +145,7 @@ impl World {
             let (balances, error) = match asked {
                 None => (None, None),
                 Some(Ok(balances)) => (Some(balances), None),
-                Some(Err(error)) => (None, Some(error.to_string())),
+                Some(Err(error)) => (None, Some(words(&not_loaded(&name, error)))),
             };
             let error = error.or_else(|| self.followed_trouble.get(&name).cloned());
             all.push(FollowedStatus {
@@ -175,6 +175,26 @@ impl World {
     }
 }
 
+/// What went wrong, and what to do about it.
+fn words(failure: &Failure) -> String {
+    match &failure.next {
+        Some(next) => format!("{}{NEXT}{next}", failure.message),
+        None => failure.message.clone(),
+    }
+}
+
+/// A daemon that answers, and not for this wallet: its file is not there, or cannot be loaded.
+fn not_loaded(name: &str, error: RpcError) -> Failure {
+    let failure = Failure::from(error);
+    if failure.next.is_some() || failure.exit != exit::FAILED {
+        return failure;
+    }
+    let next = format!(
+        "bring the file of wallet '{name}' to the daemon, and `bursar daemon restart` loads it; or take it off wallet.follow"
+    );
+    Failure { message: format!("wallet '{name}' cannot be asked: {}", failure.message), ..failure.next(&next) }
+}
+
 fn not_connected(name: &str) -> Failure {
     Failure::new("not_connected", format!("wallet '{name}' cannot be asked: the daemon does not answer"), exit::LATER)
 }
@@ -185,8 +205,8 @@ fn checked(status: &FollowedStatus, overdue: impl Fn(Timestamp) -> bool) -> Chec
     let at = |level, words: String| Checked::new("followed_wallet", level, format!("'{name}' {words}"));
     let run = "`bursar audit run`";
     if let Some(error) = &status.error {
-        return at(Level::Critical, format!("is not followed: {error}"))
-            .next("`bursar daemon restart` loads it, if its file is there");
+        let (error, next) = error.split_once(NEXT).unwrap_or((error, "`bursar ledger sync` tries again"));
+        return at(Level::Critical, format!("is not followed: {error}")).next(next);
     }
     let Some(tip) = status.ledger_tip else {
         return at(Level::Warning, "was never in step yet".to_owned()).next("`bursar ledger sync`");
