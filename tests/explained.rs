@@ -233,3 +233,37 @@ fn a_transaction_that_cannot_be_asked_about_hinders_no_other_one() {
     assert_eq!((told.unasked.as_ref(), asked), (None, vec![false, true]), "{told:#?}");
     assert!(told.dossiers.iter().all(|dossier| paid.contains(&dossier.txid) && dossier.ledger.followed.is_some()));
 }
+
+/// The word binds to what the person saw: also to what is left of it later, and to nothing that comes beside it.
+#[test]
+fn a_person_overrules_what_is_unexplained_and_what_is_left_of_it() {
+    let world = World::new(Generation::Knots);
+    drop(world.start_daemon());
+    world.fund(&["5"]);
+    world.done(&["ledger", "sync"]);
+    let pay = || world.rpc("sendtoaddress", json!([BURN_ADDRESS, 0.5])).as_str().unwrap().to_owned();
+    let run = || {
+        let output = world.bursar(&["audit", "run"]);
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let paid = [pay(), pay()];
+    let (code, text) = run();
+    assert!(code == Some(2) && text.contains(", 2 named, frozen by (1) audit of 'bursar'\n"), "{text}");
+    assert!(text.ends_with("payouts are frozen: `bursar status` says why\n"), "{text}");
+    let status = String::from_utf8(world.bursar(&["status"]).stdout).unwrap();
+    assert!(status.contains("(1) ledger and wallet hold the same amount, but 2 transactions are wrong ("), "{status}");
+    assert!(paid.iter().all(|txid| status.contains(txid)), "{status}");
+
+    world.done(&["audit", "thaw", "1", "--reason", "known", "--yes"]);
+    let left_open = |what: &str| {
+        let (code, text) = run();
+        assert!(code == Some(2) && !text.contains("frozen by"), "{what}: {text}");
+        assert!(text.ends_with("payouts are open: a person lifted the freeze for just this\n"), "{what}: {text}");
+    };
+    left_open("both");
+    world.done(&["ledger", "explain", &paid[0], "--as", "payout", "--reason", "ticket 812"]);
+    left_open("what is left of them");
+    pay();
+    let (code, text) = run();
+    assert!(code == Some(2) && text.contains("frozen by (3) audit of 'bursar'"), "{text}");
+}

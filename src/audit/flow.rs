@@ -8,11 +8,11 @@ use super::records::Baseline;
 use super::rules::{self, Finding};
 use super::snapshot::{Facts, READINGS};
 use super::suspects::NAMED;
-use super::{AuditError, ChainSide, Depth, Report, StrayCoin, Suspect, Verdict, chain, coins, records, snapshot};
+use super::{AuditError, ChainSide, Depth, Report, StrayCoin, Suspect, Verdict, chain, coins, overruled, records, snapshot};
 use crate::coin::{Timestamp, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::Wallet;
-use crate::gate::{self, Cause, Freeze};
+use crate::gate;
 use crate::ledger::{self, Followed, LedgerError, TxState, following};
 use crate::store::{Store, StoreError};
 
@@ -70,8 +70,9 @@ pub(super) fn run(
         coins,
         chain,
         frozen: false,
+        frozen_by: vec![],
     };
-    conclude(store, followed, report, now)
+    conclude(store, coin, report, now)
 }
 
 /// Reads all until something that is wrong was wrong in the reading before, too. What differs in one reading alone was on its way: a payment
@@ -156,10 +157,11 @@ fn name_found_late(store: &mut Store, wallet: &str, before: &Before, finding: &m
 }
 
 /// Records the verdict, and freezes or thaws by it, in one transaction.
-fn conclude(store: &mut Store, followed: Option<&str>, mut report: Report, now: Timestamp) -> Result<Report, AuditError> {
-    report.frozen = store.write::<_, StoreError>(|tx| {
+fn conclude(store: &mut Store, coin: &CoinSettings, report: Report, now: Timestamp) -> Result<Report, AuditError> {
+    let followed = coin.wallet.followed(&report.of);
+    let report = store.write::<_, StoreError>(|tx| {
         match report.verdict {
-            Verdict::Unexplained => gate::freeze(tx, &freeze(&report, followed), now)?,
+            Verdict::Unexplained => overruled::freeze(tx, &report, followed, now)?,
             Verdict::Explained => {}
             Verdict::Agrees => _ = gate::audit_agreed(tx, followed, now)?,
         }
@@ -167,29 +169,12 @@ fn conclude(store: &mut Store, followed: Option<&str>, mut report: Report, now: 
             let left = Baseline { time: now, beyond: report.counts.as_ref().and_then(rules::beyond) };
             records::put_baseline(tx, &report.of, Some(&left).filter(|_| report.verdict != Verdict::Unexplained))?;
         }
-        let frozen = !gate::frozen(tx)?.is_empty();
-        records::insert(tx, &Report { frozen, ..report.clone() }, followed)?;
-        Ok(frozen)
+        let report = report.clone().frozen_by(super::frozen_by(tx, coin)?);
+        records::insert(tx, &report, followed)?;
+        Ok(report)
     })?;
     narrate(&report);
     Ok(report)
-}
-
-fn wrong(report: &Report) -> Vec<Txid> {
-    report.suspects.iter().filter(|suspect| !suspect.kind.is_harmless()).map(|suspect| suspect.txid).collect()
-}
-
-fn freeze(report: &Report, followed: Option<&str>) -> Freeze {
-    let txids = wrong(report);
-    // Without time or height: the same finding has the same words, and a person's override binds to them.
-    let mut detail = followed.map(|name| format!("wallet '{name}': ")).unwrap_or_default();
-    detail.push_str(&rules::in_words(report.difference, txids.len()));
-    for remark in &report.remarks {
-        detail.push_str("; ");
-        detail.push_str(remark);
-    }
-    let wallet = followed.map(str::to_owned);
-    Freeze { cause: Cause::Audit, detail, txids, amount: Some(report.difference), wallet }
 }
 
 fn narrate(report: &Report) {
@@ -198,7 +183,10 @@ fn narrate(report: &Report) {
     match report.verdict {
         Verdict::Agrees => info!(wallet, height, "audit: ledger and wallet agree"),
         Verdict::Explained => warn!(wallet, height, difference, suspects, "audit: every difference is explained"),
-        Verdict::Unexplained => error!(wallet, height, difference, suspects, "audit: unexplained, payouts are frozen"),
+        Verdict::Unexplained if report.frozen => {
+            error!(wallet, height, difference, suspects, "audit: unexplained, payouts are frozen");
+        }
+        Verdict::Unexplained => warn!(wallet, height, difference, suspects, "audit: unexplained, and overruled by a person"),
     }
     for StrayCoin { outpoint, side, unspent, .. } in report.coins.iter().flat_map(|coins| &coins.named) {
         warn!(%outpoint, ?side, unspent, "audit: one side alone has this coin");

@@ -15,6 +15,7 @@ mod chain;
 mod coins;
 mod dossier;
 mod flow;
+mod overruled;
 mod place;
 #[cfg(test)]
 mod properties;
@@ -34,6 +35,7 @@ use thiserror::Error;
 use crate::coin::{Amount, AmountError, Day, Timestamp, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::{BalanceSource, RpcError, Tip, Wallet};
+use crate::gate::{self, Cause, InForce};
 use crate::ledger::{LedgerError, Standing, TxState};
 use crate::store::{Store, StoreError, Tx};
 
@@ -78,7 +80,7 @@ pub enum Verdict {
     Agrees,
     /// They differ, and every difference is a named transaction of a harmless kind: a warning, that neither freezes nor thaws.
     Explained,
-    /// They differ, and payouts are frozen.
+    /// They differ, and payouts are frozen for it, unless a person has overruled just that.
     Unexplained,
 }
 
@@ -256,6 +258,38 @@ pub struct Report {
     pub chain: Option<ChainSide>,
     /// Whether payouts are frozen now, for whatever cause.
     pub frozen: bool,
+    /// By what; older versions did not say so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub frozen_by: Vec<FrozenBy>,
+}
+
+/// A freeze in short.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrozenBy {
+    /// Its number.
+    pub id: i64,
+    /// Its cause.
+    pub cause: Cause,
+    /// The wallet that it concerns; none: the coin as a whole.
+    pub wallet: Option<String>,
+}
+
+impl Report {
+    /// The same, at a time at which payouts are frozen by these.
+    #[must_use]
+    pub fn frozen_by(self, frozen_by: Vec<FrozenBy>) -> Report {
+        Report { frozen: !frozen_by.is_empty(), frozen_by, ..self }
+    }
+}
+
+/// The freezes in force, in short.
+pub fn frozen_by(tx: &Tx<'_>, coin: &CoinSettings) -> Result<Vec<FrozenBy>, StoreError> {
+    let short = |InForce { id, freeze, .. }: InForce| {
+        // Without a name it concerns the paying wallet, or none.
+        let paying = freeze.cause.concerns_a_wallet().then(|| coin.wallet.name.clone());
+        FrozenBy { id, cause: freeze.cause, wallet: freeze.wallet.or(paying) }
+    };
+    Ok(gate::frozen(tx)?.into_iter().map(short).collect())
 }
 
 /// Brings the ledger in step, audits it against the wallet, records the verdict, and freezes or thaws payouts by it. Deep when that is due.

@@ -64,6 +64,13 @@ pub(super) fn last(tx: &Tx<'_>, followed: Option<&str>) -> Result<Option<Report>
     Ok(collect(statement.query([followed])?)?.pop())
 }
 
+/// Audits of that very second that were left with something unexplained.
+pub(super) fn unexplained_at(tx: &Tx<'_>, followed: Option<&str>, time: Timestamp) -> Result<Vec<Report>, StoreError> {
+    let mut statement = tx
+        .prepare_cached("SELECT report FROM audits WHERE time_s = ?1 AND wallet IS ?2 AND verdict = 'unexplained' ORDER BY id")?;
+    collect(statement.query(params![time.0, followed])?)
+}
+
 fn collect(mut rows: Rows<'_>) -> Result<Vec<Report>, StoreError> {
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {

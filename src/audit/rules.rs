@@ -6,7 +6,7 @@ use super::records::Baseline;
 use super::snapshot::Facts;
 use super::suspects::is_immature;
 use super::unconfirmed::{self, Share};
-use super::{Counts, Depth, LedgerSide, Suspect, SuspectKind, Verdict, WalletSide};
+use super::{Counts, Depth, LedgerSide, Report, Suspect, SuspectKind, Verdict, WalletSide};
 use crate::coin::{Amount, AmountError, Timestamp, Txid};
 use crate::ledger::{Followed, Standing, TxState};
 
@@ -108,14 +108,29 @@ pub(super) fn compare(facts: &Facts) -> Result<Finding, AmountError> {
 /// The second of two findings, without what only one of them has; none when nothing that is wrong is in both.
 pub(super) fn lasting(first: &Finding, second: &Finding) -> Option<Finding> {
     let mut lasting = second.clone();
-    let same = |one: &Suspect, other: &Suspect| {
-        (one.txid, one.kind, one.ledger, one.wallet) == (other.txid, other.kind, other.ledger, other.wallet)
-    };
-    lasting.suspects.retain(|one| one.kind.is_harmless() || first.suspects.iter().any(|other| same(one, other)));
+    lasting.suspects.retain(|one| one.kind.is_harmless() || first.suspects.iter().any(|other| is_same(one, other)));
     lasting.remarks.retain(|remark| first.remarks.contains(remark));
     let wrong = lasting.suspects.iter().any(|suspect| !suspect.kind.is_harmless());
     let unaccounted = second.residue != Amount::ZERO && second.residue == first.residue;
     (wrong || unaccounted || !lasting.remarks.is_empty()).then_some(lasting)
+}
+
+/// What is wrong, of all that a report names.
+pub(super) fn wrong(report: &Report) -> impl Iterator<Item = &Suspect> {
+    report.suspects.iter().filter(|suspect| !suspect.kind.is_harmless())
+}
+
+/// Whether a finding has nothing but what another one had: no other transaction, each with the amounts that it had there, no other remark, and nothing
+/// of the difference that no transaction accounts for.
+pub(super) fn is_part(part: &Report, whole: &Report) -> bool {
+    let is_known = |one: &Suspect| wrong(whole).any(|other| is_same(one, other));
+    let accounted = [part, whole].iter().all(|report| report.residue == Amount::ZERO);
+    let named = wrong(part).next().is_some();
+    accounted && named && wrong(part).all(is_known) && part.remarks.iter().all(|remark| whole.remarks.contains(remark))
+}
+
+fn is_same(one: &Suspect, other: &Suspect) -> bool {
+    (one.txid, one.kind, one.ledger, one.wallet) == (other.txid, other.kind, other.ledger, other.wallet)
 }
 
 fn ledger_side(facts: &Facts, shares: &[Share]) -> Result<LedgerSide, AmountError> {

@@ -206,3 +206,86 @@ fn a_difference_that_is_another_in_each_reading_freezes_all_the_same() {
     assert_eq!((report.verdict, report.frozen, named(&report)), (Verdict::Unexplained, true, vec![]));
     assert!(report.residue.base_units() > 1, "{report:#?}");
 }
+
+impl Bench {
+    /// A person lifts every freeze.
+    fn thaw(&mut self) {
+        for frozen in self.store.read(gate::frozen).unwrap() {
+            self.store.write(|tx| gate::override_by(tx, frozen.id, "ada", "known", NOW)).unwrap();
+        }
+    }
+
+    /// Deposits that are posted, and of which these are lost then.
+    fn with_lost<const LOST: usize>(amounts: [i64; LOST]) -> (Bench, [Txid; LOST]) {
+        let mut bench = bench();
+        let deposits = amounts.map(|units| {
+            let deposit = bench.wallet.deposit(units);
+            bench.wallet.mine(1, false);
+            deposit
+        });
+        assert_eq!(bench.audit().verdict, Verdict::Agrees);
+        deposits.iter().for_each(|deposit| bench.wallet.lose_this(deposit));
+        (bench, deposits)
+    }
+
+    fn lose_only(&mut self, lost: &[Txid]) -> Report {
+        self.wallet.find_again();
+        lost.iter().for_each(|txid| self.wallet.lose_this(txid));
+        self.audit()
+    }
+}
+
+#[test]
+fn what_is_left_of_an_overruled_finding_does_not_freeze_again_and_anything_more_does() {
+    let (mut bench, [b, c]) = Bench::with_lost([50, 70]);
+    assert!(bench.audit().frozen);
+    bench.thaw();
+    let report = bench.audit();
+    assert_eq!((report.verdict, report.frozen, report.difference.base_units()), (Verdict::Unexplained, false, 120));
+    let report = bench.lose_only(&[b]);
+    assert_eq!((report.verdict, report.frozen, named(&report)), (Verdict::Unexplained, false, vec![(b, SuspectKind::Lost)]));
+    assert!(!bench.audit().frozen, "the word stands");
+    assert!(bench.lose_only(&[b, c]).frozen, "the other one was well meanwhile");
+    bench.thaw();
+    assert!(!bench.lose_only(&[c]).frozen);
+    assert!(bench.lose_only(&[b]).frozen, "the word stands for what was left alone");
+    assert_eq!(bench.lose_only(&[]).verdict, Verdict::Agrees);
+    assert!(bench.lose_only(&[b]).frozen, "agreement ended it");
+}
+
+#[test]
+fn what_a_person_did_not_see_is_no_part_of_it() {
+    let (mut bench, [b, c]) = Bench::with_lost([50, 70]);
+    bench.audit();
+    bench.thaw();
+    bench.wallet.find_again();
+    bench.wallet.change_amount(&b, 49);
+    let report = bench.audit();
+    assert_eq!(named(&report), [(b, SuspectKind::Changed)]);
+    assert!(report.frozen, "it is wrong in another way");
+    bench.thaw();
+    bench.wallet.change_amount(&b, 48);
+    assert!(bench.audit().frozen, "by another amount");
+    bench.thaw();
+    bench.wallet.drift();
+    let report = bench.lose_only(&[c]);
+    assert!(report.frozen, "{report:#?}");
+}
+
+#[test]
+fn nothing_of_which_no_transaction_accounts_is_part_of_anything() {
+    let (mut bench, _) = Bench::with_lost([50, 70]);
+    let whole = bench.audit();
+    let mut part = whole.clone();
+    part.suspects.truncate(1);
+    assert!(rules::is_part(&part, &whole));
+    assert!(!rules::is_part(&whole, &part));
+    let remark = Report { remarks: vec!["the wallet contradicts itself".to_owned()], ..part.clone() };
+    assert!(!rules::is_part(&remark, &whole));
+    assert!(rules::is_part(&part, &Report { remarks: remark.remarks.clone(), ..whole.clone() }));
+    let unaccounted = |report: &Report| Report { residue: Amount::from_base_units(1), ..report.clone() };
+    assert!(!rules::is_part(&unaccounted(&part), &whole) && !rules::is_part(&part, &unaccounted(&whole)));
+    assert!(!rules::is_part(&unaccounted(&part), &unaccounted(&whole)));
+    part.suspects.clear();
+    assert!(!rules::is_part(&part, &whole), "without a transaction the sums alone would be overruled");
+}

@@ -56,7 +56,7 @@ pub(super) fn status(status: &StatusReport) -> String {
         row(name, text);
     }
     for (name, frozen) in std::iter::once("frozen").chain(std::iter::repeat("")).zip(&status.frozen) {
-        row(name, format!("({}) {}; {}", frozen.id, frozen.freeze.detail, frozen.freeze.cause.next()));
+        row(name, format!("({}) {}; {}", frozen.id, frozen.freeze.words(), frozen.next()));
     }
     if let Some(webhook) = &status.webhook {
         let failing = webhook.failing_since.zip(webhook.last_error.as_ref());

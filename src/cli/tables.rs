@@ -65,7 +65,7 @@ fn told(answer: &Answer, page: &Page) -> String {
         Answer::LedgerVerify(report) => books::verified(report),
         Answer::AuditRun { report, followed } => page.audits(report, followed),
         Answer::AuditExplain(explanation) => super::dossiers::explanation(explanation, page.decimals),
-        Answer::AuditThaw(thawed) => format!("freeze {} is lifted: {}", thawed.id, thawed.freeze.detail),
+        Answer::AuditThaw(thawed) => format!("freeze {} is lifted: {}", thawed.id, thawed.freeze.words()),
         Answer::AuditHistory { audits } => audits.iter().map(|report| page.audit_line(report)).collect(),
         Answer::BackupCreate(report) => backup(report),
         Answer::BackupList { archives } => archives.iter().map(archive_line).collect(),
@@ -268,7 +268,11 @@ impl Page {
         if !report.suspects.is_empty() {
             text += "  `bursar audit explain --last` tells what each side knows of them\n";
         }
-        text + if report.frozen { "payouts are frozen" } else { "payouts are open" }
+        text + match (report.frozen, report.verdict) {
+            (true, _) => "payouts are frozen: `bursar status` says why",
+            (false, audit::Verdict::Unexplained) => "payouts are open: a person lifted the freeze for just this",
+            (false, _) => "payouts are open",
+        }
     }
 
     fn chain_side(&self, chain: &audit::ChainSide) -> String {
@@ -289,7 +293,11 @@ impl Page {
             audit::Depth::Routine => "routine",
             audit::Depth::Deep => "deep",
         };
-        let frozen = if report.frozen { ", frozen" } else { "" };
+        let frozen = match (report.frozen, report.frozen_by.as_slice()) {
+            (false, _) => String::new(),
+            (true, []) => ", frozen".to_owned(),
+            (true, by) => format!(", frozen by {}", by.iter().map(frozen_by).collect::<Vec<_>>().join(", ")),
+        };
         let named = report.suspects.len();
         // Those of older versions do not say of which wallet they are.
         let of = if report.of.is_empty() { String::new() } else { format!("'{}' ", report.of) };
@@ -327,6 +335,11 @@ pub(super) fn verdict(verdict: audit::Verdict) -> &'static str {
         audit::Verdict::Explained => "explained",
         audit::Verdict::Unexplained => "UNEXPLAINED",
     }
+}
+
+fn frozen_by(freeze: &audit::FrozenBy) -> String {
+    let of = freeze.wallet.as_ref().map(|wallet| format!(" of '{wallet}'")).unwrap_or_default();
+    format!("({}) {}{of}", freeze.id, freeze.cause.name())
 }
 
 fn repaired(report: &repair::RepairReport) -> String {

@@ -38,30 +38,63 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// What a person does about it.
-    pub fn next(self) -> &'static str {
+    /// Its name, in the store and in JSON.
+    pub fn name(self) -> &'static str {
         match self {
-            Cause::Audit => "`bursar audit run` names the transactions, and thaws when ledger and wallet agree",
-            Cause::Repair => "`bursar repair run`, or `bursar audit run` when the repair is over",
-            Cause::StoreWentBack => "`bursar audit thaw` adopts the payments that the store forgot; read its help first",
-            Cause::Wallet => "find out which wallet the daemon loaded; if only its keys changed, `bursar ledger rekeyed`",
-            Cause::DeepReorg => {
+            Cause::Audit => "audit",
+            Cause::Repair => "repair",
+            Cause::StoreWentBack => "store_went_back",
+            Cause::Wallet => "wallet",
+            Cause::DeepReorg => "deep_reorg",
+            Cause::Payment => "payment",
+            Cause::ShrunkWallet => "shrunk_wallet",
+            Cause::UnknownSpend => "unknown_spend",
+            Cause::Staking => "staking",
+            Cause::Disk => "disk",
+        }
+    }
+
+    /// Whether it is about one wallet, and not about the coin's store, payouts or machine.
+    pub fn concerns_a_wallet(self) -> bool {
+        match self {
+            Cause::Audit | Cause::Repair | Cause::Wallet | Cause::DeepReorg | Cause::ShrunkWallet | Cause::UnknownSpend => true,
+            Cause::StoreWentBack | Cause::Payment | Cause::Staking | Cause::Disk => false,
+        }
+    }
+
+    /// What a person does about a freeze of this number; none: about what would freeze.
+    pub fn next(self, freeze: Option<i64>) -> String {
+        let number = freeze.map_or_else(|| "NUMBER".to_owned(), |id| id.to_string());
+        let thaw = format!("`bursar audit thaw {number} --reason …`");
+        match self {
+            Cause::Audit => "`bursar audit run` names the transactions, and thaws when ledger and wallet agree".to_owned(),
+            Cause::Repair => "`bursar repair run`, or `bursar audit run` when the repair is over".to_owned(),
+            Cause::StoreWentBack => format!("{thaw} adopts the payments that the store forgot; read its help first"),
+            Cause::Wallet => {
+                "find out which wallet the daemon loaded; if only its keys changed, `bursar ledger rekeyed`".to_owned()
+            }
+            Cause::DeepReorg => format!(
                 "find out whether the daemon follows the right chain; `bursar pay list --state sent` has the payouts that are open again, \
-                 `bursar ledger events` the credits that were taken back; then `bursar audit thaw`"
-            }
-            Cause::Payment => "look at the transactions on the chain, then `bursar audit thaw`",
-            Cause::ShrunkWallet => {
-                "`bursar repair plan`, or bring the wallet back from a backup; if you know why, `bursar audit thaw` takes the wallet as it is"
-            }
-            Cause::UnknownSpend => {
+                 `bursar ledger events` the credits that were taken back; then {thaw}"
+            ),
+            Cause::Payment => format!("look at the transactions on the chain, then {thaw}"),
+            Cause::ShrunkWallet => format!(
+                "`bursar repair plan`, or bring the wallet back from a backup; if you know why, {thaw} takes the wallet as it is"
+            ),
+            Cause::UnknownSpend => format!(
                 "find out who made the transaction. A person: `bursar ledger explain` says so, and it thaws at the next sync. Nobody: this store is \
-                 older than its wallet, and `bursar audit thaw` takes the transaction as its payment and holds what is queued"
+                 older than its wallet, and {thaw} takes the transaction as its payment and holds what is queued"
+            ),
+            Cause::Staking => {
+                "switch staking off in the daemon's conf and restart it; it thaws when the daemon proves it".to_owned()
             }
-            Cause::Staking => "switch staking off in the daemon's conf and restart it; it thaws when the daemon proves it",
-            Cause::Disk => "make room; it thaws by itself",
+            Cause::Disk => "make room; it thaws by itself".to_owned(),
         }
     }
 }
+
+/// Transactions of a freeze that a person is shown with it; all of them are in its JSON.
+const SHOWN: usize = 3;
 
 /// What an audit that agrees is proof against. Each is a state, told anew by each finding; the others are events, which add up.
 const THAWED_BY_AGREEMENT: [Cause; 2] = [Cause::Audit, Cause::Repair];
@@ -93,6 +126,26 @@ pub struct InForce {
     pub since: Timestamp,
 }
 
+impl Freeze {
+    /// Why, with the first of the transactions that the reason does not name itself.
+    pub fn words(&self) -> String {
+        let unnamed: Vec<String> = self.txids.iter().map(Txid::to_string).filter(|txid| !self.detail.contains(txid)).collect();
+        let (shown, more) = unnamed.split_at(unnamed.len().min(SHOWN));
+        match (shown.join(", "), more.len()) {
+            (shown, _) if shown.is_empty() => self.detail.clone(),
+            (shown, 0) => format!("{} ({shown})", self.detail),
+            (shown, more) => format!("{} ({shown} and {more} more)", self.detail),
+        }
+    }
+}
+
+impl InForce {
+    /// What a person does about it.
+    pub fn next(&self) -> String {
+        self.freeze.cause.next(Some(self.id))
+    }
+}
+
 /// Freezes payouts, unless for exactly this finding they are frozen already or a person's override is in force.
 pub fn freeze(tx: &Tx<'_>, freeze: &Freeze, now: Timestamp) -> Result<(), StoreError> {
     // Words included: a finding can have neither a transaction nor an amount, and then only they tell it from another.
@@ -108,8 +161,28 @@ pub fn freeze(tx: &Tx<'_>, freeze: &Freeze, now: Timestamp) -> Result<(), StoreE
     records::insert(tx, freeze, now)
 }
 
+/// Narrows a person's word against an audit's finding to a part of it, which is found alone now: the word is kept for this finding as it was given, and
+/// ends for what else it was given for. Whether it is a part says the audit.
+pub fn narrow(tx: &Tx<'_>, overruled: &InForce, part: &Freeze, now: Timestamp) -> Result<(), StoreError> {
+    let (cause, wallet) = (part.cause, part.wallet.as_deref());
+    let Some((who, reason)) = records::overridden_by(tx, overruled.id)? else { return freeze(tx, part, now) };
+    records::end_overrides(tx, cause, wallet)?;
+    records::insert(tx, part, now)?;
+    for frozen in records::in_force(tx)?.iter().filter(|frozen| frozen.freeze == *part) {
+        records::override_by(tx, frozen.id, true, &who, &reason, now)?;
+    }
+    Ok(())
+}
+
+/// The findings of this cause, in a followed wallet (none: in the paying one), against which a person's word stands.
+pub fn overruled(tx: &Tx<'_>, cause: Cause, wallet: Option<&str>) -> Result<Vec<InForce>, StoreError> {
+    let mut overruled = records::overridden(tx)?;
+    overruled.retain(|old| old.freeze.cause == cause && old.freeze.wallet.as_deref() == wallet);
+    Ok(overruled)
+}
+
 /// A person's word against one freeze. It binds to exactly these transactions, this amount and these words: what an audit finds again in the same way does
-/// not freeze again, until an audit agrees or finds something else. The other causes freeze again as soon as they are seen again.
+/// not freeze again, until an audit agrees or finds something else ([`narrow`]: which is no part of it). The other causes freeze again as soon as they are seen again.
 ///
 /// None when no freeze of that number is in force.
 pub fn override_by(tx: &Tx<'_>, id: i64, who: &str, reason: &str, now: Timestamp) -> Result<Option<InForce>, StoreError> {
@@ -180,6 +253,36 @@ pub fn cleared(tx: &Tx<'_>, cause: Cause, wallet: Option<&str>, proof: &str, now
 mod tests {
     use super::*;
     use crate::store::Store;
+
+    #[test]
+    fn a_cause_has_the_name_of_its_json() {
+        for cause in [
+            Cause::Audit,
+            Cause::Repair,
+            Cause::StoreWentBack,
+            Cause::Wallet,
+            Cause::DeepReorg,
+            Cause::Payment,
+            Cause::ShrunkWallet,
+            Cause::UnknownSpend,
+            Cause::Staking,
+            Cause::Disk,
+        ] {
+            assert_eq!(serde_json::to_value(cause).unwrap(), cause.name());
+        }
+        assert!(Cause::DeepReorg.next(Some(7)).ends_with("then `bursar audit thaw 7 --reason …`"));
+    }
+
+    #[test]
+    fn some_of_a_freezes_transactions_are_shown_and_the_others_counted() {
+        let txids: Vec<Txid> = (1..=5).map(|number| Txid::from_bytes([number; 32])).collect();
+        let of = |count: usize| Freeze { txids: txids[..count].to_vec(), ..finding(0) };
+        assert_eq!(of(0).words(), "differs");
+        assert_eq!(of(1).words(), format!("differs ({})", txids[0]));
+        assert_eq!(of(5).words(), format!("differs ({}, {}, {} and 2 more)", txids[0], txids[1], txids[2]));
+        let named = Freeze { detail: format!("{} is wrong", txids[0]), ..of(1) };
+        assert_eq!(named.words(), named.detail);
+    }
 
     fn finding(amount: i64) -> Freeze {
         let amount = Some(Amount::from_base_units(amount));

@@ -1,23 +1,16 @@
 //! The table of freezes.
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 use super::{Cause, Freeze, InForce};
 use crate::coin::{Amount, Timestamp, Txid};
 use crate::store::{StoreError, Tx};
 
-fn cause_text(cause: Cause) -> Result<String, StoreError> {
-    match serde_json::to_value(cause) {
-        Ok(serde_json::Value::String(text)) => Ok(text),
-        other => Err(StoreError::Damaged(format!("cause {cause:?} has no name: {other:?}"))),
-    }
-}
-
 pub(super) fn insert(tx: &Tx<'_>, freeze: &Freeze, now: Timestamp) -> Result<(), StoreError> {
     let txids = serde_json::to_string(&freeze.txids).map_err(|error| StoreError::Damaged(error.to_string()))?;
     tx.execute(
         "INSERT INTO freezes (cause, detail, txids, amount, wallet, since_s) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![cause_text(freeze.cause)?, freeze.detail, txids, freeze.amount.map(Amount::base_units), freeze.wallet, now.0],
+        params![freeze.cause.name(), freeze.detail, txids, freeze.amount.map(Amount::base_units), freeze.wallet, now.0],
     )?;
     Ok(())
 }
@@ -32,7 +25,7 @@ pub(super) fn thaw(
 ) -> Result<usize, StoreError> {
     Ok(tx.execute(
         "UPDATE freezes SET thawed_s = ?1, thawed_by = ?2, thaw_reason = ?3 WHERE cause = ?4 AND wallet IS ?5 AND thawed_s IS NULL",
-        params![now.0, by, reason, cause_text(cause)?, wallet],
+        params![now.0, by, reason, cause.name(), wallet],
     )?)
 }
 
@@ -47,7 +40,7 @@ pub(super) fn override_by(tx: &Tx<'_>, id: i64, lasting: bool, who: &str, why: &
 
 pub(super) fn end_overrides(tx: &Tx<'_>, cause: Cause, wallet: Option<&str>) -> Result<(), StoreError> {
     let sql = "UPDATE freezes SET overridden = 0 WHERE cause = ?1 AND wallet IS ?2 AND overridden = 1";
-    tx.execute(sql, params![cause_text(cause)?, wallet])?;
+    tx.execute(sql, params![cause.name(), wallet])?;
     Ok(())
 }
 
@@ -63,6 +56,12 @@ pub(super) fn in_force_since(tx: &Tx<'_>, then: Timestamp) -> Result<Vec<InForce
 /// Thawed by a person's override that still stands.
 pub(super) fn overridden(tx: &Tx<'_>) -> Result<Vec<InForce>, StoreError> {
     select(tx, "overridden = 1", [])
+}
+
+/// Who thawed a freeze, and why; none where nobody did.
+pub(super) fn overridden_by(tx: &Tx<'_>, id: i64) -> Result<Option<(String, String)>, StoreError> {
+    let mut statement = tx.prepare_cached("SELECT thawed_by, thaw_reason FROM freezes WHERE id = ?1 AND overridden = 1")?;
+    Ok(statement.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
 }
 
 fn select(tx: &Tx<'_>, condition: &str, values: impl rusqlite::Params) -> Result<Vec<InForce>, StoreError> {

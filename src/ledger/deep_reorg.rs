@@ -39,7 +39,7 @@ fn words(wallet: &str, lost: &[Followed]) -> String {
     };
     format!(
         "final transactions of wallet '{wallet}' that lost their blocks: {}{unnamed}, the lowest at height {lowest}. The chain was reorganised \
-         below ledger.final_depth, or it is another one: is it the right one, which payouts are open again, which credits were taken back?",
+         below ledger.final_depth, or it is another one",
         lost.len()
     )
 }

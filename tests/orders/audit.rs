@@ -60,6 +60,7 @@ pub(super) fn an_audit() -> audit::Report {
             note: Some("n".to_owned()),
         }),
         frozen: true,
+        frozen_by: vec![audit::FrozenBy { id: i64::MAX, cause: bursar::gate::Cause::DeepReorg, wallet: Some("cold".to_owned()) }],
     }
 }
 

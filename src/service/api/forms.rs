@@ -223,7 +223,7 @@ fn freeze(frozen: &InForce) -> Value {
         "cause": freeze.cause,
         "detail": freeze.detail,
         "since": frozen.since.0,
-        "next": freeze.cause.next(),
+        "next": frozen.next(),
     })
 }
 

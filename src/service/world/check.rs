@@ -122,7 +122,7 @@ impl World {
         let name = "staking";
         match &self.staking {
             Some(verdict) if verdict.is_off() => Checked::new(name, Level::Ok, verdict.words()),
-            Some(verdict) => Checked::new(name, Level::Critical, verdict.words()).next(Cause::Staking.next()),
+            Some(verdict) => Checked::new(name, Level::Critical, verdict.words()).next(Cause::Staking.next(None)),
             None if self.coin.profile.staking.is_some() || !usable => {
                 Checked::new(name, Level::Unknown, "the daemon could not be asked whether it stakes")
             }
@@ -147,7 +147,7 @@ impl World {
         let frozen = self.read(gate::frozen)?;
         let other = frozen.iter().find(|frozen| matches!(frozen.freeze.cause, Cause::Wallet | Cause::ShrunkWallet));
         if let Some(frozen) = other {
-            return Ok(Checked::new(name, Level::Critical, &frozen.freeze.detail).next(frozen.freeze.cause.next()));
+            return Ok(Checked::new(name, Level::Critical, frozen.freeze.words()).next(frozen.next()));
         }
         if let Err(failure) = verified {
             let checked = Checked::new(name, Level::Critical, format!("not verified: {}", failure.message));
@@ -215,8 +215,8 @@ impl World {
         let mut checks: Vec<Checked> = frozen
             .iter()
             .map(|frozen| {
-                let words = format!("frozen ({}): {}", frozen.id, frozen.freeze.detail);
-                Checked::new(name, Level::Critical, words).next(frozen.freeze.cause.next())
+                let words = format!("frozen ({}): {}", frozen.id, frozen.freeze.words());
+                Checked::new(name, Level::Critical, words).next(frozen.next())
             })
             .collect();
         if disputed > 0 {

@@ -8,7 +8,6 @@ use crate::audit::{self, Report};
 use crate::coin::{Timestamp, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::{Balances, Limits, RpcError, RpcWallet, Wallet};
-use crate::gate;
 use crate::ledger;
 use crate::service::schedule::is_overdue;
 use crate::service::{Answer, AuditSummary, Checked, Failure, FollowedAudit, FollowedStatus, Level, exit};
@@ -89,9 +88,12 @@ impl World {
             followed.push(FollowedAudit { wallet: name, report: audited.ok(), error });
         }
         let report = paying?;
-        let frozen = !self.read(gate::frozen)?.is_empty();
-        followed.iter_mut().filter_map(|audited| audited.report.as_mut()).for_each(|report| report.frozen = frozen);
-        Ok(Answer::AuditRun { report: Report { frozen, ..report }, followed })
+        // What a later audit froze or thawed holds for all of them.
+        let frozen_by = self.store.read(|tx| audit::frozen_by(tx, &self.coin))?;
+        for audited in &mut followed {
+            audited.report = audited.report.take().map(|report| report.frozen_by(frozen_by.clone()));
+        }
+        Ok(Answer::AuditRun { report: report.frozen_by(frozen_by), followed })
     }
 
     /// Audits, and compares the wallet with what it was last known to hold: here the record grows.
