@@ -161,15 +161,18 @@ fn transactions(manifest: &Manifest, restored: &WalletIdentity) -> Check {
 }
 
 fn ledger(then: &LedgerReport, now: &LedgerReport) -> Check {
+    // An archive of before there was a chronicle tells of none, and the restored store made one.
+    let chronicle = if then.chronicle == 0 { now.chronicle } else { then.chronicle };
+    let is_same = LedgerReport { chronicle, ..then.clone() } == *now;
     let detail = match &now.fault {
         Some(fault) => format!("is damaged: {}", fault.words),
-        None if then == now => format!("whole, {} entries, ends in {}", now.postings, now.head),
+        None if is_same => format!("whole, {} entries, ends in {}", now.postings, now.head),
         None => format!(
             "{} entries ending in {} were backed up, {} ending in {} restored",
             then.postings, then.head, now.postings, now.head
         ),
     };
-    check("ledger", then == now && now.fault.is_none(), || detail)
+    check("ledger", is_same && now.fault.is_none(), || detail)
 }
 
 #[cfg(test)]
@@ -184,7 +187,15 @@ mod tests {
     }
 
     fn ledger_of(postings: u64) -> LedgerReport {
-        LedgerReport { postings, events: postings, head: format!("head {postings}"), checkpoints: 0, credits: 0, fault: None }
+        LedgerReport {
+            postings,
+            events: postings,
+            head: format!("head {postings}"),
+            checkpoints: 0,
+            credits: 0,
+            chronicle: 0,
+            fault: None,
+        }
     }
 
     fn manifest() -> Manifest {

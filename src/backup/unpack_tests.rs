@@ -42,7 +42,15 @@ fn manifest() -> Manifest {
         tip: Tip { height: 0, hash: BlockHash::from_bytes([0; 32]) },
         addresses: vec![],
         store_id: "id".into(),
-        ledger: VerifyReport { postings: 0, events: 0, head: String::new(), checkpoints: 0, credits: 0, fault: None },
+        ledger: VerifyReport {
+            postings: 0,
+            events: 0,
+            head: String::new(),
+            checkpoints: 0,
+            credits: 0,
+            chronicle: 0,
+            fault: None,
+        },
         members: contents().iter().map(|(name, content)| member(name, content)).collect(),
     }
 }

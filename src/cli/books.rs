@@ -62,11 +62,11 @@ pub(super) fn synced(report: &ledger::SyncReport) -> String {
 }
 
 pub(super) fn verified(report: &ledger::VerifyReport) -> String {
-    let ledger::VerifyReport { postings, events, head, checkpoints, credits, fault } = report;
+    let ledger::VerifyReport { postings, events, head, checkpoints, credits, chronicle, fault } = report;
     match fault {
         None => format!(
-            "whole: {postings} postings, {events} events, {credits} credits and reversals, head {head}; fits {checkpoints} checkpoints \
-             (its own, and those that were given)"
+            "whole: {postings} postings, {events} events, {credits} credits and reversals, {chronicle} rows of the chronicle, \
+             head {head}; fits {checkpoints} checkpoints (its own, and those that were given)"
         ),
         Some(fault) => {
             let place = fault.seq.map(|seq| format!(" at posting {seq}")).unwrap_or_default();

@@ -9,7 +9,9 @@
 
 mod account;
 mod canonical;
+mod chain;
 pub mod checkpoint;
+pub(crate) mod chronicle;
 pub mod credit;
 mod day;
 mod deep_reorg;
@@ -49,6 +51,7 @@ use crate::store::{Store, StoreError, Tx};
 
 use account::ACCOUNTS;
 pub use account::{Account, Kind};
+pub use chain::Head;
 pub use day::{DayBalance, DayBook, LastEntry, Movement};
 pub use export::{ExportError, ExportFormat, ExportOrder, csv_field};
 pub use rules::{Seen, Standing};
@@ -393,6 +396,11 @@ pub fn balances(tx: &Tx<'_>, coin: &CoinSettings) -> Result<Vec<AccountBalance>,
 /// What a day began with, moved and ended with.
 pub fn day(tx: &Tx<'_>, day: Day) -> Result<DayBook, StoreError> {
     day::book(tx, day)
+}
+
+/// Reads the postings of a day again, and what adds them up: the first thing that is wrong. Takes as much as the day is long.
+pub fn day_fault(tx: &Tx<'_>, day: Day) -> Result<Option<Fault>, StoreError> {
+    verify::day(tx, day)
 }
 
 /// At most `limit` postings after the one numbered `after` (0: from the first).

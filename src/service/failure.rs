@@ -176,6 +176,9 @@ impl From<StatementError> for Failure {
         match error {
             StatementError::Store(error) => error.into(),
             StatementError::Signing(error) => LedgerError::from(error).into(),
+            StatementError::Damaged { .. } => Failure::new("ledger_damaged", error, exit::FAILED).next(
+                "`bursar ledger verify` reads all of it, and tells by the checkpoints how far it still fits; keep the damaged store, and find out who wrote to it",
+            ),
             StatementError::NotYet(_) => Failure::new("not_yet", error, exit::USAGE),
         }
     }

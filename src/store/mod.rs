@@ -3,6 +3,8 @@
 //! Only `records.rs` files hold SQL; they get a [`Tx`] and nothing else. A store has an id of its own, made when it is created,
 //! which stands in every mark, so that a wallet can tell which store paid.
 
+mod functions;
+mod schema;
 mod scratch;
 mod watch;
 
@@ -18,6 +20,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use rustix::fs::{FlockOperation, OFlags};
 use thiserror::Error;
 
+pub(crate) use schema::fault as schema_fault;
 pub use scratch::Scratch;
 pub use watch::Commit;
 use watch::Watch;
@@ -51,6 +54,7 @@ const MIGRATIONS: &[&str] = &[
         include_str!("migrations/0005_wallets.sql"),
         include_str!("migrations/0005_credits.sql"),
         include_str!("migrations/0005_checkpoints.sql"),
+        include_str!("migrations/0005_chronicle.sql"),
     ),
 ];
 
@@ -144,6 +148,7 @@ impl Store {
     /// A store in memory, for whoever only looks at a coin that has none: what is written to it is gone with it.
     pub fn passing() -> Result<Store, StoreError> {
         let mut connection = Connection::open_in_memory()?;
+        functions::add(&connection)?;
         migrate(&mut connection, Path::new("memory"))?;
         connection.pragma_update(None, "foreign_keys", true)?;
         let id = store_id(&mut connection)?;
@@ -240,6 +245,7 @@ impl Store {
 /// A connection whose commits are synced.
 fn connect(file: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open(file)?;
+    functions::add(&connection)?;
     connection.busy_timeout(PATIENCE)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;

@@ -33,7 +33,15 @@ pub(super) fn a_statement() -> audit::SignedStatement {
 pub(super) fn a_verification() -> ledger::VerifyReport {
     let fault = ledger::Fault { seq: Some(u64::MAX), words: "changed".to_owned() };
     let head = "0".repeat(64);
-    ledger::VerifyReport { postings: u64::MAX, events: 1, head, checkpoints: u64::MAX, credits: u64::MAX, fault: Some(fault) }
+    ledger::VerifyReport {
+        postings: u64::MAX,
+        events: 1,
+        head,
+        checkpoints: u64::MAX,
+        credits: u64::MAX,
+        chronicle: 7,
+        fault: Some(fault),
+    }
 }
 
 pub(super) fn a_credit_event() -> CreditEvent {
@@ -97,7 +105,8 @@ pub(super) fn a_checkpoint() -> ledger::checkpoint::CheckpointReport {
         postings: u64::MAX,
         hash: "0".repeat(64),
         balances: "1".repeat(64),
-        credits: Some(ledger::credit::Head { seq: u64::MAX, hash: "2".repeat(64) }),
+        credits: Some(ledger::Head { seq: u64::MAX, hash: "2".repeat(64) }),
+        chronicle: Some(ledger::Head { seq: 0, hash: "3".repeat(64) }),
         tip: None,
     };
     let (name, content, signature) = ("f".to_owned(), "{\n}\n".to_owned(), "s\n".to_owned());

@@ -1,5 +1,7 @@
 //! The statement of a day: what the ledger began with, moved and ended with, and what the audits of that day found; signed with the coin's key.
 //!
+//! The day is read again before it is signed: postings, hashes, sums, audits. What does not fit is refused, and the first bad row named.
+//!
 //! The same day gives the same text whenever it is asked for, once it is over: when it was made stands in the comment of the signature, which is signed with it.
 
 mod document;
@@ -13,8 +15,8 @@ use super::{Verdict, records};
 use crate::coin::{Amount, Day, Timestamp, Txid};
 use crate::config::CoinSettings;
 use crate::ledger::signing::{SigningError, SigningKey};
-use crate::ledger::{self, DayBalance, DayBook, LastEntry, Movement};
-use crate::store::{Store, StoreError};
+use crate::ledger::{self, DayBalance, DayBook, Fault, LastEntry, Movement};
+use crate::store::{Store, StoreError, Tx};
 
 /// How a statement is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +39,16 @@ pub enum StatementError {
     /// The key.
     #[error(transparent)]
     Signing(#[from] SigningError),
+    /// What it would say is not what was written down.
+    #[error("{day} is not stated, because the store is damaged{}: {words}; nothing was signed", seq.map(|seq| format!(" at posting {seq}")).unwrap_or_default())]
+    Damaged {
+        /// The day.
+        day: Day,
+        /// The first posting at which it shows; none when it shows in no single one.
+        seq: Option<u64>,
+        /// What is wrong.
+        words: String,
+    },
     /// The day has not come.
     #[error("{0} has not begun (in UTC, by the clock of this machine): there is nothing to state")]
     NotYet(Day),
@@ -111,8 +123,9 @@ pub(super) fn statement(
     }
     let id = store.id().to_owned();
     let (DayBook { balances, movements, last }, audits) = store.read(|tx| {
+        look_again(tx, day)?;
         let audits = records::between(tx, day.start(), day.end())?;
-        Ok::<_, StoreError>((ledger::day(tx, day)?, audits))
+        Ok::<_, StatementError>((ledger::day(tx, day)?, audits))
     })?;
     let audits = audits.into_iter().map(|report| AuditLine {
         wallet: report.of.clone(),
@@ -135,6 +148,19 @@ pub(super) fn statement(
         last,
     };
     sign(coin, statement, format, now)
+}
+
+/// Whether the day's postings and audits are those that were written down. What is signed must be.
+fn look_again(tx: &Tx<'_>, day: Day) -> Result<(), StatementError> {
+    let damaged = |seq, words| Err(StatementError::Damaged { day, seq, words });
+    if let Some(Fault { seq, words }) = ledger::day_fault(tx, day)? {
+        return damaged(seq, words);
+    }
+    let (first, last) = records::around(tx, day.start(), day.end())?;
+    match ledger::chronicle::audits_fault(tx, first, last)? {
+        Some(words) => damaged(None, words),
+        None => Ok(()),
+    }
 }
 
 fn sign(

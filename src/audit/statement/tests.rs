@@ -102,6 +102,29 @@ fn a_day_that_is_not_over_says_so_and_one_that_has_not_begun_has_none() {
     assert!(matches!(at(&mut bench, Timestamp(day.start().0 - 1)), Err(StatementError::NotYet(_))));
 }
 
+#[test]
+fn a_day_that_was_tampered_with_is_not_signed_and_the_first_bad_row_is_named() {
+    for (change, of, words) in records::DAMAGE {
+        let (mut bench, first) = two_days();
+        let day = [first, Day::of(first.end())][of];
+        let now = Timestamp(day.end().0 + 5);
+        for format in [StatementFormat::Text, StatementFormat::Json, StatementFormat::Csv] {
+            assert!(statement(&mut bench.store, &bench.coin, day, format, now).is_ok());
+        }
+        bench.store.write(|tx| ledger::chronicle::tamper(tx, change)).unwrap();
+        let refused = statement(&mut bench.store, &bench.coin, day, StatementFormat::Csv, now).expect_err(change).to_string();
+        assert!(refused.contains(words) && refused.ends_with("nothing was signed"), "{change}: {refused}");
+    }
+}
+
+#[test]
+fn damage_elsewhere_does_not_keep_a_day_from_being_stated() {
+    let (mut bench, first) = two_days();
+    bench.store.write(|tx| ledger::chronicle::tamper(tx, records::DAMAGE[0].0)).unwrap();
+    bench.of(first, StatementFormat::Text);
+    assert_eq!(bench.store.read(verify).unwrap().fault.unwrap().seq, Some(4));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 

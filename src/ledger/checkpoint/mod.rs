@@ -2,7 +2,7 @@
 //!
 //! A chain of hashes shows a changed row. It does not show that its end was cut off, that an older copy was put in its place, or that all of it was
 //! written anew: each of these is a whole chain. A checkpoint that lies elsewhere does. It tells the number of postings, the hash of the last, a digest of
-//! the balances, and number and hash of the newest credit event, so it gives away no amount.
+//! the balances, and number and hash of the newest credit event and of the newest row of the chronicle, so it gives away no amount.
 
 mod flow;
 mod folder;
@@ -15,7 +15,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LedgerError, VerifyReport, credit};
+use super::Head;
+use super::{LedgerError, VerifyReport};
 use crate::coin::Timestamp;
 use crate::config::CoinSettings;
 use crate::daemon::Tip;
@@ -36,7 +37,10 @@ pub struct Checkpoint {
     pub balances: String,
     /// The newest credit event; none: the checkpoint is of before they were covered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub credits: Option<credit::Head>,
+    pub credits: Option<Head>,
+    /// The newest row of the chronicle: what audits, freezes, earlier checkpoints and rekeyings said; none: the checkpoint is of before it was covered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chronicle: Option<Head>,
     /// The tip at which the ledger stood.
     pub tip: Option<Tip>,
 }

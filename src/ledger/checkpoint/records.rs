@@ -5,25 +5,26 @@ use rusqlite::{OptionalExtension, Row, params};
 use super::Checkpoint;
 use crate::coin::Timestamp;
 use crate::daemon::Tip;
-use crate::ledger::credit;
+use crate::ledger::Head;
 use crate::ledger::records::head;
 use crate::ledger::verify::running_sums;
 use crate::ledger::wallets::paying;
+use crate::ledger::{chronicle, credit};
 use crate::store::{StoreError, Tx};
 
 /// Adds a checkpoint of the ledger as it stands.
 pub(super) fn add(tx: &Tx<'_>, now: Timestamp) -> Result<Checkpoint, StoreError> {
     let (postings, hash) = head(tx)?;
     let tip = paying(tx)?.and_then(|wallet| wallet.tip);
-    let (balances, credits) = (running_sums(tx)?.digest(), credit::head(tx)?);
+    let (balances, credits, chronicle) = (running_sums(tx)?.digest(), credit::head(tx)?, chronicle::head(tx)?);
     let (block, height) = (tip.map(|tip| tip.hash.to_string()), tip.map(|tip| tip.height));
     tx.execute(
-        "INSERT INTO checkpoints (at_s, seq, hash, balances, tip_block, tip_height, credits, credits_hash)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        params![now.0, postings, hash, balances, block, height, credits.seq, credits.hash],
+        "INSERT INTO checkpoints (at_s, seq, hash, balances, tip_block, tip_height, credits, credits_hash, chronicle, chronicle_hash)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        params![now.0, postings, hash, balances, block, height, credits.seq, credits.hash, chronicle.seq, chronicle.hash],
     )?;
     let n = tx.last_insert_rowid().cast_unsigned();
-    Ok(Checkpoint { n, time: now, postings, hash, balances, credits: Some(credits), tip })
+    Ok(Checkpoint { n, time: now, postings, hash, balances, credits: Some(credits), chronicle: Some(chronicle), tip })
 }
 
 /// Its file was written.
@@ -37,10 +38,11 @@ pub(super) fn last_exported(tx: &Tx<'_>) -> Result<Option<Timestamp>, StoreError
     Ok(tx.query_row(sql, [], |row| Ok(Timestamp(row.get(0)?))).optional()?)
 }
 
+const COLUMNS: &str = "n, at_s, seq, hash, balances, tip_block, tip_height, credits, credits_hash, chronicle, chronicle_hash";
+
 /// All of them, the oldest first.
 pub(super) fn all(tx: &Tx<'_>) -> Result<Vec<Checkpoint>, StoreError> {
-    let sql = "SELECT n, at_s, seq, hash, balances, tip_block, tip_height, credits, credits_hash FROM checkpoints ORDER BY n";
-    let mut statement = tx.prepare(sql)?;
+    let mut statement = tx.prepare(&format!("SELECT {COLUMNS} FROM checkpoints ORDER BY n"))?;
     let mut rows = statement.query([])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
@@ -53,14 +55,15 @@ fn checkpoint(row: &Row<'_>) -> Result<Checkpoint, StoreError> {
     let block: Option<String> = row.get(5)?;
     let block = block.map(|block| block.parse()).transpose();
     let block = block.map_err(|error| StoreError::Damaged(format!("table checkpoints: {error}")))?;
-    let credits: Option<u64> = row.get(7)?;
+    let head = |seq: Option<u64>, hash: Option<String>| seq.zip(hash).map(|(seq, hash)| Head { seq, hash });
     Ok(Checkpoint {
         n: row.get(0)?,
         time: Timestamp(row.get(1)?),
         postings: row.get(2)?,
         hash: row.get(3)?,
         balances: row.get(4)?,
-        credits: credits.zip(row.get(8)?).map(|(seq, hash)| credit::Head { seq, hash }),
+        credits: head(row.get(7)?, row.get(8)?),
+        chronicle: head(row.get(9)?, row.get(10)?),
         tip: block.zip(row.get(6)?).map(|(hash, height)| Tip { height, hash }),
     })
 }
@@ -68,9 +71,8 @@ fn checkpoint(row: &Row<'_>) -> Result<Checkpoint, StoreError> {
 /// What somebody could do who knows the schema: cut off all from a posting on, and mend what would show it.
 #[cfg(test)]
 pub(super) fn cut_off_from(tx: &Tx<'_>, seq: u64) -> Result<(), StoreError> {
-    tx.execute_batch(&format!(
-        "DROP TRIGGER entries_never_go; DROP TRIGGER checkpoints_never_go;
-         DELETE FROM entries WHERE event >= (SELECT event FROM entries WHERE seq = {seq});
+    let changes = format!(
+        "DELETE FROM entries WHERE event >= (SELECT event FROM entries WHERE seq = {seq});
          DELETE FROM transactions WHERE event > (SELECT max(seq) FROM entries);
          DELETE FROM deposits WHERE event > (SELECT max(seq) FROM entries);
          DELETE FROM checkpoints;
@@ -78,32 +80,28 @@ pub(super) fn cut_off_from(tx: &Tx<'_>, seq: u64) -> Result<(), StoreError> {
          DELETE FROM balances WHERE account NOT IN (SELECT account FROM entries);
          DELETE FROM days;
          INSERT INTO days SELECT time_s / 86400, wallet, account, kind, sum(amount), count(*), max(seq) FROM entries GROUP BY 1, 2, 3, 4;
-         UPDATE ledger_head SET seq = (SELECT max(seq) FROM entries), hash = (SELECT hash FROM entries ORDER BY seq DESC LIMIT 1);"
-    ))?;
-    Ok(())
+         UPDATE ledger_head SET seq = (SELECT max(seq) FROM entries), hash = (SELECT hash FROM entries ORDER BY seq DESC LIMIT 1)"
+    );
+    chronicle::rewrite(tx, &changes)
 }
 
 /// The same to the credits: all from an event on. Their deposits wait again.
 #[cfg(test)]
 pub(super) fn cut_off_credits_from(tx: &Tx<'_>, seq: u64) -> Result<(), StoreError> {
-    tx.execute_batch(&format!(
-        "DROP TRIGGER credits_never_go; DROP TRIGGER checkpoints_never_go;
-         INSERT INTO deposits (event, vout, wallet, txid, address, amount)
+    let changes = format!(
+        "INSERT INTO deposits (event, vout, wallet, txid, address, amount)
          SELECT event, vout, wallet, txid, address, amount FROM credits WHERE seq >= {seq};
          DELETE FROM credits WHERE seq >= {seq};
          DELETE FROM checkpoints;
-         UPDATE credits_head SET seq = {seq} - 1, hash = (SELECT hash FROM credits WHERE seq = {seq} - 1);"
-    ))?;
-    Ok(())
+         UPDATE credits_head SET seq = {seq} - 1, hash = (SELECT hash FROM credits WHERE seq = {seq} - 1)"
+    );
+    chronicle::rewrite(tx, &changes)
 }
 
 /// What a checkpoint of before looks like.
 #[cfg(test)]
 pub(super) fn forget_credits(tx: &Tx<'_>) -> Result<(), StoreError> {
-    tx.execute_batch(
-        "DROP TRIGGER checkpoints_never_change_credits; UPDATE checkpoints SET credits = NULL, credits_hash = NULL",
-    )?;
-    Ok(())
+    chronicle::rewrite(tx, "UPDATE checkpoints SET credits = NULL, credits_hash = NULL")
 }
 
 /// What somebody could do who writes a ledger of their own: give the store the name of another one.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Checkpoint, CheckpointFile};
 use crate::coin::{Chain, Timestamp};
 use crate::daemon::Tip;
-use crate::ledger::credit;
+use crate::ledger::Head;
 use crate::ledger::signing::PublicKey;
 use crate::ledger::verify::Mark;
 
@@ -30,13 +30,15 @@ struct Statement {
     balances_sha256: String,
     /// Files from before they were covered have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    credits: Option<credit::Head>,
+    credits: Option<Head>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    chronicle: Option<Head>,
     tip: Option<Tip>,
 }
 
 /// The text of a checkpoint's file.
 pub(super) fn content(coin: &str, chain: Chain, store: &str, checkpoint: &Checkpoint) -> Result<String, serde_json::Error> {
-    let Checkpoint { n, time, postings, hash, balances, credits, tip } = checkpoint;
+    let Checkpoint { n, time, postings, hash, balances, credits, chronicle, tip } = checkpoint;
     let statement = Statement {
         what: WHAT.to_owned(),
         version: VERSION,
@@ -49,6 +51,7 @@ pub(super) fn content(coin: &str, chain: Chain, store: &str, checkpoint: &Checkp
         hash: hash.clone(),
         balances_sha256: balances.clone(),
         credits: credits.clone(),
+        chronicle: chronicle.clone(),
         tip: *tip,
     };
     Ok(serde_json::to_string_pretty(&statement)? + "\n")
@@ -78,6 +81,7 @@ pub(super) fn own_mark(checkpoint: &Checkpoint) -> Mark {
         hash: checkpoint.hash.clone(),
         balances: checkpoint.balances.clone(),
         credits: checkpoint.credits.clone(),
+        chronicle: checkpoint.chronicle.clone(),
         by: format!("checkpoint {} of {} in this store", checkpoint.n, checkpoint.time),
     }
 }
@@ -106,6 +110,6 @@ pub(super) fn read(file: &CheckpointFile, key: &PublicKey) -> Result<Read, Strin
         return Err(format!("{name} is of version {}, and this bursar knows {VERSION}; nothing was verified", statement.version));
     }
     let by = format!("checkpoint {} of {} ({name})", statement.n, statement.time);
-    let Statement { postings, hash, balances_sha256, credits, store, .. } = statement;
-    Ok(Read { mark: Mark { seq: postings, hash, balances: balances_sha256, credits, by }, store })
+    let Statement { postings, hash, balances_sha256, credits, chronicle, store, .. } = statement;
+    Ok(Read { mark: Mark { seq: postings, hash, balances: balances_sha256, credits, chronicle, by }, store })
 }

@@ -27,9 +27,10 @@ use crate::coin::{Amount, Timestamp, Txid};
 use crate::daemon::Tip;
 use crate::store::{StoreError, Tx};
 
+use super::Head;
 pub(super) use flow::{Book, Closed};
 pub use told::Told;
-pub(super) use verify::{Mark, verify};
+pub(super) use verify::verify;
 
 /// What an event does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -129,15 +130,6 @@ impl CreditEvent {
         let depth = (self.tip_height + 1).saturating_sub(self.block.height);
         (self.kind == CreditKind::Credit).then_some(depth)
     }
-}
-
-/// The newest event at a time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Head {
-    /// Its number; 0: there was none.
-    pub seq: u64,
-    /// Its hash; 64 zeros when there was none.
-    pub hash: String,
 }
 
 /// A place in the feed of events: after one of them, which is named by number and hash.

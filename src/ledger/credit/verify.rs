@@ -1,19 +1,14 @@
 //! Reads all events again, and names the first that breaks a promise.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 
 use super::records::{self, Read};
 use super::{CreditEvent, CreditKind, Head, canonical};
 use crate::coin::Txid;
+use crate::ledger::chain::{Mark, Marks, Names};
 use crate::store::{StoreError, Tx};
 
-/// What somebody wrote down about the events when there were so many.
-#[derive(Clone, Debug)]
-pub(in crate::ledger) struct Mark {
-    pub(in crate::ledger) head: Head,
-    /// Who, in words.
-    pub(in crate::ledger) by: String,
-}
+const NAMES: Names = Names { one: "event", several: "credit events", all: "the chain of credits" };
 
 /// Reads every event, and holds `marks` against them. `reversed`: transactions of which the ledger took an event back, so that they may have been posted
 /// more than once. Returns how many there are, and the first thing that is wrong, in words.
@@ -22,8 +17,8 @@ pub(in crate::ledger) fn verify(
     reversed: &HashSet<Txid>,
     marks: Vec<Mark>,
 ) -> Result<(u64, Option<String>), StoreError> {
-    let mut marks = Marks::new(marks);
-    let (mut last, mut reversals, mut again_credited) = (Head { seq: 0, hash: "0".repeat(64) }, 0, 0);
+    let mut marks = Marks::new(NAMES, marks);
+    let (mut last, mut reversals, mut again_credited) = (Head::none(), 0, 0);
     let mut wrong = marks.compare(&last);
     if wrong.is_some() {
         return Ok((0, wrong));
@@ -66,42 +61,6 @@ fn end(tx: &Tx<'_>, last: &Head, counted: (u64, u64), marks: &Marks) -> Result<O
     match records::stray_wait(tx)? {
         None if !records::adds_up(tx)? => records::missing(tx),
         stray => Ok(stray),
-    }
-}
-
-/// What has to fit, the oldest first.
-struct Marks {
-    ahead: VecDeque<Mark>,
-    /// The last that did.
-    last_fit: Option<String>,
-}
-
-impl Marks {
-    fn new(mut marks: Vec<Mark>) -> Marks {
-        marks.sort_by_key(|mark| mark.head.seq);
-        Marks { ahead: marks.into(), last_fit: None }
-    }
-
-    /// Holds what was written down about this event against it; words if it differs.
-    fn compare(&mut self, last: &Head) -> Option<String> {
-        while let Some(mark) = self.ahead.pop_front_if(|mark| mark.head.seq <= last.seq) {
-            let since = self.last_fit.as_ref().map(|fit| format!(", and after {fit}, which fits")).unwrap_or_default();
-            if mark.head != *last {
-                return Some(format!("{} saw another event here: the credits were rewritten here or before{since}", mark.by));
-            }
-            self.last_fit = Some(mark.by);
-        }
-        None
-    }
-
-    /// Words if something was written down about events that are not here.
-    fn cut_off(&self, last: &Head) -> Option<String> {
-        let mark = self.ahead.back()?;
-        let (by, seen, last) = (&mark.by, mark.head.seq, last.seq);
-        Some(format!(
-            "{by} saw {seen} credit events, and they end with {last}: their end was cut off before event {}, or older ones were copied into their place",
-            last + 1
-        ))
     }
 }
 

@@ -36,10 +36,10 @@ impl Days {
         *last = posting.seq;
     }
 
-    /// What the table says that the entries do not, in words.
-    pub(super) fn compare(mut self, tx: &Tx<'_>) -> Result<Option<String>, StoreError> {
+    /// What the table says of these days, first and last, that the entries do not, in words.
+    pub(super) fn compare(mut self, tx: &Tx<'_>, days: (i64, i64)) -> Result<Option<String>, StoreError> {
         let mut wrong = None;
-        records::each_day(tx, |day, wallet, account, kind, said| {
+        records::each_day(tx, days, |day, wallet, account, kind, said| {
             let wallet = self.wallets.iter().position(|known| known == wallet);
             let names = Account::from_name(account).zip(Kind::from_name(kind)).zip(wallet);
             let key = names.map(|((account, kind), wallet)| (day, account, kind, wallet));

@@ -2,6 +2,7 @@
 //!
 //! Rows are read in place, and their hashes taken on a second thread: a million postings in about a second. The memory that it takes does not grow with the ledger.
 
+mod day;
 mod days;
 mod hasher;
 mod records;
@@ -15,15 +16,16 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::day::day;
 use self::days::Days;
 use self::hasher::Hasher;
 use self::references::References;
 use self::rules::Reader;
 pub(super) use self::sums::Sums;
 use super::records::head;
-use super::{Account, credit};
+use super::{Account, chain, chronicle, credit};
 use crate::coin::Txid;
-use crate::store::{StoreError, Tx};
+use crate::store::{StoreError, Tx, schema_fault};
 
 /// What a verification found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +42,9 @@ pub struct VerifyReport {
     /// Credits and reversals of deposits that fit the postings.
     #[serde(default)]
     pub credits: u64,
+    /// Rows of the chronicle that fit the audits, freezes, checkpoints and rekeyings that they tell of.
+    #[serde(default)]
+    pub chronicle: u64,
     /// The first thing that is wrong; none: the ledger is whole.
     pub fault: Option<Fault>,
 }
@@ -63,15 +68,17 @@ pub(super) struct Mark {
     /// [`Sums::digest`] of the balances.
     pub(super) balances: String,
     /// The newest credit event then; none: that was not written down.
-    pub(super) credits: Option<credit::Head>,
+    pub(super) credits: Option<chain::Head>,
+    /// The newest row of the chronicle then; none: that was not written down.
+    pub(super) chronicle: Option<chain::Head>,
     /// Who, in words.
     pub(super) by: String,
 }
 
 /// Verifies the ledger, and that it is the one about which `marks` were written down.
 pub(super) fn verify(tx: &Tx<'_>, marks: Vec<Mark>) -> Result<VerifyReport, StoreError> {
-    let of_credits = |mark: &Mark| Some(credit::Mark { head: mark.credits.clone()?, by: mark.by.clone() });
-    let credit_marks = marks.iter().filter_map(of_credits).collect();
+    let credit_marks = marks_of(&marks, |mark| mark.credits.clone());
+    let chronicle_marks = marks_of(&marks, |mark| mark.chronicle.clone());
     let (mut reader, mut references, mut days) = (Reader::new(marks), References::new(), Days::default());
     let first = reader.compare().map(|words| Fault { seq: None, words });
     let fault = match first {
@@ -87,14 +94,24 @@ pub(super) fn verify(tx: &Tx<'_>, marks: Vec<Mark>) -> Result<VerifyReport, Stor
         Some(fault) => (0, Some(fault)),
         None => credits(tx, &reversed, credit_marks)?,
     };
+    let (chronicle, fault) = match fault {
+        Some(fault) => (0, Some(fault)),
+        None => beside(tx, chronicle_marks)?,
+    };
     Ok(VerifyReport {
         postings: reader.seq,
         events: reader.events,
         head: reader.hash,
         checkpoints: reader.fitted,
         credits,
+        chronicle,
         fault,
     })
+}
+
+/// What was written down about one of the chains.
+fn marks_of(marks: &[Mark], head: impl Fn(&Mark) -> Option<chain::Head>) -> Vec<chain::Mark> {
+    marks.iter().filter_map(|mark| Some(chain::Mark { head: head(mark)?, by: mark.by.clone() })).collect()
 }
 
 /// Reads every posting, until one is wrong.
@@ -144,15 +161,25 @@ fn end(tx: &Tx<'_>, reader: &Reader, references: References, days: Days) -> Resu
     };
     let words = match words {
         Some(words) => Some(words),
-        None => days.compare(tx)?,
+        None => days.compare(tx, (i64::MIN, i64::MAX))?,
     };
     Ok(words.map(|words| Fault { seq: None, words }))
 }
 
 /// Whether credits and reversals fit the postings and the checkpoints.
-fn credits(tx: &Tx<'_>, reversed: &HashSet<Txid>, marks: Vec<credit::Mark>) -> Result<(u64, Option<Fault>), StoreError> {
+fn credits(tx: &Tx<'_>, reversed: &HashSet<Txid>, marks: Vec<chain::Mark>) -> Result<(u64, Option<Fault>), StoreError> {
     let (events, words) = credit::verify(tx, reversed, marks)?;
     Ok((events, words.map(|words| Fault { seq: None, words })))
+}
+
+/// What is kept beside the books: the chronicle, and the schema, which forbids what must not happen to any of it.
+fn beside(tx: &Tx<'_>, marks: Vec<chain::Mark>) -> Result<(u64, Option<Fault>), StoreError> {
+    let (rows, words) = chronicle::verify(tx, marks)?;
+    let words = match words {
+        Some(words) => Some(words),
+        None => schema_fault(tx)?,
+    };
+    Ok((rows, words.map(|words| Fault { seq: None, words })))
 }
 
 /// The running balances, without adding up anything.

@@ -1,9 +1,10 @@
 //! The ledger as it lies in the store, read without copies.
 
-use rusqlite::Row;
 use rusqlite::types::ValueRef;
+use rusqlite::{OptionalExtension, Row};
 
 use super::days::DaySum;
+use crate::coin::Day;
 use crate::ledger::canonical::{Fields, Place};
 use crate::ledger::{Account, Kind};
 use crate::store::{StoreError, Tx};
@@ -12,13 +13,22 @@ use crate::store::{StoreError, Tx};
 /// that it has seen enough.
 pub(super) fn each_posting(
     tx: &Tx<'_>,
+    look: impl FnMut(u64, Result<(Fields<'_>, &str), String>) -> Result<bool, StoreError>,
+) -> Result<(), StoreError> {
+    each_posting_of(tx, (0, i64::MAX.cast_unsigned()), look)
+}
+
+/// The same of those from one to another, both included.
+pub(super) fn each_posting_of(
+    tx: &Tx<'_>,
+    (first, last): (u64, u64),
     mut look: impl FnMut(u64, Result<(Fields<'_>, &str), String>) -> Result<bool, StoreError>,
 ) -> Result<(), StoreError> {
     let mut statement = tx.prepare(
         "SELECT seq, event, time_s, wallet, account, txid, vout, category, block, height, amount, kind, reverses, note, previous, hash
-         FROM entries ORDER BY seq",
+         FROM entries WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq",
     )?;
-    let mut rows = statement.query([])?;
+    let mut rows = statement.query([first, last])?;
     while let Some(row) = rows.next()? {
         let seq = row.get(0)?;
         if look(seq, fields(row, seq))? {
@@ -81,10 +91,34 @@ pub(super) fn balances(tx: &Tx<'_>) -> Result<Vec<(String, String, i64)>, StoreE
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Hands over every row of the table of days: day, wallet, account, kind, and what it sums up.
-pub(super) fn each_day(tx: &Tx<'_>, mut look: impl FnMut(i64, &str, &str, &str, DaySum)) -> Result<(), StoreError> {
-    let mut statement = tx.prepare("SELECT day, wallet, account, kind, amount, entries, last_seq FROM days ORDER BY day")?;
-    let mut rows = statement.query([])?;
+/// The newest posting of the days before this one, and that of these and this one; 0: there is none.
+pub(super) fn reach_of(tx: &Tx<'_>, day: Day) -> Result<(u64, u64), StoreError> {
+    let sql = "SELECT coalesce(max(last_seq) FILTER (WHERE day < ?1), 0), coalesce(max(last_seq), 0) FROM days WHERE day <= ?1";
+    Ok(tx.query_row(sql, [day.number()], |row| Ok((row.get(0)?, row.get(1)?)))?)
+}
+
+/// The hash that a posting names as the one before; none: there is no such posting.
+pub(super) fn previous_of(tx: &Tx<'_>, seq: u64) -> Result<Option<String>, StoreError> {
+    Ok(tx.query_row("SELECT previous FROM entries WHERE seq = ?1", [seq], |row| row.get(0)).optional()?)
+}
+
+/// An account of which all days together are not the running balance.
+pub(super) fn unbalanced(tx: &Tx<'_>) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT coalesce(moved.account, held.account) FROM (SELECT wallet, account, sum(amount) AS amount FROM days GROUP BY wallet, account) AS moved
+               FULL JOIN balances AS held ON held.wallet = moved.wallet AND held.account = moved.account
+               WHERE held.amount IS NOT moved.amount LIMIT 1";
+    Ok(tx.query_row(sql, [], |row| row.get(0)).optional()?)
+}
+
+/// Hands over every row of the table of days, from one to another, both included: day, wallet, account, kind, and what it sums up.
+pub(super) fn each_day(
+    tx: &Tx<'_>,
+    (first, last): (i64, i64),
+    mut look: impl FnMut(i64, &str, &str, &str, DaySum),
+) -> Result<(), StoreError> {
+    let sql = "SELECT day, wallet, account, kind, amount, entries, last_seq FROM days WHERE day BETWEEN ?1 AND ?2 ORDER BY day";
+    let mut statement = tx.prepare(sql)?;
+    let mut rows = statement.query([first, last])?;
     while let Some(row) = rows.next()? {
         let damaged = |words: String| StoreError::Damaged(format!("table days: {words}"));
         let (wallet, account, kind) = (text(row, 1), text(row, 2), text(row, 3));

@@ -1,0 +1,79 @@
+//! Rows that each carry the hash of the one before: the newest of them, and what somebody wrote down about it.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+/// The newest row at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// Its number; 0: there was none.
+    pub seq: u64,
+    /// Its hash; 64 zeros when there was none.
+    pub hash: String,
+}
+
+impl Head {
+    /// Before the first row.
+    pub(super) fn none() -> Head {
+        Head { seq: 0, hash: "0".repeat(64) }
+    }
+}
+
+/// What somebody wrote down about the newest row.
+#[derive(Clone, Debug)]
+pub(super) struct Mark {
+    pub(super) head: Head,
+    /// Who, in words.
+    pub(super) by: String,
+}
+
+/// What a chain's rows are called.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Names {
+    /// One of them, with its number behind it.
+    pub(super) one: &'static str,
+    /// Several, counted.
+    pub(super) several: &'static str,
+    /// All together.
+    pub(super) all: &'static str,
+}
+
+/// What has to fit a chain, the oldest first.
+pub(super) struct Marks {
+    names: Names,
+    ahead: VecDeque<Mark>,
+    /// The last that did.
+    last_fit: Option<String>,
+}
+
+impl Marks {
+    pub(super) fn new(names: Names, mut marks: Vec<Mark>) -> Marks {
+        marks.sort_by_key(|mark| mark.head.seq);
+        Marks { names, ahead: marks.into(), last_fit: None }
+    }
+
+    /// Holds what was written down about this row against it; words if it differs.
+    pub(super) fn compare(&mut self, last: &Head) -> Option<String> {
+        let Names { one, all, .. } = self.names;
+        while let Some(mark) = self.ahead.pop_front_if(|mark| mark.head.seq <= last.seq) {
+            let since = self.last_fit.as_ref().map(|fit| format!(", and after {fit}, which fits")).unwrap_or_default();
+            if mark.head != *last {
+                return Some(format!("{} saw another {one} here: {all} was rewritten here or before{since}", mark.by));
+            }
+            self.last_fit = Some(mark.by);
+        }
+        None
+    }
+
+    /// Words if something was written down about rows that are not here.
+    pub(super) fn cut_off(&self, last: &Head) -> Option<String> {
+        let Names { one, several, .. } = self.names;
+        let mark = self.ahead.back()?;
+        let (by, seen, last) = (&mark.by, mark.head.seq, last.seq);
+        Some(format!(
+            "{by} saw {seen} {several}, and they end with {last}: their end was cut off before {one} {}, or older ones were copied into their place",
+            last + 1
+        ))
+    }
+}
