@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::Stdio;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -56,12 +57,15 @@ pub(super) fn measure() {
     drop(keeper);
 }
 
-/// What a sync that finds nothing new costs this thread.
+/// What a sync that finds nothing new costs this thread. The first one has a thread, and so a heap, of its own: a service that was started since has not
+/// read the history either.
 fn incremental(world: &World) -> Duration {
     let (dir, wallet) = (tempfile::tempdir_in(world.dir()).expect("a folder"), world.wallet());
-    let mut store = Store::open(dir.path()).expect("a store");
-    let mut sync = || ledger::sync(&mut store, &wallet, world.coin(), Timestamp::now()).expect("a sync");
-    sync();
+    let sync = |store: &mut Store| ledger::sync(store, &wallet, world.coin(), Timestamp::now()).expect("a sync");
+    let open = || Store::open(dir.path()).expect("a store");
+    thread::scope(|scope| _ = scope.spawn(|| sync(&mut open())).join().expect("a first sync"));
+    let mut store = open();
+    let mut sync = || sync(&mut store);
     sync();
     let before = processor_time();
     (0..SYNCS).for_each(|_| _ = sync());
@@ -138,7 +142,7 @@ fn run(world: &World) -> (Duration, f64) {
     let mut peak_mib = 0.0_f64;
     while child.try_wait().expect("its state").is_none() {
         peak_mib = peak_mib.max(resident_mib(child.id()).unwrap_or_default());
-        std::thread::sleep(LOOK_EACH);
+        thread::sleep(LOOK_EACH);
     }
     let took = began.elapsed();
     let output = child.wait_with_output().expect("its words");

@@ -8,6 +8,7 @@ use crate::config::RpcRole;
 const OBSERVE: &[&str] = &[
     "estimatefee",
     "estimatesmartfee",
+    "getaddressesbylabel",
     "getbalance",
     "getbalances",
     "getbestblockhash",
@@ -49,7 +50,6 @@ const PAY: &[&str] = &[
     "createrawtransaction",
     "decoderawtransaction",
     "finalizepsbt",
-    "getaddressesbylabel",
     "getnewaddress",
     "getrawchangeaddress",
     "lockunspent",

@@ -126,8 +126,9 @@ impl<'a> Poster<'a> {
             if !reading.is_on_active_chain()? {
                 return Ok(Posted::Until(until));
             }
+            let new = sightings.iter().filter(|sighting| sighting.old.is_none()).count() as u64;
             store.write(|tx| {
-                let book = summing::at_the_end(tx, || self.post_page(tx, &sightings))?;
+                let book = summing::at_the_end(tx, self.desk.wallet, new, || self.post_page(tx, &sightings))?;
                 take_down(&mut self.report, book.interrupt());
                 reached.map_or(Ok(()), |reached| Ok::<_, LedgerError>(wallets::move_cursor(tx, self.desk.wallet, reached)?))
             })?;

@@ -69,6 +69,7 @@ on_each_daemon! {
     balances_coins_and_locks_agree
     coins_from_memory_are_those_of_a_new_listing
     addresses_are_told_apart
+    all_addresses_are_counted_in_either_way
     a_backup_never_overwrites
     a_rescan_finds_what_was_forgotten
     a_reorg_shows_in_the_listing
@@ -283,6 +284,28 @@ fn addresses_are_told_apart(generation: Generation) {
         assert!(own.iter().any(|address| coin["address"] == **address), "change is ours: {coin}");
     }
     assert!(own.iter().all(|address| wallet.address(address).unwrap().is_mine));
+}
+
+/// By labels and, where there are many or the whitelist is an older bursar's, by what each address received.
+fn all_addresses_are_counted_in_either_way(generation: Generation) {
+    let scene = scene(generation);
+    let (wallet, rpc) = (&scene.wallet, scene.wallet.wallet_rpc());
+    let received = || rpc.call::<Vec<Value>>("listreceivedbyaddress", &[json!(0), json!(true), json!(true)]).unwrap().len() as u64;
+    scene.pay();
+    Daemon::mine(&scene.stranger, 1);
+    let check = |more: &str| assert_eq!(wallet.received_addresses().unwrap(), received(), "{generation:?}: {more}");
+    check("as it is");
+    let before = received();
+    let stranger = scene.stranger_address();
+    rpc.call::<Value>("setlabel", &[json!(stranger), json!("a stranger's")]).unwrap();
+    check("a stranger's with a label");
+    for number in 0..20 {
+        let address: String = rpc.call("getnewaddress", &[json!(format!("customer {}", number / 2))]).unwrap();
+        check(&address);
+        rpc.call::<Value>("setlabel", &[json!(address), json!(format!("customer {number}"))]).unwrap();
+        check("under another label");
+    }
+    assert_eq!(received(), before + 21);
 }
 
 fn a_backup_never_overwrites(generation: Generation) {

@@ -371,7 +371,10 @@ impl Wallet for RpcWallet {
     }
 
     fn received_addresses(&self) -> Result<u64, RpcError> {
-        Ok(self.received()?.len() as u64)
+        match self.addresses_in_book()? {
+            Some(count) => Ok(count),
+            None => Ok(self.received()?.len() as u64),
+        }
     }
 
     fn marks(&self, prefix: &str) -> Result<Vec<String>, RpcError> {

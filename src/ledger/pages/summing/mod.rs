@@ -8,11 +8,17 @@ mod records;
 use crate::ledger::LedgerError;
 use crate::store::Tx;
 
-/// Runs `work`, which posts very much, with the sums added up at its end. What it does must ask for no sum, nor for a head.
-pub(super) fn at_the_end<T>(tx: &Tx<'_>, work: impl FnOnce() -> Result<T, LedgerError>) -> Result<T, LedgerError> {
+/// Runs `work`, which posts very much and follows so many transactions more of this wallet, with the sums added up at its end. What it does must ask for no
+/// sum, nor for a head.
+pub(super) fn at_the_end<T>(
+    tx: &Tx<'_>,
+    wallet: &str,
+    followed: u64,
+    work: impl FnOnce() -> Result<T, LedgerError>,
+) -> Result<T, LedgerError> {
     let triggers = records::suspend(tx)?;
     let done = work()?;
-    records::add_up(tx)?;
+    records::add_up(tx, wallet, followed)?;
     records::restore(tx, &triggers)?;
     Ok(done)
 }
@@ -45,7 +51,7 @@ mod tests {
                 wallet.mine(1, true);
             }
             let failed = store.write(|tx| {
-                at_the_end(tx, || {
+                at_the_end(tx, "bursar", 0, || {
                     assert_ne!(records::schema(tx)?, fresh, "they are suspended");
                     // In the middle of a page, too, no posting is changed or deleted.
                     assert!(round == 0 || [false, true].into_iter().all(|delete| meddle(tx, delete).is_err()));
@@ -56,6 +62,8 @@ mod tests {
             assert_eq!(schema(&mut store), fresh);
             pages::sync(&mut store, &wallet, &coin(), Since::Cursor, 2, NOW).unwrap();
             assert_eq!(schema(&mut store), fresh);
+            let [counted, followed] = store.read(records::counts).unwrap();
+            assert!(counted == followed && followed > 0, "{counted} counted of {followed}");
             let report = store.read(verify).unwrap();
             assert!(report.fault.is_none() && report.postings > 0, "{report:?}");
         }

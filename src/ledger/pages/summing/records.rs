@@ -1,13 +1,17 @@
 //! The triggers that add up, and their sums.
 
+use rusqlite::params;
+
 use crate::store::{StoreError, Tx};
 
 /// What the schema does with each new row by itself.
-const TRIGGERS: [&str; 5] = [
+const TRIGGERS: [&str; 7] = [
     "entries_follow_the_head",
     "entries_are_summed",
     "entries_are_summed_by_day",
+    "transactions_are_counted",
     "credits_follow_the_head",
+    "credits_follow_their_own",
     "credits_move_the_head",
 ];
 
@@ -25,7 +29,7 @@ pub(super) fn restore(tx: &Tx<'_>, triggers: &[String]) -> Result<(), StoreError
 }
 
 /// Does for all rows above both heads at once what the triggers do with each. A sum beyond 64 bits fails, as it does there.
-pub(super) fn add_up(tx: &Tx<'_>) -> Result<(), StoreError> {
+pub(super) fn add_up(tx: &Tx<'_>, wallet: &str, followed: u64) -> Result<(), StoreError> {
     for (table, head) in [("entries", "ledger_head"), ("credits", "credits_head")] {
         // No row is missing, and each follows the one before it.
         let broken = format!(
@@ -37,8 +41,19 @@ pub(super) fn add_up(tx: &Tx<'_>) -> Result<(), StoreError> {
             return Err(StoreError::Damaged(format!("table {table}: a new row does not follow the one before it")));
         }
     }
+    if tx.prepare_cached(ASTRAY)?.query_row([], |row| row.get(0))? {
+        return Err(StoreError::Damaged("table credits: a new row follows another output's, or none of the other kind".to_owned()));
+    }
+    let count = "INSERT INTO followed_counts VALUES (?1, ?2) ON CONFLICT DO UPDATE SET transactions = transactions + ?2";
+    tx.prepare_cached(count)?.execute(params![wallet, followed])?;
     Ok(tx.execute_batch(SUMS)?)
 }
+
+const ASTRAY: &str = "
+SELECT EXISTS (
+    SELECT 1 FROM credits_head AS head CROSS JOIN credits AS new ON new.seq > head.seq AND new.follows IS NOT NULL
+    WHERE NOT EXISTS (SELECT 1 FROM credits AS old WHERE old.seq = new.follows AND old.kind <> new.kind AND old.wallet = new.wallet
+                      AND old.txid = new.txid AND old.vout = new.vout))";
 
 const SUMS: &str = "
 INSERT INTO balances (wallet, account, amount)
@@ -68,4 +83,11 @@ pub(super) fn schema(tx: &Tx<'_>) -> Result<Vec<(String, Option<String>)>, Store
     let mut statement = tx.prepare("SELECT name, sql FROM sqlite_schema ORDER BY name")?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// How many transactions are counted, and how many there are.
+#[cfg(test)]
+pub(super) fn counts(tx: &Tx<'_>) -> Result<[u64; 2], StoreError> {
+    let count = |sql| tx.query_row(sql, [], |row| row.get(0));
+    Ok([count("SELECT sum(transactions) FROM followed_counts")?, count("SELECT count(*) FROM transactions")?])
 }
