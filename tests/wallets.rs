@@ -11,7 +11,8 @@ use bursar::coin::{Timestamp, Txid};
 use bursar::daemon::RpcWallet;
 use bursar::gate;
 use bursar::keeper::Keeper;
-use bursar::ledger::{self, Account, Kind, LedgerError, credit};
+use bursar::ledger::credit::{self, CreditKind};
+use bursar::ledger::{self, Account, Kind, LedgerError};
 use bursar::store::Store;
 use serde_json::{Value, json};
 use support::{Generation, Service, World, free_port};
@@ -213,6 +214,26 @@ fn a_transfer_that_is_reorged_out_and_in_again_stays_internal() {
         }
         assert_eq!(bench.store.read(ledger::verify).unwrap().fault, None);
     }
+}
+
+#[test]
+fn a_transfer_that_was_credited_before_it_was_known_as_one_is_not_credited_again() {
+    let mut bench = Bench::new(Generation::Knots);
+    bench.world.fund(&["5"]);
+    let moved = txid(&bench.world.rpc("sendtoaddress", json!([new_address(&bench.world), 1])));
+    bench.world.mine(2);
+    bench.sync_followed();
+    bench.sync_paying();
+    assert_eq!(bench.balance(FOLLOWED, Account::Internal), -100_000_000);
+    let block = bench.world.rpc("gettransaction", json!([moved]))["blockhash"].clone();
+    bench.world.node_rpc("invalidateblock", json!([block]));
+    bench.world.mine_to_other_address(4);
+    bench.sync_followed();
+    bench.sync_paying();
+    let events = bench.store.read(|tx| credit::events(tx, 0, 100)).unwrap().into_iter();
+    let kinds: Vec<_> = events.filter(|event| event.txid == moved).map(|event| event.kind).collect();
+    assert_eq!(kinds, [CreditKind::Credit, CreditKind::Reversal], "{:#?}", bench.kinds(&moved));
+    assert_eq!(bench.store.read(ledger::verify).unwrap().fault, None);
 }
 
 /// Where the daemon keeps the wallet's files.

@@ -155,7 +155,7 @@ impl<'a> Book<'a> {
         Ok(_ = records::append(tx, &mut self.head, credit)?)
     }
 
-    /// Reverses the credits that stand for `event`. What stays posted waits to be deep again.
+    /// Reverses the credits that stand for `event`. What stays posted as a deposit waits to be deep again.
     fn take_back(&mut self, tx: &Tx<'_>, old: &Followed, event: u64, reason: Reason, stays: bool) -> Result<(), LedgerError> {
         let told = rules::newest(records::of_event(tx, event)?);
         let waited = if stays { 0 } else { records::dismiss(tx, event)? };
@@ -178,7 +178,8 @@ impl<'a> Book<'a> {
                 ..credit
             };
             let follows = Some(records::append(tx, &mut self.head, reversal)?);
-            if stays {
+            // A transfer that was credited before its other side came is none to credit again.
+            if stays && records::is_deposit(tx, self.wallet, &txid, event, vout)? {
                 records::wait(tx, self.wallet, &Waiting { event, txid, deposit, follows })?;
             }
             if self.uncredited.last() != Some(&txid) {

@@ -180,6 +180,13 @@ pub(super) fn withdraw(tx: &Tx<'_>, event: u64, vout: u32) -> Result<bool, Store
     Ok(tx.prepare_cached(sql)?.query_row(params![event, vout], |row| row.get(0))?)
 }
 
+/// Whether an output still stands as the deposit that `event` posted, and was not moved to another account.
+pub(super) fn is_deposit(tx: &Tx<'_>, wallet: &str, txid: &Txid, event: u64, vout: u32) -> Result<bool, StoreError> {
+    let sql = "SELECT coalesce(sum(amount), 0) < 0 FROM entries
+               WHERE txid = ?1 AND wallet = ?2 AND event >= ?3 AND vout = ?4 AND account = 'deposit'";
+    Ok(tx.prepare_cached(sql)?.query_row(params![txid.to_string(), wallet, event, vout], |row| row.get(0))?)
+}
+
 /// What a ledger event posted is not money any more. Returns how many deposits of it waited.
 pub(super) fn dismiss(tx: &Tx<'_>, event: u64) -> Result<usize, StoreError> {
     Ok(tx.prepare_cached("DELETE FROM deposits WHERE event = ?1")?.execute([event])?)
