@@ -290,7 +290,8 @@ fn addresses_are_told_apart(generation: Generation) {
 fn all_addresses_are_counted_in_either_way(generation: Generation) {
     let scene = scene(generation);
     let (wallet, rpc) = (&scene.wallet, scene.wallet.wallet_rpc());
-    let received = || rpc.call::<Vec<Value>>("listreceivedbyaddress", &[json!(0), json!(true), json!(true)]).unwrap().len() as u64;
+    let received =
+        || rpc.call::<Vec<Value>>("listreceivedbyaddress", &[json!(0), json!(true), json!(true)]).unwrap().len() as u64;
     scene.pay();
     Daemon::mine(&scene.stranger, 1);
     let check = |more: &str| assert_eq!(wallet.received_addresses().unwrap(), received(), "{generation:?}: {more}");

@@ -42,7 +42,9 @@ pub(super) fn add_up(tx: &Tx<'_>, wallet: &str, followed: u64) -> Result<(), Sto
         }
     }
     if tx.prepare_cached(ASTRAY)?.query_row([], |row| row.get(0))? {
-        return Err(StoreError::Damaged("table credits: a new row follows another output's, or none of the other kind".to_owned()));
+        return Err(StoreError::Damaged(
+            "table credits: a new row follows another output's, or none of the other kind".to_owned(),
+        ));
     }
     let count = "INSERT INTO followed_counts VALUES (?1, ?2) ON CONFLICT DO UPDATE SET transactions = transactions + ?2";
     tx.prepare_cached(count)?.execute(params![wallet, followed])?;
