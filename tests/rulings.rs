@@ -203,6 +203,43 @@ fn a_person_binds_a_payment_that_pays_exactly_what_was_asked_and_no_other() {
 }
 
 #[test]
+fn a_wrong_explanation_is_corrected_by_another_and_what_cannot_be_is_refused() {
+    for generation in [Litecoin018, Knots] {
+        let mut bench = bench(generation);
+        let txid = pay_by_hand(&bench.world, "0.4");
+        let deposit: Txid = bench.world.pay_in(&bench.world.new_address(), "1").parse().unwrap();
+        bench.world.mine(3);
+        bench.settle();
+        let (world, keeper) = bench.part();
+        drop(keeper);
+        let explain = |txid: &Txid, account: &str| {
+            world.order(&["ledger", "explain", &txid.to_string(), "--as", account, "--reason", "ticket 812"])
+        };
+        let (refused, code) = explain(&txid, "mined");
+        assert_eq!((code, &refused["error"]["code"]), (2, &json!("wrong_account")), "{refused}");
+        assert!(refused["error"]["message"].as_str().unwrap().contains("payout, fee, internal or opening"), "{refused}");
+        assert_eq!(explain(&deposit, "payout").1, 1, "nothing of a deposit is unexplained");
+        for account in ["fee", "internal", "payout"] {
+            let (explained, code) = explain(&txid, account);
+            assert_eq!(
+                (code, &explained["account"], &explained["amount"]),
+                (0, &json!(account), &json!(40_000_000)),
+                "{explained}"
+            );
+            assert_eq!(explain(&txid, account).1, 1, "it was said already");
+        }
+        let balances = world.done(&["ledger", "balance"]);
+        let balance = |account: &str| {
+            let lines = balances["balances"].as_array().unwrap();
+            lines.iter().find(|line| line["account"] == account).map_or(0, |line| line["amount"].as_i64().unwrap())
+        };
+        assert_eq!((balance("payout"), balance("internal"), balance("unexplained")), (40_000_000, 0, 0), "{balances}");
+        assert_eq!(world.done(&["ledger", "verify"])["fault"], Value::Null, "{generation:?}");
+        assert_eq!(world.done(&["audit", "run"])["verdict"], "agrees", "{generation:?}");
+    }
+}
+
+#[test]
 fn the_death_of_a_payment_that_a_person_bound_does_not_prove_that_nothing_was_sent() {
     let mut bench = bench(Knots);
     let batch = disputed(&mut bench, Fault::DropCall);

@@ -1,14 +1,14 @@
 //! A person's word for an amount that bursar cannot explain.
 
-use super::rules::Leg;
+use super::rules::{self, Leg};
 use super::wallets::{self, FollowedWallet};
-use super::{Account, Claim, Explained, Followed, Kind, LedgerError, records};
+use super::{Account, Claim, Explained, Followed, Kind, LedgerError, corrected, records};
 use crate::coin::{Amount, Timestamp, Txid};
 use crate::store::Tx;
 
 impl Claim {
     /// Begins the order of a claim that stands for a person's word, and for no order.
-    const PERSONS_WORD: &str = "bursar:explained:";
+    pub(super) const PERSONS_WORD: &str = "bursar:explained:";
 
     /// Whether it stands for what a person said of a transaction.
     pub fn is_persons_word(&self) -> bool {
@@ -64,6 +64,15 @@ fn append(
     Ok(number)
 }
 
+/// What a person's word comes to.
+struct Explanation {
+    legs: Vec<Leg>,
+    /// The event that it takes back or corrects.
+    event: u64,
+    /// Whether that is a person's word, too.
+    corrects_word: bool,
+}
+
 pub(super) fn explain(
     tx: &Tx<'_>,
     wallet: Option<&str>,
@@ -73,20 +82,30 @@ pub(super) fn explain(
     who: &str,
     now: Timestamp,
 ) -> Result<Explained, LedgerError> {
-    if matches!(account, Account::Wallet | Account::Unexplained) {
-        return Err(LedgerError::Refused("explain against an account that says where the money came from or went".to_owned()));
+    if !account.explains() {
+        let why = "it does not say where money came from, or what it was for".to_owned();
+        return Err(LedgerError::WrongAccount { txid: *txid, account, why });
     }
-    let (wallet, followed) = place_to_explain(tx, wallet, txid, account)?;
-    let legs = explanation(tx, &wallet, &followed, account)?;
-    let Some(event) = followed.event.filter(|_| !legs.is_empty()) else {
-        return Err(LedgerError::Refused(format!("nothing of transaction {txid} is unexplained; nothing was changed")));
-    };
-    let moved = legs.iter().filter(|leg| leg.account == account).map(|leg| leg.amount);
-    let moved = Amount::sum(moved)?;
+    let (wallet, followed, explanation) = place_to_explain(tx, wallet, txid, account)?;
+    let Explanation { legs, event, corrects_word } = explanation.ok_or_else(|| nothing_to_explain(txid))?;
+    let moved = Amount::sum(legs.iter().filter(|leg| leg.account == account).map(|leg| leg.amount))?;
+    let begun = followed.event.unwrap_or(event);
+    let stands = records::standing(tx, &wallet.name, txid, begun)?.iter().any(|(known, _)| *known == account);
+    let wrong = |why: &str| LedgerError::WrongAccount { txid: *txid, account, why: why.to_owned() };
+    rules::may_explain(account, followed.own, stands).map_err(wrong)?;
     let next = Followed { net: followed.seen_net, ..followed };
     let number = append(tx, &wallet.name, &next, event, &legs, (who, reason), now)?;
-    remember(tx, txid, account)?;
+    if corrects_word {
+        corrected::remember_correction(tx, txid, account, number)?;
+    } else {
+        corrected::remember(tx, txid, account)?;
+    }
     Ok(Explained { txid: *txid, account, amount: moved, event: number })
+}
+
+fn nothing_to_explain(txid: &Txid) -> LedgerError {
+    let words = "is unexplained, and nobody said anything else of it that could be corrected; nothing was changed. `bursar audit explain` tells what stands";
+    LedgerError::Refused(format!("nothing of transaction {txid} {words}"))
 }
 
 /// The wallet meant, and what it has of the transaction. Of several that have it, the only one in which something is to be explained.
@@ -95,32 +114,42 @@ fn place_to_explain(
     wallet: Option<&str>,
     txid: &Txid,
     account: Account,
-) -> Result<(FollowedWallet, Followed), LedgerError> {
+) -> Result<(FollowedWallet, Followed, Option<Explanation>), LedgerError> {
     let mut places = Vec::new();
     for known in wallets::wallets(tx)?.into_iter().filter(|known| wallet.is_none_or(|name| known.name == name)) {
         if let Some(followed) = records::followed_by_txid(tx, &known.name, txid)? {
-            let open = !explanation(tx, &known, &followed, account)?.is_empty();
-            places.push((known, followed, open));
+            let explanation = explanation(tx, &known, &followed, account)?;
+            places.push((known, followed, explanation));
         }
     }
-    if places.iter().filter(|(.., open)| *open).count() > 1 {
+    if places.iter().filter(|(.., explanation)| explanation.is_some()).count() > 1 {
         let wallets = places.iter().map(|(wallet, ..)| format!("'{}'", wallet.name)).collect::<Vec<_>>().join(", ");
         return Err(LedgerError::Ambiguous { txid: *txid, wallets });
     }
-    places.sort_by_key(|(.., open)| !open);
-    let place = places.into_iter().next().map(|(wallet, followed, _)| (wallet, followed));
+    places.sort_by_key(|(.., explanation)| explanation.is_none());
     let of = wallet.map(|name| format!(" of wallet '{name}'")).unwrap_or_default();
-    place.ok_or_else(|| LedgerError::Refused(format!("the ledger does not know transaction {txid}{of}; nothing was changed")))
+    let unknown = || LedgerError::Refused(format!("the ledger does not know transaction {txid}{of}; nothing was changed"));
+    places.into_iter().next().ok_or_else(unknown)
 }
 
-/// The postings of an explanation; none: there is nothing to explain.
-fn explanation(tx: &Tx<'_>, wallet: &FollowedWallet, followed: &Followed, account: Account) -> Result<Vec<Leg>, LedgerError> {
+/// What this word would come to; none: there is nothing to explain, nor a person's word to correct.
+fn explanation(
+    tx: &Tx<'_>,
+    wallet: &FollowedWallet,
+    followed: &Followed,
+    account: Account,
+) -> Result<Option<Explanation>, LedgerError> {
+    let Some(event) = followed.event else { return Ok(None) };
     let mut legs = correction(tx, &wallet.name, followed, account)?;
     if legs.is_empty() && account == Account::Internal && is_stray_move(tx, wallet, followed)? {
         // It stands where it belongs: the word alone is written down.
         legs.push(Leg { account, vout: None, category: None, amount: Amount::ZERO });
     }
-    Ok(legs)
+    if !legs.is_empty() {
+        return Ok(Some(Explanation { legs, event, corrects_word: false }));
+    }
+    let former = corrected::correction(tx, &wallet.name, followed, account)?;
+    Ok(former.map(|(legs, event)| Explanation { legs, event, corrects_word: true }))
 }
 
 /// Whether a transaction moved money within the wallet, and nobody has said yet that it was to.
@@ -147,14 +176,4 @@ fn correction(tx: &Tx<'_>, wallet: &str, followed: &Followed, account: Account) 
         legs.extend([leg(Account::Wallet, change), leg(account, change.checked_neg()?)]);
     }
     Ok(legs)
-}
-
-/// If the transaction is taken back and posted again, the person's word still holds.
-fn remember(tx: &Tx<'_>, txid: &Txid, account: Account) -> Result<(), LedgerError> {
-    if records::claimed(tx, txid, None)?.is_none() {
-        let order = format!("{}{txid}", Claim::PERSONS_WORD);
-        records::insert_claim(tx, &Claim { mark: order.clone(), order: order.clone(), account })?;
-        records::insert_claim_txid(tx, &order, txid)?;
-    }
-    Ok(())
 }

@@ -12,6 +12,7 @@ mod canonical;
 mod chain;
 pub mod checkpoint;
 pub(crate) mod chronicle;
+mod corrected;
 pub mod credit;
 mod day;
 mod deep_reorg;
@@ -101,6 +102,16 @@ pub enum LedgerError {
         txid: Txid,
         /// Their names.
         wallets: String,
+    },
+    /// An account that cannot be what a transaction's amount was for.
+    #[error("transaction {txid} cannot be explained as {}: {why}; nothing was changed", account.name())]
+    WrongAccount {
+        /// The transaction.
+        txid: Txid,
+        /// The account.
+        account: Account,
+        /// Why not.
+        why: String,
     },
     /// Another wallet than before answers.
     #[error("the wallet is not the one that this ledger follows ({0}); nothing was posted and payouts are frozen")]
@@ -439,8 +450,9 @@ pub fn read_entries(entries: &[Entry]) -> Result<Seen, LedgerError> {
     Ok(rules::read(entries)?)
 }
 
-/// Moves what is unexplained of a transaction to `account`, by a new event under a person's name, and follows an amount that the
-/// wallet changed. Refuses when there is nothing to explain. A transaction of two wallets, such as one from the one to the other, needs the wallet.
+/// Moves what is unexplained of a transaction to `account`, by a new event under a person's name, and follows an amount that the wallet changed. Where a person
+/// has explained it before, what was said is corrected, by a new event, too. Refuses when there is nothing to explain or correct, and an account that the
+/// amount cannot be for. A transaction of two wallets, such as one from the one to the other, needs the wallet.
 pub fn explain(
     store: &mut Store,
     wallet: Option<&str>,

@@ -342,9 +342,14 @@ pub(super) fn insert_claim_txid(tx: &Tx<'_>, order: &str, txid: &Txid) -> Result
     let txid = txid.to_string();
     tx.execute("INSERT INTO claim_txids (txid, \"order\") VALUES (?1, ?2) ON CONFLICT (txid) DO NOTHING", params![txid, order])?;
     let kept: String = tx.query_row("SELECT \"order\" FROM claim_txids WHERE txid = ?1", [&txid], |row| row.get(0))?;
-    if kept != order && !(kept.starts_with("bursar:") && is_same_account(tx, &kept, order)?) {
+    if kept == order {
+        return Ok(());
+    }
+    if !(kept.starts_with("bursar:") && is_same_account(tx, &kept, order)?) {
         return Err(damaged("claim_txids", format!("transaction {txid} belongs to order {kept} already")));
     }
+    // From now on it is the order's own, and no person's word that another could correct.
+    tx.execute("UPDATE claim_txids SET \"order\" = ?2 WHERE txid = ?1", params![txid, order])?;
     Ok(())
 }
 

@@ -132,6 +132,20 @@ pub(super) fn legs(entries: &[Entry], claimed: Option<Account>, minted: Account)
     Ok(legs)
 }
 
+/// Whether `account` can be what a transaction was for: of a payment of ours (`own`), or of what others paid. Where something of it stands there already
+/// (`stands`), less or more of that can be meant; but what a payment paid to its own wallet makes no deposit of the rest.
+pub(super) fn may_explain(account: Account, own: bool, stands: bool) -> Result<(), &'static str> {
+    match account {
+        Account::Deposit if own => Err("it is a payment of this wallet: payout, fee, internal or opening"),
+        _ if stands => Ok(()),
+        Account::Mined | Account::Staked if own => Err("it is a payment of this wallet: payout, fee, internal or opening"),
+        Account::Payout | Account::Fee if !own => {
+            Err("it is no payment of this wallet, others paid it: deposit, mined, staked, internal or opening")
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Whether it is our own payment. One whose inputs the wallet forgot looks like a stranger's; the ledger knows better.
 pub(super) fn is_ours(old: Option<&Followed>, seen: &Seen) -> bool {
     seen.own || old.is_some_and(|old| old.own && old.event.is_some())

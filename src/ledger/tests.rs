@@ -307,8 +307,9 @@ fn an_explanation_needs_an_account_that_says_where_money_went() {
     bench.funded();
     let txid = bench.wallet.send(&[(100, false)], None, true).unwrap();
     bench.sync();
-    for account in [Account::Wallet, Account::Unexplained] {
-        assert!(matches!(explain(&mut bench.store, None, &txid, account, "r", "w", NOW), Err(LedgerError::Refused(_))));
+    for account in [Account::Wallet, Account::Unexplained, Account::Mined, Account::Staked, Account::Deposit] {
+        let refused = explain(&mut bench.store, None, &txid, account, "r", "w", NOW);
+        assert!(matches!(refused, Err(LedgerError::WrongAccount { .. })), "{account:?}: {refused:?}");
     }
     assert_eq!(bench.balance(Account::Unexplained), 100);
 }

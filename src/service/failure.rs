@@ -230,6 +230,8 @@ impl From<LedgerError> for Failure {
             LedgerError::LostBlocks { .. } => Failure::new("blocks_lost", error, exit::LATER)
                 .next("wait until the daemon has the blocks again; payouts stay queued"),
             LedgerError::Damaged(_) => Failure::new("ledger", error, exit::FAILED).next(DAMAGED),
+            LedgerError::WrongAccount { .. } => Failure::new("wrong_account", error, exit::USAGE)
+                .next("`bursar audit explain` tells what ledger, wallet and chain know of the transaction"),
             LedgerError::Ambiguous { .. } => {
                 Failure::new("several_wallets", error, exit::USAGE).next("`bursar status` lists the wallets")
             }

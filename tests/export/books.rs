@@ -118,7 +118,7 @@ fn rows_say_what_the_entries_say() {
     let world = eventful(Generation::Knots);
     let entries = world.done(&["ledger", "entries", "--limit", "1000"])["entries"].clone();
     assert_eq!(serde_json::to_value(postings(&world)).unwrap(), entries);
-    let said = entries.as_array().unwrap().iter().filter_map(|entry| entry["note"].as_str()).next().unwrap();
+    let said = entries.as_array().unwrap().iter().filter_map(|entry| entry["note"].as_str()).next_back().unwrap();
     assert!(said.ends_with(NASTY), "{said}");
 
     let csv = export(&world, "csv", &[]);

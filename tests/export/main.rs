@@ -40,6 +40,8 @@ fn eventful(generation: Generation) -> World {
     let by_hand = world.rpc("sendtoaddress", json!([BURN_ADDRESS, number]));
     world.rpc("sendtoaddress", json!([world.new_address(), number]));
     world.done(&["ledger", "sync"]);
+    // The first word was wrong.
+    world.done(&["ledger", "explain", by_hand.as_str().unwrap(), "--as", "internal", "--reason", "ticket 811"]);
     world.done(&["ledger", "explain", by_hand.as_str().unwrap(), "--as", "fee", "--reason", NASTY]);
 
     // A deposit whose block goes and comes back.

@@ -42,14 +42,14 @@ pub(in crate::cli) enum LedgerVerb {
         #[arg(long, default_value = "100", value_parser = count, allow_negative_numbers = true)]
         limit: usize,
     },
-    /// Move an unexplained amount to an account, under your name.
+    /// Move an unexplained amount to an account, under your name; once more, with another account, to correct what was said.
     Explain {
         /// The transaction.
         txid: Txid,
         /// In which wallet; needed where something of it is to be explained in several.
         #[arg(long, value_name = "NAME")]
         wallet: Option<String>,
-        /// To which account. What left the wallet: payout, fee, internal, opening. What came: deposit, mined, staked, internal, opening.
+        /// To which account. A payment: payout, fee, internal, opening. What others paid: deposit, mined, staked, internal, opening.
         #[arg(long = "as", value_name = "ACCOUNT", value_parser = explaining)]
         account: Account,
         /// Why; kept for the auditor.

@@ -162,6 +162,16 @@ impl ModelWallet {
         self.world.borrow_mut().txs.get_mut(txid).unwrap().abandoned = true;
     }
 
+    /// A payment that was abandoned is in a block after all.
+    pub(crate) fn mine_abandoned(&self, txid: &Txid) {
+        {
+            let mut world = self.world.borrow_mut();
+            let tx = world.txs.get_mut(txid).unwrap();
+            (tx.abandoned, tx.in_mempool) = (false, true);
+        }
+        self.mine(1, false);
+    }
+
     pub(crate) fn lock(&self, pick: usize) {
         let mut world = self.world.borrow_mut();
         let coins: Vec<OutPoint> =

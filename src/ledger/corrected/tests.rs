@@ -1,0 +1,118 @@
+//! A wrong word is corrected by a new event; what an order paid is nobody's to say.
+
+use tempfile::TempDir;
+
+use super::super::model::{ModelWallet, coin};
+use super::super::{
+    Account, Claim, Explained, Kind, LedgerError, Posting, balance, claim, claim_txid, entries, explain, sync, verify,
+};
+use crate::coin::{Timestamp, Txid};
+use crate::store::Store;
+
+const NOW: Timestamp = Timestamp(1_700_000_000);
+
+struct Bench {
+    wallet: ModelWallet,
+    store: Store,
+    _dir: TempDir,
+}
+
+impl Bench {
+    /// A wallet with 1000, of which somebody paid 100 by hand, in a block.
+    fn paid_by_hand() -> (Bench, Txid) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut bench = Bench { wallet: ModelWallet::new(), store: Store::open(dir.path()).unwrap(), _dir: dir };
+        bench.wallet.deposit(1000);
+        bench.wallet.mine(1, false);
+        bench.sync();
+        let txid = bench.wallet.send(&[(100, false)], None, true).unwrap();
+        bench.wallet.mine(1, false);
+        bench.sync();
+        (bench, txid)
+    }
+
+    fn sync(&mut self) {
+        sync(&mut self.store, &self.wallet, &coin(), NOW).unwrap();
+    }
+
+    fn explain(&mut self, txid: &Txid, account: Account, who: &str) -> Result<Explained, LedgerError> {
+        explain(&mut self.store, None, txid, account, "so it was", who, NOW)
+    }
+
+    fn balances(&mut self) -> [i64; 4] {
+        [Account::Payout, Account::Fee, Account::Internal, Account::Unexplained]
+            .map(|account| self.store.read(|tx| balance(tx, account)).unwrap().base_units())
+    }
+
+    fn words(&mut self) -> Vec<Posting> {
+        let entries = self.store.read(|tx| entries(tx, 0, usize::MAX)).unwrap();
+        assert_eq!(self.store.read(verify).unwrap().fault, None);
+        entries.into_iter().filter(|entry| entry.kind == Kind::Explained).collect()
+    }
+}
+
+#[test]
+fn a_wrong_word_is_corrected_under_the_name_of_who_corrects_and_both_stay() {
+    let (mut bench, txid) = Bench::paid_by_hand();
+    let first = bench.explain(&txid, Account::Payout, "ada").unwrap();
+    let fee = bench.balances()[1];
+    let second = bench.explain(&txid, Account::Internal, "bob").unwrap();
+    assert_eq!((second.amount.base_units(), bench.balances()), (100, [0, fee, 100, 0]));
+    let third = bench.explain(&txid, Account::Fee, "ada").unwrap();
+    assert_eq!(bench.balances(), [0, fee + 100, 0, 0]);
+    let said: Vec<_> = bench.words().into_iter().map(|word| (word.event, word.reverses, word.note.unwrap())).collect();
+    for (event, reverses, note) in
+        [(second.event, Some(first.event), "bob: so it was"), (third.event, Some(second.event), "ada: so it was")]
+    {
+        assert!(said.contains(&(event, reverses, note.to_owned())), "{said:?}");
+    }
+    let refused = bench.explain(&txid, Account::Fee, "bob");
+    assert!(matches!(refused, Err(LedgerError::Refused(_))), "it was said already: {refused:?}");
+    let refused = bench.explain(&txid, Account::Mined, "bob");
+    assert!(matches!(refused, Err(LedgerError::WrongAccount { .. })), "{refused:?}");
+}
+
+#[test]
+fn the_corrected_word_holds_through_a_reorg_and_can_be_corrected_after_it() {
+    let (mut bench, txid) = Bench::paid_by_hand();
+    bench.explain(&txid, Account::Payout, "ada").unwrap();
+    bench.explain(&txid, Account::Internal, "ada").unwrap();
+    let fee = bench.balances()[1];
+    // Its block goes, and another one takes it in.
+    bench.wallet.reorg(1, |_| true);
+    bench.wallet.abandon(0);
+    bench.sync();
+    assert_eq!(bench.balances(), [0, 0, 0, 0]);
+    bench.wallet.mine_abandoned(&txid);
+    bench.sync();
+    assert_eq!(bench.balances(), [0, fee, 100, 0], "the last word");
+    bench.explain(&txid, Account::Payout, "bob").unwrap();
+    assert_eq!(bench.balances(), [100, fee, 0, 0]);
+    bench.words();
+}
+
+#[test]
+fn what_an_order_paid_is_nobodys_to_explain() {
+    let (mut bench, txid) = Bench::paid_by_hand();
+    bench.explain(&txid, Account::Payout, "ada").unwrap();
+    // A batch in doubt turned out to be that payment.
+    let order = Claim { mark: "bursar:s:1:b".to_owned(), order: "b".to_owned(), account: Account::Payout };
+    bench.store.write(|tx| claim(tx, &order).and_then(|()| claim_txid(tx, "b", &txid))).unwrap();
+    let refused = bench.explain(&txid, Account::Internal, "bob");
+    assert!(matches!(refused, Err(LedgerError::Refused(_))), "{refused:?}");
+    let marked = bench.wallet.send(&[(50, false)], Some("bursar:s:1:b"), true).unwrap();
+    bench.sync();
+    assert!(bench.explain(&marked, Account::Fee, "bob").is_err());
+    assert_eq!(bench.balances()[0], 150);
+}
+
+#[test]
+fn a_move_within_the_wallet_is_no_payment_whatever_was_said_of_it() {
+    let (mut bench, _) = Bench::paid_by_hand();
+    let moved = bench.wallet.send(&[(70, true)], None, true).unwrap();
+    bench.sync();
+    let before = bench.balances();
+    bench.explain(&moved, Account::Internal, "ada").unwrap();
+    assert!(bench.explain(&moved, Account::Payout, "bob").is_err());
+    assert_eq!(bench.balances(), before);
+}
