@@ -17,7 +17,7 @@ pub(super) enum Known {
 /// The next step, where there is one.
 pub(super) fn next(txid: &Txid, suspect: Option<&Suspect>, ledger: &LedgerFacts, known: Known) -> String {
     match suspect {
-        Some(suspect) => of_suspect(suspect.kind, known).to_owned(),
+        Some(suspect) => of_suspect(suspect.kind, known).replace("TXID", &txid.to_string()),
         None => of_unnamed(txid, ledger, known),
     }
 }
@@ -28,7 +28,7 @@ fn of_suspect(kind: SuspectKind, known: Known) -> &'static str {
         (SuspectKind::Lost, _) => "`bursar repair plan` says how the wallet finds it again",
         (SuspectKind::Extra, _) => "`bursar ledger sync`, then `bursar audit run --deep`: it should be posted by then",
         (SuspectKind::Changed, _) => {
-            "see on the chain which amount is true. The ledger's: `bursar repair plan`. The wallet's: `bursar ledger explain` follows it, under your name"
+            "see on the chain which amount is true. The ledger's: `bursar repair plan`. The wallet's: `bursar ledger explain TXID --as ACCOUNT --reason …` follows it, under your name"
         }
         (SuspectKind::Contradicted, _) => {
             "if its block is on the active chain, the wallet is wrong: `bursar repair plan`; if not, `bursar ledger sync` finds the proof"

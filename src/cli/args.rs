@@ -372,7 +372,7 @@ pub(super) enum AuditVerb {
         #[arg(long)]
         deep: bool,
     },
-    /// Lift a freeze by your word. It binds to exactly what was found: another finding freezes again.
+    /// Lift a freeze by your word. It binds to what was found: anything but that, or a part of it, freezes again.
     ///
     /// Of a store that went back in time it adopts the payments that the freeze names, and holds every queued payout, because they may
     /// have paid it: release those that are unpaid. Payouts that were asked for after the copy was made are unknown to the store, and so

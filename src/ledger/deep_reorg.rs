@@ -37,11 +37,13 @@ fn words(wallet: &str, lost: &[Followed]) -> String {
         0 => String::new(),
         more => format!(" ({more} of them are not named)"),
     };
-    format!(
-        "final transactions of wallet '{wallet}' that lost their blocks: {}{unnamed}, the lowest at height {lowest}. The chain was reorganised \
-         below ledger.final_depth, or it is another one",
-        lost.len()
-    )
+    let lost = match lost.len() {
+        1 => format!("one final transaction of wallet '{wallet}' lost its block, at height {lowest}"),
+        count => {
+            format!("{count} final transactions of wallet '{wallet}'{unnamed} lost their blocks, the lowest at height {lowest}")
+        }
+    };
+    format!("the chain was reorganised below ledger.final_depth, or it is another one: {lost}")
 }
 
 #[cfg(test)]
@@ -102,7 +104,7 @@ mod tests {
         let (freeze, named) = (&frozen[0].freeze, [deposits[2], deposits[1]]);
         assert_eq!((frozen.len(), freeze.cause, &freeze.txids[..]), (1, Cause::DeepReorg, &named[..]));
         assert!(
-            freeze.detail.starts_with("final transactions of wallet 'w' that lost their blocks: 2, the lowest at height 3. The"),
+            freeze.detail.ends_with(": 2 final transactions of wallet 'w' lost their blocks, the lowest at height 3"),
             "{freeze:?}"
         );
         bench.sync();
@@ -138,9 +140,8 @@ mod tests {
         let frozen = bench.frozen();
         let newest: Vec<Txid> = deposits.iter().rev().copied().take(NAMED).collect();
         assert_eq!((frozen.len(), &frozen[0].freeze.txids), (1, &newest));
-        let words =
-            "final transactions of wallet 'w' that lost their blocks: 25 (5 of them are not named), the lowest at height 2. ";
-        assert!(frozen[0].freeze.detail.starts_with(words), "{frozen:?}");
+        let words = ": 25 final transactions of wallet 'w' (5 of them are not named) lost their blocks, the lowest at height 2";
+        assert!(frozen[0].freeze.detail.ends_with(words), "{frozen:?}");
     }
 
     #[test]
@@ -164,6 +165,7 @@ mod tests {
         ledger::sync(&mut bench.store, &bench.wallet, &coin, NOW).unwrap();
         let freeze = &bench.frozen()[0].freeze;
         assert_eq!((freeze.wallet.as_deref(), &freeze.txids), (Some("w"), &deposits));
+        assert!(freeze.detail.ends_with(": one final transaction of wallet 'w' lost its block, at height 2"), "{freeze:?}");
     }
 
     #[test]
