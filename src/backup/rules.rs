@@ -194,6 +194,7 @@ mod tests {
             checkpoints: 0,
             credits: 0,
             chronicle: 0,
+            unread: None,
             fault: None,
         }
     }

@@ -49,6 +49,7 @@ fn manifest() -> Manifest {
             checkpoints: 0,
             credits: 0,
             chronicle: 0,
+            unread: None,
             fault: None,
         },
         members: contents().iter().map(|(name, content)| member(name, content)).collect(),

@@ -62,15 +62,17 @@ pub(super) fn synced(report: &ledger::SyncReport) -> String {
 }
 
 pub(super) fn verified(report: &ledger::VerifyReport) -> String {
-    let ledger::VerifyReport { postings, events, head, checkpoints, credits, chronicle, fault } = report;
+    let ledger::VerifyReport { postings, events, head, checkpoints, credits, chronicle, unread, fault } = report;
+    let unread =
+        unread.as_ref().map(|words| format!("\nnot compared with the exported checkpoints: {words}")).unwrap_or_default();
     match fault {
         None => format!(
             "whole: {postings} postings, {events} events, {credits} credits and reversals, {chronicle} rows of the chronicle, \
-             head {head}; fits {checkpoints} checkpoints (its own, and those that were given)"
+             head {head}; fits {checkpoints} checkpoints (its own, and the exported or given ones){unread}"
         ),
         Some(fault) => {
             let place = fault.seq.map(|seq| format!(" at posting {seq}")).unwrap_or_default();
-            format!("NOT WHOLE{place}: {}", fault.words)
+            format!("NOT WHOLE{place}: {}{unread}", fault.words)
         }
     }
 }

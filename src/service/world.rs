@@ -3,6 +3,7 @@
 mod access;
 mod beginning;
 mod check;
+mod check_checkpoint;
 mod check_credits;
 mod check_webhook;
 mod execute;

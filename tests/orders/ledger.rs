@@ -40,6 +40,7 @@ pub(super) fn a_verification() -> ledger::VerifyReport {
         checkpoints: u64::MAX,
         credits: u64::MAX,
         chronicle: 7,
+        unread: Some("w".to_owned()),
         fault: Some(fault),
     }
 }

@@ -3,12 +3,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{CheckpointFile, CheckpointReport, marks, records, rules};
+use super::{CheckpointFile, CheckpointReport, folder, marks, records, rules};
 use crate::coin::Timestamp;
 use crate::config::CoinSettings;
 use crate::daemon::create_file;
 use crate::ledger::signing::{PublicKey, SIGNATURE_SUFFIX, SigningKey};
-use crate::ledger::verify::{Fault, VerifyReport, verify as verify_ledger};
+use crate::ledger::verify::{Fault, Mark, VerifyReport, verify as verify_ledger};
 use crate::ledger::{LedgerError, signing};
 use crate::store::{Store, StoreError};
 
@@ -48,27 +48,41 @@ pub(super) fn verify(
     files: &[CheckpointFile],
     key: Option<&str>,
 ) -> Result<VerifyReport, LedgerError> {
+    if files.is_empty() {
+        return verify_by_folder(store, coin);
+    }
     let read = read(coin, files, key)?;
     let store_id = store.id().to_owned();
+    let other = read.iter().find(|read| read.store != store_id).map(|read| {
+        format!(
+            "{} is of store {}, and this is store {store_id}: the file belongs to another coin, or another ledger was put in the place of this one",
+            read.mark.by, read.store
+        )
+    });
+    verify_by(store, read.into_iter().filter(|read| read.store == store_id).map(|read| read.mark), other)
+}
+
+/// By what lies in the folder of exported checkpoints.
+fn verify_by_folder(store: &mut Store, coin: &CoinSettings) -> Result<VerifyReport, LedgerError> {
+    let folder::Look { newest, contradiction, unclear } = folder::look(store, coin)?;
+    let report = verify_by(store, newest, contradiction)?;
+    Ok(VerifyReport { unread: unclear, ..report })
+}
+
+fn verify_by(
+    store: &mut Store,
+    more: impl IntoIterator<Item = Mark>,
+    other: Option<String>,
+) -> Result<VerifyReport, LedgerError> {
     store.read(|tx| {
-        let other = read.iter().find(|read| read.store != store_id).map(|read| {
-            let words = format!(
-                "{} is of store {}, and this is store {store_id}: the file belongs to another coin, or another ledger was put in the place of this one",
-                read.mark.by, read.store
-            );
-            Fault { seq: None, words }
-        });
         let mut marks = marks(tx)?;
-        marks.extend(read.into_iter().filter(|read| read.store == store_id).map(|read| read.mark));
+        marks.extend(more);
         let report = verify_ledger(tx, marks)?;
-        Ok(VerifyReport { fault: report.fault.or(other), ..report })
+        Ok(VerifyReport { fault: report.fault.or(other.map(|words| Fault { seq: None, words })), ..report })
     })
 }
 
 fn read(coin: &CoinSettings, files: &[CheckpointFile], key: Option<&str>) -> Result<Vec<rules::Read>, LedgerError> {
-    if files.is_empty() {
-        return Ok(Vec::new());
-    }
     let key: PublicKey = match key {
         Some(text) => text.parse().map_err(LedgerError::Refused)?,
         None => signing::SigningKey::of(coin)?.public().clone(),

@@ -77,7 +77,7 @@ pub fn make(store: &mut Store, coin: &CoinSettings, now: Timestamp) -> Result<Ch
     flow::make(store, coin, now)
 }
 
-/// Verifies the ledger, and that it is the one of which these checkpoints were made. They have to be signed with `key`, one line of base64; this coin's own when
+/// Verifies the ledger, and that it is the one of which these checkpoints were made; without any, the newest of those in `ledger.checkpoints_dir`. They have to be signed with `key`, one line of base64; this coin's own when
 /// there is none.
 ///
 /// # Errors
@@ -103,6 +103,24 @@ pub(super) fn marks(tx: &Tx<'_>) -> Result<Vec<super::verify::Mark>, StoreError>
 pub fn newest_exported(coin: &CoinSettings) -> std::io::Result<Option<PathBuf>> {
     let found = coin.checkpoints_dir.as_deref().map(|dir| folder::list(dir, &coin.name)).transpose()?;
     Ok(found.and_then(|mut found| found.pop()).map(|newest| newest.file))
+}
+
+/// What the checkpoints in `ledger.checkpoints_dir` say of this store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exported {
+    /// Nothing: there are none, or no folder is set.
+    Nothing,
+    /// The newest fits; which it is, in words.
+    Fits(String),
+    /// This store is not the one that made them, or an older state of it, or was changed; in words.
+    Contradicts(String),
+    /// It cannot be told, and why.
+    Unclear(String),
+}
+
+/// Holds the newest exported checkpoint against the store, by a few look-ups: neither sums nor the rows between are read.
+pub fn compare_exported(store: &mut Store, coin: &CoinSettings) -> Result<Exported, StoreError> {
+    folder::compare(store, coin)
 }
 
 /// When a checkpoint was last exported.

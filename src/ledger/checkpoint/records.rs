@@ -51,6 +51,30 @@ pub(super) fn all(tx: &Tx<'_>) -> Result<Vec<Checkpoint>, StoreError> {
     Ok(found)
 }
 
+/// Whether a posting has this hash.
+pub(super) fn has_posting(tx: &Tx<'_>, seq: u64, hash: &str) -> Result<bool, StoreError> {
+    has(tx, "SELECT hash FROM entries WHERE seq = ?1", seq, hash)
+}
+
+/// Whether a credit event has this hash.
+pub(super) fn has_credit(tx: &Tx<'_>, head: &Head) -> Result<bool, StoreError> {
+    has(tx, "SELECT hash FROM credits WHERE seq = ?1", head.seq, &head.hash)
+}
+
+/// Whether a row of the chronicle has this hash.
+pub(super) fn has_row(tx: &Tx<'_>, head: &Head) -> Result<bool, StoreError> {
+    has(tx, "SELECT hash FROM chronicle WHERE n = ?1", head.seq, &head.hash)
+}
+
+/// Before the first there is always nothing.
+fn has(tx: &Tx<'_>, sql: &str, number: u64, hash: &str) -> Result<bool, StoreError> {
+    if number == 0 {
+        return Ok(hash == Head::none().hash);
+    }
+    let found: Option<String> = tx.query_row(sql, [number], |row| row.get(0)).optional()?;
+    Ok(found.is_some_and(|found| found == hash))
+}
+
 fn checkpoint(row: &Row<'_>) -> Result<Checkpoint, StoreError> {
     let block: Option<String> = row.get(5)?;
     let block = block.map(|block| block.parse()).transpose();
@@ -121,3 +145,13 @@ pub(super) const CHANGES: [&str; 3] =
 pub(super) fn meddle(tx: &Tx<'_>, change: &str) -> Result<usize, StoreError> {
     Ok(tx.execute(change, [])?)
 }
+
+/// What the newest checkpoint saw otherwise; and what is said of it.
+#[cfg(test)]
+pub(super) const SEEN_OTHERWISE: [(&str, &str); 5] = [
+    ("UPDATE entries SET hash = printf('%064d', 0) WHERE seq = 2", "saw another posting 2"),
+    ("DELETE FROM entries WHERE seq = 2", "saw another posting 2, or it is not there"),
+    ("UPDATE credits SET hash = printf('%064d', 0)", "saw another credit event 1"),
+    ("DELETE FROM credits", "saw another credit event 1"),
+    ("UPDATE chronicle SET hash = printf('%064d', 0)", "saw another row 1 of the chronicle"),
+];

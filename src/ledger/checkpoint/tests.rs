@@ -6,7 +6,7 @@ use std::path::Path;
 use super::*;
 use crate::ledger::model::{self, ModelWallet};
 use crate::ledger::signing::SigningKey;
-use crate::ledger::sync;
+use crate::ledger::{chronicle, sync};
 
 const NOW: Timestamp = Timestamp(1_700_000_000);
 
@@ -39,8 +39,22 @@ impl Bench {
         make(&mut self.store, &self.coin, NOW).unwrap().file
     }
 
+    /// By these alone, whatever lies in the folder.
     fn verify(&mut self, files: &[CheckpointFile]) -> VerifyReport {
-        verify(&mut self.store, &self.coin, files, None).unwrap()
+        let nowhere = CoinSettings { checkpoints_dir: None, ..self.coin.clone() };
+        verify(&mut self.store, &nowhere, files, None).unwrap()
+    }
+
+    /// What the folder says: to a comparison, and to a verification that is given no files.
+    fn by_folder(&mut self) -> (Exported, Option<String>) {
+        let report = verify(&mut self.store, &self.coin, &[], None).unwrap();
+        (compare_exported(&mut self.store, &self.coin).unwrap(), report.fault.map(|fault| fault.words).or(report.unread))
+    }
+
+    /// Both say that the store is not the one, in these words.
+    fn is_contradicted(&mut self, words: &str) {
+        let (Exported::Contradicts(found), Some(fault)) = self.by_folder() else { panic!("{:?}", self.by_folder()) };
+        assert!(found.contains(words) && fault.contains(words), "{found} | {fault}");
     }
 
     fn words(&mut self, files: &[CheckpointFile]) -> String {
@@ -265,4 +279,85 @@ fn checkpoints_are_never_changed_or_deleted() {
         let done = bench.store.write::<_, StoreError>(|tx| records::meddle(tx, change));
         assert!(done.unwrap_err().to_string().contains("checkpoints are never"), "{change}");
     }
+}
+
+#[test]
+fn the_newest_checkpoint_in_its_folder_is_what_a_store_that_grew_fits() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.by_folder(), (Exported::Nothing, None));
+    for units in 1..4 {
+        bench.deposit(units);
+        bench.make();
+        bench.deposit(units);
+        let (Exported::Fits(newest), None) = bench.by_folder() else { panic!("{:?}", bench.by_folder()) };
+        assert!(newest.starts_with(&format!("checkpoint {units} of")), "{newest}");
+    }
+    let report = verify(&mut bench.store, &bench.coin, &[], None).unwrap();
+    assert_eq!(report.checkpoints, 4, "three of its own, and the newest that was exported");
+}
+
+#[test]
+fn an_older_store_in_the_place_of_the_newer_one_shows_by_the_folder_however_many_checkpoints_it_makes() {
+    let mut bench = Bench::new();
+    bench.deposit(5);
+    bench.make();
+    let older = bench.dir.path().join("older.db");
+    bench.store.copy_to(&older).unwrap();
+    bench.make();
+    put_in_place(&mut bench, &older);
+    for later in 1..4 {
+        bench.is_contradicted("checkpoint 2 of 2023-11-14T22:13:20Z");
+        bench.is_contradicted("does not know it: this is an older state");
+        make(&mut bench.store, &bench.coin, Timestamp(NOW.0 + later)).unwrap();
+    }
+}
+
+#[test]
+fn another_store_in_the_place_of_the_one_that_made_the_checkpoints_shows_by_the_folder() {
+    let mut bench = Bench::new();
+    bench.make();
+    let fresh = bench.dir.path().join("fresh.db");
+    Store::open(&bench.dir.path().join("fresh")).unwrap().copy_to(&fresh).unwrap();
+    put_in_place(&mut bench, &fresh);
+    bench.is_contradicted("another ledger was put in the place of that one");
+}
+
+#[test]
+fn a_row_that_the_newest_checkpoint_saw_otherwise_shows_at_a_glance() {
+    for (change, words) in records::SEEN_OTHERWISE {
+        let mut bench = Bench::new();
+        bench.deposit(5);
+        bench.wallet.mine(2, false);
+        sync(&mut bench.store, &bench.wallet, &bench.coin, NOW).unwrap();
+        bench.make();
+        bench.make();
+        bench.store.write(|tx| chronicle::tamper(tx, change)).unwrap();
+        let (Exported::Contradicts(found), Some(_)) = bench.by_folder() else { panic!("{change}: {:?}", bench.by_folder()) };
+        assert!(found.starts_with("checkpoint 2 of") && found.contains(words), "{change}: {found}");
+    }
+}
+
+#[test]
+fn what_others_leave_in_the_folder_neither_hides_a_newer_checkpoint_nor_accuses_the_store() {
+    let mut bench = Bench::new();
+    bench.deposit(5);
+    let file = bench.make();
+    let elsewhere = bench.dir.path().join("elsewhere");
+    for name in
+        ["other-checkpoint-000009-20261121T000300Z.json", "ltc-checkpoint-x-20261121T000300Z.json", "ltc-checkpoint-000009.json"]
+    {
+        fs::write(elsewhere.join(name), "{}").unwrap();
+    }
+    fs::create_dir(elsewhere.join("ltc-checkpoint-000008-20261121T000300Z.json")).unwrap();
+    assert!(matches!(bench.by_folder(), (Exported::Fits(_), None)));
+    let junk = elsewhere.join("ltc-checkpoint-000009-20261121T000300Z.json");
+    fs::write(&junk, &file.content).unwrap();
+    fs::write(junk.with_extension("json.minisig"), &Bench::new().make().signature).unwrap();
+    let (Exported::Unclear(words), Some(_)) = bench.by_folder() else { panic!("{:?}", bench.by_folder()) };
+    assert!(words.contains("ltc-checkpoint-000009") && words.contains("its signature is not that of key"), "{words}");
+    let older = bench.dir.path().join("older.db");
+    bench.store.copy_to(&older).unwrap();
+    bench.make();
+    put_in_place(&mut bench, &older);
+    bench.is_contradicted("does not know it");
 }

@@ -45,6 +45,9 @@ pub struct VerifyReport {
     /// Rows of the chronicle that fit the audits, freezes, checkpoints and rekeyings that they tell of.
     #[serde(default)]
     pub chronicle: u64,
+    /// Why the checkpoints in `ledger.checkpoints_dir` could not be looked at, or not all; none: they were, or there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<String>,
     /// The first thing that is wrong; none: the ledger is whole.
     pub fault: Option<Fault>,
 }
@@ -105,6 +108,7 @@ pub(super) fn verify(tx: &Tx<'_>, marks: Vec<Mark>) -> Result<VerifyReport, Stor
         checkpoints: reader.fitted,
         credits,
         chronicle,
+        unread: None,
         fault,
     })
 }

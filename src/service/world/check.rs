@@ -238,21 +238,6 @@ impl World {
         Ok(checks)
     }
 
-    fn check_checkpoint(&mut self, now: Timestamp) -> Result<Checked, Failure> {
-        let at = |level, words: String| Ok(Checked::new("checkpoint", level, words));
-        if self.coin.checkpoints_dir.is_none() {
-            return at(Level::Ok, "none leaves this machine: ledger.checkpoints_dir is not set".to_owned());
-        }
-        let warn = |words: String| at(Level::Warning, words).map(|checked: Checked| checked.next("`bursar ledger checkpoint`"));
-        match self.read(ledger::checkpoint::last_exported)? {
-            None => warn("none was exported yet".to_owned()),
-            Some(last) if is_overdue(&self.coin.schedule.checkpoint, last, now) => {
-                warn(format!("overdue: the last was exported at {last}"))
-            }
-            Some(last) => at(Level::Ok, format!("exported at {last}")),
-        }
-    }
-
     fn check_backup(&mut self, now: Timestamp) -> Result<Checked, Failure> {
         let warn = |words: String, next: &str| Ok(Checked::new("backup", Level::Warning, words).next(next));
         if self.coin.backup.recipients.is_empty() || self.coin.backup.directories.is_empty() {

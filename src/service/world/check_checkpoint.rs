@@ -1,0 +1,39 @@
+//! Whether checkpoints leave this machine, and whether this store is the one that made those which lie there.
+
+use super::World;
+use crate::coin::Timestamp;
+use crate::ledger::checkpoint::{self, Exported};
+use crate::service::schedule::is_overdue;
+use crate::service::{Checked, Failure, Level};
+
+const NAME: &str = "checkpoint";
+
+impl World {
+    pub(super) fn check_checkpoint(&mut self, now: Timestamp) -> Result<Checked, Failure> {
+        if self.coin.checkpoints_dir.is_none() {
+            return Ok(Checked::new(NAME, Level::Ok, "none leaves this machine: ledger.checkpoints_dir is not set"));
+        }
+        let fits = match checkpoint::compare_exported(&mut self.store, &self.coin)? {
+            Exported::Contradicts(words) => {
+                let next = "stop the service, keep this store, and bring the newest one back; if an older one was brought back on purpose, \
+                            `bursar ledger verify --checkpoint` tells what it lacks: then move the checkpoints that it does not know to another folder";
+                return Ok(Checked::new(NAME, Level::Critical, words).next(next));
+            }
+            Exported::Unclear(words) => {
+                let message = format!("the store could not be compared with the exported checkpoints: {words}");
+                let next = "make folder and files readable; of another key, `bursar ledger verify --checkpoint FILE --key KEY`";
+                return Ok(Checked::new(NAME, Level::Warning, message).next(next));
+            }
+            Exported::Fits(newest) => format!("; the store fits {newest}"),
+            Exported::Nothing => String::new(),
+        };
+        let warn = |words: String| Ok(Checked::new(NAME, Level::Warning, words).next("`bursar ledger checkpoint`"));
+        match self.read(checkpoint::last_exported)? {
+            None => warn("none was exported yet".to_owned()),
+            Some(last) if is_overdue(&self.coin.schedule.checkpoint, last, now) => {
+                warn(format!("overdue: the last was exported at {last}{fits}"))
+            }
+            Some(last) => Ok(Checked::new(NAME, Level::Ok, format!("exported at {last}{fits}"))),
+        }
+    }
+}
