@@ -11,6 +11,7 @@ use std::path::Path;
 use bench::{Bench, payee, script_of};
 use bursar::coin::{Amount, FeeRate, Timestamp};
 use bursar::config::Method;
+use bursar::ledger;
 use bursar::payout::{self, BatchState, Filter, Priority, State};
 use bursar::store::Store;
 use rusqlite::Connection;
@@ -43,6 +44,7 @@ fn a_payout_of_every_state_is_carried_over_as_it_stands() {
     for _ in 0..2 {
         let mut store = Store::open(dir.path()).unwrap();
         store.check_integrity().unwrap();
+        assert_eq!(store.read(ledger::verify).unwrap().fault, None);
         let all = payout::list(&mut store, &Filter { limit: 100, ..Filter::default() }).unwrap();
         let names: Vec<&str> = all.iter().map(|payout| payout.id.as_str()).collect();
         assert_eq!(
@@ -71,6 +73,29 @@ fn a_payout_of_every_state_is_carried_over_as_it_stands() {
         let queued = payout::depths(&mut store).unwrap();
         assert_eq!((queued.len(), queued[&Priority::Normal].count), (1, 1));
     }
+}
+
+#[test]
+fn what_an_older_store_found_is_written_down_at_the_upgrade_and_a_change_after_it_shows() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("bursar.db");
+    let rows = "INSERT INTO freezes (cause, detail, since_s) VALUES ('audit', 'it''s so', 5);
+                INSERT INTO audits (time_s, verdict, tip_height, difference, report) VALUES (6, 'agrees', 7, 0, '{}'), (7, 'agrees', 8, 0, '{}');";
+    older(&file, rows);
+    let verified = || Store::open(dir.path()).unwrap().read(ledger::verify).unwrap();
+    // Twice: what was written down is not written down again.
+    for _ in 0..2 {
+        let report = verified();
+        assert_eq!((report.fault, report.chronicle), (None, 3));
+    }
+    let connection = Connection::open(&file).unwrap();
+    let trigger: String =
+        connection.query_row("SELECT sql FROM sqlite_schema WHERE name = 'audits_never_change'", [], |row| row.get(0)).unwrap();
+    let change = "DROP TRIGGER audits_never_change; UPDATE audits SET difference = 1 WHERE id = 2;";
+    connection.execute_batch(&format!("{change} {trigger}")).unwrap();
+    drop(connection);
+    let words = verified().fault.unwrap().words;
+    assert!(words.starts_with("audit 2 is not what was written down of it"), "{words}");
 }
 
 #[test]
