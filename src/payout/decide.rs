@@ -14,7 +14,7 @@ use crate::coin::{OutPoint, Timestamp, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::{Category, Wallet};
 use crate::gate::{self, Cause, Freeze};
-use crate::ledger::{self, Account};
+use crate::ledger::{self, Account, following};
 use crate::store::{Store, StoreError};
 
 /// What a person says about a batch.
@@ -123,6 +123,15 @@ fn check_payment(
         Some(owner) if owner == batch.id => return no(format!("{txid} is its own already")),
         Some(owner) => return no(format!("{txid} belongs to batch {owner}")),
         None => {}
+    }
+    if let Some(claim) = store.read(|tx| following::claim_of(tx, txid, None))?.filter(|claim| claim.account != Account::Payout) {
+        let account = claim.account.name();
+        return no(match claim.is_persons_word() {
+            true => format!(
+                "{txid} was explained as {account}: if it paid this batch, correct that first, `bursar ledger explain {txid} --as payout --reason …`"
+            ),
+            false => format!("{txid} belongs to {} ({account})", claim.order),
+        });
     }
     let Some(known) = wallet.transaction(txid)? else { return no(format!("the wallet does not know {txid}")) };
     if known.confirmations < 0 || known.entries.iter().any(|entry| entry.confirmations < 0) {
