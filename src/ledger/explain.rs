@@ -148,7 +148,7 @@ fn explanation(
     if !legs.is_empty() {
         return Ok(Some(Explanation { legs, event, corrects_word: false }));
     }
-    let former = corrected::correction(tx, &wallet.name, followed, account)?;
+    let former = corrected::correction(tx, wallet, followed, account)?;
     Ok(former.map(|(legs, event)| Explanation { legs, event, corrects_word: true }))
 }
 

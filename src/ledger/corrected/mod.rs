@@ -8,24 +8,24 @@ mod records;
 mod tests;
 
 use super::rules::Leg;
-use super::{Account, Claim, Followed, LedgerError, records as tables};
+use super::wallets::FollowedWallet;
+use super::{Account, Claim, Followed, LedgerError, following, records as tables};
 use crate::coin::Txid;
 use crate::store::{StoreError, Tx};
 
 /// The postings that take a person's earlier word to `account`, and the event that said it; none: nobody said anything, or just that.
 pub(super) fn correction(
     tx: &Tx<'_>,
-    wallet: &str,
+    wallet: &FollowedWallet,
     followed: &Followed,
     account: Account,
 ) -> Result<Option<(Vec<Leg>, u64)>, LedgerError> {
-    let (Some(event), Some(order)) = (followed.event, records::order_of(tx, &followed.txid)?) else { return Ok(None) };
-    if !order.starts_with(Claim::PERSONS_WORD) || records::was_transfer(tx, &followed.txid)? {
-        return Ok(None);
-    }
-    let Some(claimed) = tables::claimed(tx, &followed.txid, None)? else { return Ok(None) };
+    let Followed { txid, event: Some(event), comment, .. } = followed else { return Ok(None) };
+    let mark = comment.as_deref().filter(|_| wallet.pays);
+    let claim = following::claim_of(tx, txid, mark)?.filter(Claim::is_persons_word);
+    let (Some(claim), false) = (claim, records::was_transfer(tx, txid)?) else { return Ok(None) };
     let mut legs = Vec::new();
-    for (from, amount) in records::by_word(tx, wallet, &followed.txid, event, claimed)? {
+    for (from, amount) in records::by_word(tx, &wallet.name, txid, *event, claim.account)? {
         if from != account {
             let leg = |account, amount| Leg { account, vout: None, category: None, amount };
             legs.extend([leg(from, amount.checked_neg()?), leg(account, amount)]);
@@ -34,7 +34,7 @@ pub(super) fn correction(
     if legs.is_empty() {
         return Ok(None);
     }
-    Ok(Some((legs, records::last_word(tx, wallet, &followed.txid, event)?)))
+    Ok(Some((legs, records::last_word(tx, &wallet.name, txid, *event)?)))
 }
 
 /// If the transaction is taken back and posted again, the person's first word still holds.

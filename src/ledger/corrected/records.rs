@@ -1,17 +1,11 @@
 //! What the tables know of a person's words about a transaction.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
 use super::super::Account;
 use super::super::records::account_named;
 use crate::coin::{Amount, Txid};
 use crate::store::{StoreError, Tx};
-
-/// The order, or the word, that stands for a txid.
-pub(super) fn order_of(tx: &Tx<'_>, txid: &Txid) -> Result<Option<String>, StoreError> {
-    let sql = "SELECT \"order\" FROM claim_txids WHERE txid = ?1";
-    Ok(tx.prepare_cached(sql)?.query_row([txid.to_string()], |row| row.get(0)).optional()?)
-}
 
 pub(super) fn rebind(tx: &Tx<'_>, order: &str, txid: &Txid) -> Result<(), StoreError> {
     tx.execute("UPDATE claim_txids SET \"order\" = ?1 WHERE txid = ?2", params![order, txid.to_string()])?;

@@ -107,6 +107,19 @@ fn what_an_order_paid_is_nobodys_to_explain() {
 }
 
 #[test]
+fn what_was_adopted_by_its_mark_is_nobodys_to_explain_otherwise_though_it_was_explained_before() {
+    let (mut bench, _) = Bench::paid_by_hand();
+    let forgotten = bench.wallet.send(&[(50, false)], Some("bursar:s:7:b"), true).unwrap();
+    bench.sync();
+    bench.explain(&forgotten, Account::Payout, "ada").unwrap();
+    let order = Claim { mark: "bursar:s:7:b".to_owned(), order: "b".to_owned(), account: Account::Payout };
+    bench.store.write(|tx| claim(tx, &order)).unwrap();
+    let refused = bench.explain(&forgotten, Account::Internal, "bob");
+    assert!(matches!(refused, Err(LedgerError::Refused(_))), "{refused:?}");
+    assert_eq!(bench.balances()[0], 50);
+}
+
+#[test]
 fn a_move_within_the_wallet_is_no_payment_whatever_was_said_of_it() {
     let (mut bench, _) = Bench::paid_by_hand();
     let moved = bench.wallet.send(&[(70, true)], None, true).unwrap();
