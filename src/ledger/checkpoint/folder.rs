@@ -73,7 +73,9 @@ pub(super) fn look(store: &mut Store, coin: &CoinSettings) -> Result<Look, Store
         Err(error) => return unclear(error.to_string()),
     };
     let own = store.read(records::all)?;
-    let knows = |named: &Named| own.iter().any(|made| made.n == named.n && made.time.compact() == named.time);
+    // Both are many after years: each is looked for by its number.
+    let made = |named: &Named| own.binary_search_by_key(&named.n, |made| made.n).ok().map(|at| &own[at]);
+    let knows = |named: &Named| made(named).is_some_and(|made| made.time.compact() == named.time);
     let (known, unknown): (Vec<Named>, Vec<Named>) = listed.into_iter().partition(knows);
     let mut look = Look::default();
     for named in unknown.iter().rev().take(MOST_UNKNOWN) {
