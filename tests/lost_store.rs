@@ -60,6 +60,9 @@ fn a_store_that_is_gone_or_empty_is_refused_by_looks_payouts_and_service_while_i
     let (store, aside) = (store(&world), world.dir().join("aside.db"));
     fs::rename(&store, &aside).unwrap();
     refuses(&world, &key(&world));
+    let listed = world.bursar(&["backup", "list"]);
+    let words = String::from_utf8(listed.stderr).unwrap();
+    assert!(listed.status.success() && words.contains("the store is missing"), "what it comes back from is shown: {words}");
     fs::write(&store, "").unwrap();
     refuses(&world, &key(&world));
     fs::rename(&aside, &store).unwrap();
@@ -91,6 +94,8 @@ fn a_log_of_the_store_without_its_database_is_left_as_it_is() {
     fs::write(&log, "what was committed last").unwrap();
     refuses(&world, &log);
     assert_eq!(fs::read(&log).unwrap(), b"what was committed last");
+    let next = world.order(&["ledger", "sync"]).0["error"]["next"].as_str().unwrap().to_owned();
+    assert!(next.starts_with("move `bursar.db-wal` and `bursar.db-shm` to another folder first"), "{next}");
 }
 
 #[test]

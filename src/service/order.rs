@@ -17,6 +17,8 @@ pub enum WithoutStore {
     Begin,
     /// It does not, and what is looked at besides is shown.
     LookOn,
+    /// The same, also where one was lost: it comes back from what is looked at.
+    Archives,
     /// It does not: there is nothing to show.
     Refuse,
 }
@@ -303,8 +305,10 @@ impl Order {
     pub fn without_store(&self) -> WithoutStore {
         use Order::*;
         match self {
-            // What is wrong may be the daemon; and an archive is looked through on a machine that has nothing else.
-            Status | Check | DaemonStatus | BackupList | BackupVerify { .. } | RepairPlan => WithoutStore::LookOn,
+            // What is wrong may be the daemon.
+            Status | Check | DaemonStatus | RepairPlan => WithoutStore::LookOn,
+            // An archive is looked through on a machine that has nothing else, and where it is needed most.
+            BackupList | BackupVerify { .. } => WithoutStore::Archives,
             order if order.only_looks() => WithoutStore::Refuse,
             _ => WithoutStore::Begin,
         }

@@ -18,29 +18,37 @@ pub(super) const HOW_IT_BEGINS: &str =
 pub(super) fn open(coin: &CoinSettings, without: WithoutStore) -> Result<Store, Failure> {
     let dir = coin.service_dir();
     let store = match Store::open_existing(&dir) {
-        Err(StoreError::Absent(file)) => {
-            let traces = traces(coin, &file)?;
-            if !traces.is_empty() {
-                return Err(lost(file, &traces));
+        Err(StoreError::Absent(file)) => match (was_lost(coin, &file), without) {
+            (Some(lost), WithoutStore::Archives) => {
+                warn!("{}", lost.message);
+                return Ok(Store::passing()?);
             }
-            match without {
-                WithoutStore::Begin => Store::open(&dir)?,
-                WithoutStore::LookOn => {
-                    warn!(file = %file.display(), "there is no store yet: {HOW_IT_BEGINS}");
-                    return Ok(Store::passing()?);
-                }
-                WithoutStore::Refuse => return Err(not_begun(file)),
+            (Some(lost), _) => return Err(lost),
+            (None, WithoutStore::Begin) => Store::open(&dir)?,
+            (None, WithoutStore::LookOn | WithoutStore::Archives) => {
+                warn!(file = %file.display(), "there is no store yet: {HOW_IT_BEGINS}");
+                return Ok(Store::passing()?);
             }
-        }
+            (None, WithoutStore::Refuse) => return Err(not_begun(file)),
+        },
         opened => opened?,
     };
     signing::ensure_key(coin).map_err(LedgerError::from)?;
     Ok(store)
 }
 
+/// Why none may begin in the place of this file; none: there was none, as far as anything tells.
+fn was_lost(coin: &CoinSettings, file: &Path) -> Option<Failure> {
+    match traces(coin, file) {
+        Ok(traces) if traces.is_empty() => None,
+        Ok(traces) => Some(lost(file, &traces)),
+        Err(unknown) => Some(unknown),
+    }
+}
+
 /// What only a store of this coin leaves behind: its key, its log, its checkpoints.
 fn traces(coin: &CoinSettings, file: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let log = file.with_extension("db-wal");
+    let log = log_of(file);
     let log_has_something = fs::metadata(&log).is_ok_and(|facts| facts.len() > 0);
     let key = signing::key_file(coin);
     let checkpoint = checkpoint::newest_exported(coin).map_err(|error| {
@@ -55,7 +63,7 @@ fn traces(coin: &CoinSettings, file: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok([key, log, checkpoint].into_iter().flatten().collect())
 }
 
-fn lost(file: PathBuf, traces: &[PathBuf]) -> Failure {
+fn lost(file: &Path, traces: &[PathBuf]) -> Failure {
     let state = if file.exists() { "the store is empty" } else { "the store is missing" };
     let named: Vec<String> = traces.iter().map(|trace| trace.display().to_string()).collect();
     let named = named.join(", ");
@@ -64,10 +72,24 @@ fn lost(file: PathBuf, traces: &[PathBuf]) -> Failure {
         file.display()
     );
     let next = format!(
-        "bring `bursar.db` back from the newest backup (see *Backups* in the README). To begin with an empty ledger all the same, move away {named}: \
-         whatever was paid before is then unknown, and paid again if somebody asks for it again"
+        "{}bring `bursar.db` back from the newest backup (see *Backups* in the README). To begin with an empty ledger all the same, move away {named}: \
+         whatever was paid before is then unknown, and paid again if somebody asks for it again",
+        log_aside(&log_of(file), traces)
     );
     Failure::new("store_missing", message, exit::CONFIG).next(&next)
+}
+
+fn log_of(store: &Path) -> PathBuf {
+    store.with_extension("db-wal")
+}
+
+/// SQLite takes a log for that of whatever database lies beside it: an older copy would get pages of the lost one.
+fn log_aside(log: &Path, traces: &[PathBuf]) -> &'static str {
+    if traces.iter().any(|trace| trace == log) {
+        "move `bursar.db-wal` and `bursar.db-shm` to another folder first, and keep them: they would be written into any store that is put beside them. Then "
+    } else {
+        ""
+    }
 }
 
 fn not_begun(file: PathBuf) -> Failure {
