@@ -145,7 +145,8 @@ const POSTING: &str =
 
 pub(super) fn postings(tx: &Tx<'_>, after: u64, limit: usize) -> Result<Vec<Posting>, StoreError> {
     let mut statement = tx.prepare_cached(&format!("{POSTING} WHERE seq > ?1 ORDER BY seq LIMIT ?2"))?;
-    let mut rows = statement.query(params![after, i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    let [after, limit] = [i64::try_from(after), i64::try_from(limit)].map(|number| number.unwrap_or(i64::MAX));
+    let mut rows = statement.query([after, limit])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         found.push(posting(row)?);
@@ -346,7 +347,9 @@ pub(super) fn insert_claim_txid(tx: &Tx<'_>, order: &str, txid: &Txid) -> Result
         return Ok(());
     }
     if !(kept.starts_with("bursar:") && is_same_account(tx, &kept, order)?) {
-        return Err(damaged("claim_txids", format!("transaction {txid} belongs to order {kept} already")));
+        let corrected = "a person explained it otherwise; `bursar ledger explain` with another account corrects that";
+        let why = if kept.starts_with(Claim::PERSONS_WORD) { corrected } else { "it cannot be another one's, too" };
+        return Err(damaged("claim_txids", format!("transaction {txid} belongs to order {kept} already: {why}")));
     }
     // From now on it is the order's own, and no person's word that another could correct.
     tx.execute("UPDATE claim_txids SET \"order\" = ?2 WHERE txid = ?1", params![txid, order])?;

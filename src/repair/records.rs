@@ -75,7 +75,7 @@ pub(super) fn unfinished(tx: &Tx<'_>) -> Result<Option<RepairRecord>, StoreError
 /// The newest repairs, newest first, at most `limit`.
 pub(super) fn newest(tx: &Tx<'_>, limit: usize) -> Result<Vec<RepairRecord>, StoreError> {
     let mut statement = tx.prepare_cached("SELECT id FROM repairs ORDER BY id DESC LIMIT ?1")?;
-    let limit = i64::try_from(limit).map_err(unreadable)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let ids = statement.query_map([limit], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
     ids.into_iter().map(|id| get(tx, id)).collect()
 }

@@ -1,5 +1,7 @@
 //! Arguments that cannot be meant: each is refused as bad usage, in words of its own.
 
+use serde_json::json;
+
 use super::support::{Generation, World};
 use super::taken;
 
@@ -35,6 +37,17 @@ fn numbers_days_and_ranges_that_cannot_be_meant_are_refused() {
         assert_eq!((exit, code.as_str()), (2, "usage"), "{args:?}: {message}");
         assert!(message.contains(says) && !message.contains("tip:"), "{args:?}: {message}");
         assert!(!next.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn the_largest_numbers_that_are_taken_are_as_good_as_others() {
+    let world = World::new(Generation::Litecoin021);
+    taken(&world);
+    let most = u64::MAX.to_string();
+    assert_eq!(world.done(&["ledger", "entries", "--after", &most])["entries"], json!([]));
+    for verb in [["ledger", "entries"], ["ledger", "events"], ["pay", "list"], ["audit", "history"], ["repair", "history"]] {
+        world.done(&[&verb[..], &["--limit", &most]].concat());
     }
 }
 
