@@ -4,7 +4,7 @@ use tracing::{error, info, warn};
 
 use super::reading::{Forgotten, Sighting};
 use super::rules::{self, Decision, Leg};
-use super::{Account, Followed, Kind, LedgerError, SyncReport, TxState, credit, records, transfer, wallets};
+use super::{Account, Claim, Followed, Kind, LedgerError, SyncReport, TxState, credit, following, records, transfer, wallets};
 use crate::coin::{Amount, Timestamp, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::{Tip, WalletIdentity};
@@ -42,6 +42,11 @@ impl<'a> Desk<'a> {
     /// Its name where it is followed and does not pay.
     pub(super) fn followed(&self) -> Option<&str> {
         (!self.pays).then_some(self.wallet)
+    }
+
+    /// What a payment of this wallet was claimed by.
+    fn claim(&self, tx: &Tx<'_>, txid: &Txid, comment: Option<&str>) -> Result<Option<Claim>, StoreError> {
+        following::claim_of(tx, txid, comment.filter(|_| self.pays))
     }
 
     /// The account that a payment of this wallet was claimed for. A mark in another wallet than the paying one is none of ours.
@@ -146,8 +151,11 @@ fn post(tx: &Tx<'_>, desk: &Desk<'_>, sighting: &Sighting, book: &mut credit::Bo
     // A repaired wallet forgets the comment; the ledger's own copy still tells what the payment was for.
     let known = sighting.old.as_ref().and_then(|old| old.comment.as_deref());
     let comment = sighting.seen.comment.as_deref().or(known);
-    let claimed = if sighting.seen.own { desk.claimed(tx, &sighting.txid, comment)? } else { None };
-    let legs = rules::legs(&sighting.entries, claimed, desk.minted)?;
+    let claim = if sighting.seen.own { desk.claim(tx, &sighting.txid, comment)? } else { None };
+    let claimed = claim.as_ref().map(|claim| claim.account);
+    // A person's word is about what left the wallet, as it was when it was said: what came back is nobody's deposit.
+    let within = claimed.filter(|_| !claim.as_ref().is_some_and(Claim::is_persons_word));
+    let legs = rules::legs(&sighting.entries, claimed, within, desk.minted)?;
     if legs.iter().any(|leg| leg.account == Account::Unexplained) {
         error!(txid = %sighting.txid, "the wallet paid what bursar did not order");
     }

@@ -107,9 +107,14 @@ pub(super) struct Leg {
 
 /// The postings of one transaction: the wallet's net effect, and per entry where it came from or went. They sum to zero.
 ///
-/// `claimed` is the account of the order that it fulfils. A receipt is a deposit whatever mark it carries: batches also pay to
+/// `claimed` is the account of the order that it fulfils, or of what a person said of it; `within` the same of what it paid to its own wallet. A receipt is a deposit whatever mark it carries: batches also pay to
 /// addresses of our own customers.
-pub(super) fn legs(entries: &[Entry], claimed: Option<Account>, minted: Account) -> Result<Vec<Leg>, AmountError> {
+pub(super) fn legs(
+    entries: &[Entry],
+    claimed: Option<Account>,
+    within: Option<Account>,
+    minted: Account,
+) -> Result<Vec<Leg>, AmountError> {
     let received: HashSet<Option<u32>> = entries
         .iter()
         .filter(|entry| entry.category == Category::Receive && entry.vout.is_some())
@@ -119,7 +124,7 @@ pub(super) fn legs(entries: &[Entry], claimed: Option<Account>, minted: Account)
     for entry in entries {
         let (account, category) = match entry.category {
             Category::Receive => (Account::Deposit, "receive"),
-            Category::Send if received.contains(&entry.vout) => (claimed.unwrap_or(Account::Internal), "send"),
+            Category::Send if received.contains(&entry.vout) => (within.unwrap_or(Account::Internal), "send"),
             Category::Send => (claimed.unwrap_or(Account::Unexplained), "send"),
             Category::Generate | Category::Immature | Category::Orphan => (minted, "generate"),
             Category::Other(_) => continue,
@@ -245,14 +250,14 @@ mod tests {
     fn the_fee_of_a_batch_counts_once() {
         let entries = [send(0, 100, -7), send(1, 50, -7)];
         assert_eq!(read(&entries).unwrap().net, Amount::from_base_units(-157));
-        let legs = legs(&entries, Some(Account::Payout), Account::Mined).unwrap();
+        let legs = legs(&entries, Some(Account::Payout), None, Account::Mined).unwrap();
         assert_eq!(accounts(&legs), [(Account::Wallet, -157), (Account::Payout, 100), (Account::Payout, 50), (Account::Fee, 7)]);
     }
 
     #[test]
     fn an_unordered_spend_is_unexplained_unless_it_pays_ourselves() {
         let entries = [send(0, 100, -7), send(1, 50, -7), entry(Category::Receive, 1, 50)];
-        let legs = legs(&entries, None, Account::Mined).unwrap();
+        let legs = legs(&entries, None, None, Account::Mined).unwrap();
         assert_eq!(
             accounts(&legs),
             [
@@ -268,7 +273,7 @@ mod tests {
     #[test]
     fn a_receipt_with_our_own_mark_is_a_deposit() {
         let receipt = Entry { comment: Some("mark".to_owned()), ..entry(Category::Receive, 0, 30) };
-        let legs = legs(&[send(0, 30, -1), receipt], Some(Account::Payout), Account::Mined).unwrap();
+        let legs = legs(&[send(0, 30, -1), receipt], Some(Account::Payout), Some(Account::Payout), Account::Mined).unwrap();
         assert_eq!(accounts(&legs), [(Account::Wallet, -1), (Account::Payout, 30), (Account::Deposit, -30), (Account::Fee, 1)]);
     }
 

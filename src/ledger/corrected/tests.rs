@@ -4,7 +4,7 @@ use tempfile::TempDir;
 
 use super::super::model::{ModelWallet, coin};
 use super::super::{
-    Account, Claim, Explained, Kind, LedgerError, Posting, balance, claim, claim_txid, entries, explain, sync, verify,
+    Account, Claim, Explained, Kind, LedgerError, Posting, balance, claim, claim_txid, credit, entries, explain, sync, verify,
 };
 use crate::coin::{Timestamp, Txid};
 use crate::store::Store;
@@ -42,6 +42,10 @@ impl Bench {
     fn balances(&mut self) -> [i64; 4] {
         [Account::Payout, Account::Fee, Account::Internal, Account::Unexplained]
             .map(|account| self.store.read(|tx| balance(tx, account)).unwrap().base_units())
+    }
+
+    fn credits(&mut self) -> u64 {
+        self.store.read(credit::standing).unwrap().deposits()
     }
 
     fn words(&mut self) -> Vec<Posting> {
@@ -117,6 +121,29 @@ fn what_was_adopted_by_its_mark_is_nobodys_to_explain_otherwise_though_it_was_ex
     let refused = bench.explain(&forgotten, Account::Internal, "bob");
     assert!(matches!(refused, Err(LedgerError::Refused(_))), "{refused:?}");
     assert_eq!(bench.balances()[0], 50);
+}
+
+#[test]
+fn what_a_payment_by_hand_paid_to_its_own_wallet_is_no_deposit_after_a_reorg_either() {
+    let (mut bench, _) = Bench::paid_by_hand();
+    let before = bench.balances();
+    let paid = bench.wallet.send(&[(50, false), (30, true)], None, true).unwrap();
+    bench.wallet.mine(10, false);
+    bench.sync();
+    bench.explain(&paid, Account::Payout, "ada").unwrap();
+    let explained = bench.balances();
+    let credits = bench.credits();
+    assert_eq!((explained[0], explained[2]), (50, before[2] + 30));
+    bench.wallet.reorg(10, |_| true);
+    bench.wallet.abandon(1);
+    bench.sync();
+    bench.wallet.mine_abandoned(&paid);
+    bench.wallet.mine(10, false);
+    bench.sync();
+    assert_eq!((bench.balances()[0], bench.balances()[2]), (explained[0], explained[2]));
+    assert_eq!(bench.credits(), credits);
+    bench.explain(&paid, Account::Internal, "bob").unwrap();
+    assert_eq!((bench.balances()[0], bench.balances()[2]), (0, explained[2] + 50));
 }
 
 #[test]
