@@ -10,6 +10,7 @@ mod execute;
 mod followed;
 mod import;
 mod keys;
+mod loaded;
 mod permissions;
 mod queue;
 mod status;
@@ -181,7 +182,7 @@ impl World {
         if !wallet.wallet_loaded()? && !wallet_exists(&self.coin) && self.coin.daemon.mode == DaemonMode::Keep {
             self.make_wallet(&wallet)?;
         }
-        wallet.ensure_loaded()?;
+        wallet.ensure_loaded().map_err(|error| self.not_loaded(error))?;
         self.wallet = Some(wallet);
         Ok(())
     }

@@ -112,6 +112,14 @@ impl RpcWallet {
         }
     }
 
+    /// Whether the daemon lists the wallet as loaded: cheap for a wallet of any size. Daemons with a single wallet always have it loaded.
+    pub fn wallet_listed(&self) -> Result<bool, RpcError> {
+        if !self.abilities.wallet_paths() {
+            return Ok(true);
+        }
+        Ok(self.node.call::<Vec<String>>("listwallets", &[])?.contains(&self.path_name))
+    }
+
     /// Loads the wallet if it exists and is not loaded. Never creates one: an empty wallet in place of a missing one would look like
     /// a loss.
     pub fn ensure_loaded(&mut self) -> Result<(), RpcError> {

@@ -143,10 +143,7 @@ impl World {
     where
         Failure: From<E>,
     {
-        let wallet = match self.wallet.take() {
-            Some(wallet) => wallet,
-            None => connect(&self.coin)?,
-        };
+        let wallet = self.loaded_wallet().map_err(|error| self.not_loaded(error))?;
         let wallet = self.wallet.insert(wallet);
         Ok(work(&mut self.store, wallet, &self.coin, Timestamp::now())?)
     }
@@ -194,7 +191,7 @@ impl World {
 
     /// A daemon that does not answer is part of the explanation.
     fn doubt(&mut self) -> Result<payout::DoubtReport, Failure> {
-        let connected = self.wallet.take().map_or_else(|| connect(&self.coin), Ok);
+        let connected = self.loaded_wallet();
         let wallet = connected.as_ref().map(|wallet| wallet as &dyn Wallet).map_err(RpcError::clone);
         let host = payout::LocalHost { coin: &self.coin };
         let report = payout::explain(&mut self.store, wallet, &self.coin, &host);

@@ -3,7 +3,6 @@
 use tracing::{info, warn};
 
 use super::World;
-use super::execute::connect;
 use crate::audit::{self, Report};
 use crate::coin::{Timestamp, Txid};
 use crate::config::CoinSettings;
@@ -113,7 +112,7 @@ impl World {
             None => self.store.read(|tx| audit::place_to_explain(tx, &self.coin, txid))?,
         };
         self.must_be_known(&name)?;
-        let connected = self.wallet.take().map_or_else(|| connect(&self.coin), Ok);
+        let connected = self.loaded_wallet();
         let beside = match &connected {
             Ok(paying) if self.coin.wallet.followed(&name).is_some() => {
                 let mut beside = paying.beside(&name);

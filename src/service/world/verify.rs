@@ -53,6 +53,8 @@ impl World {
     pub(super) fn verify_start(&mut self) -> Result<(), Failure> {
         self.guard_disks()?;
         let run = self.run_of_daemon()?;
+        // A wallet that has to be loaded for it is compared anew.
+        self.connect()?;
         let is_new = !self.verified.as_ref().is_some_and(|verified| verified.is_same(&run));
         if is_new {
             self.verified = None;
