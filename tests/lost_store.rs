@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use support::{BURN_ADDRESS, Generation, World};
+use support::{BURN_ADDRESS, Generation, PATIENCE, Service, World, free_port, wait_for};
 
 /// Some that look, some that do.
 const VERBS: [&[&str]; 8] = [
@@ -67,6 +67,105 @@ fn a_store_that_is_gone_or_empty_is_refused_by_looks_payouts_and_service_while_i
     refuses(&world, &key(&world));
     fs::rename(&aside, &store).unwrap();
     assert_eq!(world.done(&["pay", "show", "one"])["payout"]["state"], "queued", "back from where it was, it is as before");
+}
+
+/// A world with coins, with a service that answers `/healthz`.
+fn served() -> World {
+    World::with(Generation::Litecoin021, &[("http.listen", &format!("\"127.0.0.1:{}\"", free_port()))])
+}
+
+/// With coins in its wallet, one payout taken, and well.
+fn runs(world: &World) -> Service<'_> {
+    let service = Service::start(world);
+    world.fund(&["2", "3.5"]);
+    world.done(&["ledger", "sync"]);
+    submit(world, "before");
+    healthz(&service, 200);
+    service
+}
+
+fn submit(world: &World, id: &str) {
+    world.done(&["pay", "submit", "--id", id, "--address", BURN_ADDRESS, "--amount", "0.25"]);
+}
+
+fn healthz(service: &Service<'_>, expected: u16) {
+    wait_for(PATIENCE, &format!("/healthz answers {expected}"), || (service.get("/healthz").0 == expected).then_some(()));
+}
+
+/// The service takes and sends nothing, and everybody who asks is told why.
+fn refuses_while_it_runs(world: &World, service: &Service<'_>, file: &Path) {
+    let submit = ["pay", "submit", "--id", "meanwhile", "--address", BURN_ADDRESS, "--amount", "0.25"];
+    for verb in VERBS.into_iter().chain([&submit[..], &["audit", "run"], &["backup", "create"]]) {
+        let output = world.bursar(&[&["--output", "json"], verb].concat());
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{verb:?}: {output:?}"));
+        let code = if verb == ["audit", "run"] { 3 } else { 78 };
+        assert_eq!((output.status.code(), &answer["error"]["code"]), (Some(code), &json!("store_missing")), "{verb:?}: {answer}");
+        let words = answer["error"]["message"].as_str().unwrap();
+        assert!(words.starts_with(file.to_str().unwrap()) && words.contains("the store is gone"), "{words}");
+        let next = answer["error"]["next"].as_str().unwrap();
+        assert!(next.contains(&format!("/proc/{}/fd", service.pid())) && next.contains("newest backup"), "{next}");
+    }
+    let (page, words) = service.get("/healthz");
+    assert!(page == 503 && words.contains("the store is gone"), "{page} {words}");
+    let (answer, code) = world.order(&["check"]);
+    let first = &answer["checks"][0];
+    assert_eq!((code, &first["name"], &first["level"]), (2, &json!("store"), &json!("critical")), "{answer}");
+    let output = world.bursar(&["check", "--output", "nagios"]);
+    let line = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.code() == Some(2) && line.starts_with("BURSAR CRITICAL - store: "), "{line}");
+    assert_eq!(world.node_rpc("getrawmempool", json!([])), json!([]), "nothing was paid");
+}
+
+#[test]
+fn a_store_that_is_moved_away_or_replaced_while_the_service_runs_pays_and_takes_nothing_until_it_is_back() {
+    let world = served();
+    let service = runs(&world);
+    let log = store(&world).with_extension("db-wal");
+    for file in [store(&world), log] {
+        let aside = world.dir().join("aside");
+        fs::rename(&file, &aside).unwrap();
+        refuses_while_it_runs(&world, &service, &file);
+        assert!(!file.exists(), "none is made");
+        fs::copy(&aside, &file).unwrap();
+        refuses_while_it_runs(&world, &service, &file);
+        fs::rename(&aside, &file).unwrap();
+        healthz(&service, 200);
+    }
+    submit(&world, "after");
+    assert_eq!(world.order(&["pay", "show", "meanwhile"]).0["error"]["code"], "unknown_payout");
+    let report = world.done(&["pay", "flush"]);
+    assert_eq!(report["batches"][0]["payouts"], 2, "{report}");
+}
+
+#[test]
+fn a_store_that_is_deleted_while_the_service_runs_is_brought_back_from_the_open_files_as_the_next_step_says() {
+    let world = served();
+    let service = runs(&world);
+    let database = store(&world);
+    let names = ["bursar.db", "bursar.db-wal"];
+    for name in ["bursar.db", "bursar.db-wal", "bursar.db-shm"] {
+        fs::remove_file(database.with_file_name(name)).unwrap();
+    }
+    refuses_while_it_runs(&world, &service, &database);
+    let saved = world.dir().join("saved");
+    fs::create_dir(&saved).unwrap();
+    for name in names {
+        let was = format!("{} (deleted)", database.with_file_name(name).display());
+        let open = fs::read_dir(format!("/proc/{}/fd", service.pid())).unwrap().map(|entry| entry.unwrap().path());
+        let of_name = |file: &PathBuf| fs::read_link(file).is_ok_and(|link| link.to_str() == Some(was.as_str()));
+        let open = open.into_iter().find(of_name).unwrap_or_else(|| panic!("{was} is open"));
+        fs::copy(open, saved.join(name)).unwrap();
+    }
+    service.stop();
+    assert!(!database.exists(), "nothing is put in its place");
+    for name in names {
+        fs::rename(saved.join(name), database.with_file_name(name)).unwrap();
+    }
+    let service = Service::start(&world);
+    assert_eq!(world.done(&["pay", "show", "before"])["payout"]["state"], "queued", "what was acknowledged is known");
+    assert_eq!(world.done(&["pay", "flush"])["batches"][0]["payouts"], 1);
+    assert_eq!(world.done(&["ledger", "verify"])["fault"], Value::Null);
+    healthz(&service, 200);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::exit;
+use super::{Failure, exit};
 use crate::audit;
 use crate::backup;
 use crate::coin::{Amount, Chain, FeeRate, Timestamp};
@@ -206,6 +206,13 @@ pub struct CheckReport {
 }
 
 impl CheckReport {
+    /// Of a coin whose store is missing or cannot be read: nothing else can be told.
+    pub fn without_store(failure: Failure) -> CheckReport {
+        CheckReport {
+            checks: vec![Checked::new("store", Level::Critical, failure.message).next(failure.next.unwrap_or_default())],
+        }
+    }
+
     /// The worst of all.
     pub fn level(&self) -> Level {
         self.checks.iter().map(|checked| checked.level).max().unwrap_or(Level::Unknown)

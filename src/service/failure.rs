@@ -45,6 +45,16 @@ const STILL_RUNS: &str = "wait, then give the order again; daemon.stop_timeout_s
 const DAMAGED: &str = "keep the file as it is (bursar.db, with its -wal), and stop the service; `bursar ledger verify` names the first bad row. A whole copy is in the \
                        backups (`bursar backup list`): payouts stay frozen until what it lacks was looked at";
 
+/// What to do about a store that went away while this process has it open.
+fn bring_back(process: u32) -> String {
+    format!(
+        "if `bursar.db` or `bursar.db-wal` was moved, move it back under its name: bursar goes on by itself. If it was deleted, stop nothing yet, because process \
+         {process} still has it: `ls -l /proc/{process}/fd` shows its number; copy both to another folder (`cp /proc/{process}/fd/NUMBER bursar.db`, and the \
+         same for `bursar.db-wal`), stop the service, put both copies in place, and start it. Otherwise stop the service and bring `bursar.db` back from \
+         the newest backup (see *Backups* in the README)"
+    )
+}
+
 /// A failed order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
@@ -62,6 +72,11 @@ impl Failure {
     /// A failure with its code, message and exit code.
     pub fn new(code: &str, message: impl ToString, exit: u8) -> Failure {
         Failure { code: code.to_owned(), message: message.to_string(), next: None, exit }
+    }
+
+    /// Whether the store is missing or cannot be read, so that nothing can be told of the coin.
+    pub fn is_of_store(&self) -> bool {
+        matches!(self.code.as_str(), "store_missing" | "store" | "store_too_new")
     }
 
     /// The same with a next step.
@@ -82,6 +97,7 @@ impl From<StoreError> for Failure {
             StoreError::Held(_) => Failure::new("store_held", error, exit::HELD)
                 .next("a running service takes orders on its control socket; wait for the other command, or stop it"),
             StoreError::Absent(_) => Failure::new("no_store", error, exit::FAILED),
+            StoreError::Gone(_) => Failure::new("store_missing", error, exit::CONFIG).next(&bring_back(std::process::id())),
             StoreError::TooNew { .. } => Failure::new("store_too_new", error, exit::CONFIG),
             StoreError::Io { .. } | StoreError::Sqlite(_) => Failure::new("store", error, exit::FAILED).next(
                 "see to the free space, the rights and the health of the disk that holds state_dir; then give the order again",

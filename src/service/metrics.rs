@@ -19,6 +19,7 @@ use crate::config::{CoinSettings, DaemonMode};
 use crate::daemon::health::{ConditionKind, free_mib};
 use crate::ledger;
 use crate::payout::State;
+use crate::store::Place;
 
 /// A service whose last good sync is older than this is not healthy.
 const SYNC_STALE_S: i64 = 600;
@@ -35,6 +36,7 @@ pub(super) struct Metrics {
     last_sync_s: Arc<AtomicI64>,
     now: Arc<Mutex<Now>>,
     disks: Vec<(&'static str, PathBuf)>,
+    store: Option<Place>,
 }
 
 /// What can be told while the worker is busy.
@@ -195,7 +197,7 @@ impl Maker<'_> {
 
 impl Metrics {
     /// Registers every series of the coin.
-    pub(super) fn new(coin: &CoinSettings) -> Result<Metrics, Failure> {
+    pub(super) fn new(coin: &CoinSettings, store: Option<Place>) -> Result<Metrics, Failure> {
         let registry = Registry::new();
         let series = Maker { registry: &registry, coin }.series();
         let series = Arc::new(series.map_err(|error| Failure::new("metrics", error, exit::FAILED))?);
@@ -204,7 +206,7 @@ impl Metrics {
             disks.push(("daemon", coin.chain_dir()));
         }
         let (decimals, last_sync_s, now) = (coin.profile.decimals, Arc::default(), Arc::default());
-        Ok(Metrics { registry, series, decimals, last_sync_s, now, disks })
+        Ok(Metrics { registry, series, decimals, last_sync_s, now, disks, store })
     }
 
     /// Prometheus' text format.
@@ -212,8 +214,11 @@ impl Metrics {
         TextEncoder::new().encode_to_string(&self.registry.gather()).map_err(|error| error.to_string())
     }
 
-    /// Healthy means: the daemon answers and the ledger is in step.
+    /// Healthy means: the store is there, the daemon answers and the ledger is in step.
     pub(super) fn health(&self) -> Result<(), String> {
+        if let Some(Err(gone)) = self.store.as_ref().map(Place::confirm) {
+            return Err(gone.to_string());
+        }
         if self.series.daemon_up.get() == 0 {
             return Err("the daemon does not answer".to_owned());
         }

@@ -47,7 +47,7 @@ pub fn run(world: World) -> Result<(), Failure> {
 
 async fn serve(world: World) -> Result<(), Failure> {
     let coin = world.coin().clone();
-    let metrics = Metrics::new(&coin)?;
+    let metrics = Metrics::new(&coin, world.store_place())?;
     let (jobs, queue) = channel();
     // Whoever finds the socket may send a signal, so signals come before it.
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| Failure::new("signals", error, exit::FAILED))?;

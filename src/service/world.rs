@@ -32,7 +32,7 @@ use crate::gate::{self, Cause, Freeze};
 use crate::keeper::{Keeper, KeeperError, KeeperReport, Phase, ProcessState, wallet_exists};
 use crate::ledger::{self, ExportError, ExportOrder};
 use crate::payout;
-use crate::store::{Store, StoreError};
+use crate::store::{Place, Store, StoreError};
 
 /// One coin, open.
 pub struct World {
@@ -98,6 +98,11 @@ impl World {
     /// A second connection to the store, for another thread.
     pub(super) fn store_beside(&self) -> Result<Store, StoreError> {
         self.store.beside()
+    }
+
+    /// Where its files lie; none: it is in memory.
+    pub(super) fn store_place(&self) -> Option<Place> {
+        self.store.place().cloned()
     }
 
     /// Writes the ledger for other programs; see [`ledger::export`].

@@ -4,6 +4,7 @@
 //! which stands in every mark, so that a wallet can tell which store paid.
 
 mod functions;
+mod place;
 mod schema;
 mod scratch;
 mod watch;
@@ -16,10 +17,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::backup::StepResult;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use rustix::fs::{FlockOperation, OFlags};
 use thiserror::Error;
 
+pub use place::Place;
 pub(crate) use schema::fault as schema_fault;
 pub use scratch::Scratch;
 pub use watch::Commit;
@@ -80,6 +82,12 @@ pub enum StoreError {
     /// There is none, or its file is empty. Nothing was made.
     #[error("{}: there is no store", .0.display())]
     Absent(PathBuf),
+    /// It was removed, moved away or replaced while it was open. Nothing may be acknowledged on the word of a file that nobody finds again.
+    #[error(
+        "{}: the store is gone: this file was removed, moved away or replaced while bursar had it open; until it is back nothing is taken and nothing is sent",
+        .0.display()
+    )]
+    Gone(PathBuf),
     /// A newer bursar made it.
     #[error("{}: the store has schema {found}, this bursar knows up to {known}: use the newer bursar", file.display())]
     TooNew {
@@ -119,6 +127,8 @@ pub struct Store {
     connection: Connection,
     id: String,
     watch: Option<Watch>,
+    /// Which files it is; none: it is in memory.
+    place: Option<Place>,
     /// Held as long as any connection of this process is open; none: there is no file.
     lock: Option<Arc<File>>,
 }
@@ -152,7 +162,7 @@ impl Store {
         migrate(&mut connection, Path::new("memory"))?;
         connection.pragma_update(None, "foreign_keys", true)?;
         let id = store_id(&mut connection)?;
-        Ok(Store { connection, id, watch: None, lock: None })
+        Ok(Store { connection, id, watch: None, place: None, lock: None })
     }
 
     /// Whether it is one that passes, because the coin has none.
@@ -179,7 +189,8 @@ impl Store {
         migrate(&mut connection, &file)?;
         connection.pragma_update(None, "foreign_keys", true)?;
         let id = store_id(&mut connection)?;
-        Ok(Store { connection, id, watch: None, lock: Some(Arc::new(lock)) })
+        let place = Some(Place::of(&file)?);
+        Ok(Store { connection, id, watch: None, place, lock: Some(Arc::new(lock)) })
     }
 
     /// A second connection to the same store, for another thread: reads never wait for the writer, and one writer at a time waits for the other.
@@ -187,9 +198,11 @@ impl Store {
     /// No transaction of either may last across a call to a daemon, because the other one would wait for it.
     pub fn beside(&self) -> Result<Store, StoreError> {
         let file = self.connection.path().ok_or_else(|| StoreError::Damaged("the store has no file".to_owned()))?;
+        place::confirm(self.place.as_ref())?;
         let connection = connect(Path::new(file))?;
+        place::confirm(self.place.as_ref())?;
         connection.pragma_update(None, "foreign_keys", true)?;
-        Ok(Store { connection, id: self.id.clone(), watch: None, lock: self.lock.clone() })
+        Ok(Store { connection, id: self.id.clone(), watch: None, place: self.place.clone(), lock: self.lock.clone() })
     }
 
     /// How long its writes wait for another connection's, from now on.
@@ -202,13 +215,24 @@ impl Store {
         &self.id
     }
 
+    /// Which files it is; none: it is in memory.
+    pub fn place(&self) -> Option<&Place> {
+        self.place.as_ref()
+    }
+
     /// Runs `work` in one transaction that is committed, synced, when it returns `Ok`, and leaves nothing otherwise.
+    ///
+    /// Fails with [`StoreError::Gone`] where its name does not lead to its file any more. If that went while it was committed, the file, where it is
+    /// found again, has it.
     pub fn write<T, E: From<StoreError>>(&mut self, work: impl FnOnce(&Tx<'_>) -> Result<T, E>) -> Result<T, E> {
+        place::confirm(self.place.as_ref())?;
         let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
         let value = work(&tx)?;
         Watch::tell(&mut self.watch, Commit::Coming);
+        place::confirm(self.place.as_ref())?;
         tx.commit().map_err(StoreError::from)?;
         Watch::tell(&mut self.watch, Commit::Done);
+        place::confirm(self.place.as_ref())?;
         Ok(value)
     }
 
@@ -242,9 +266,9 @@ impl Store {
     }
 }
 
-/// A connection whose commits are synced.
+/// A connection to a file that is there, whose commits are synced.
 fn connect(file: &Path) -> Result<Connection, StoreError> {
-    let connection = Connection::open(file)?;
+    let connection = Connection::open_with_flags(file, OpenFlags::default().difference(OpenFlags::SQLITE_OPEN_CREATE))?;
     functions::add(&connection)?;
     connection.busy_timeout(PATIENCE)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;

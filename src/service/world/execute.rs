@@ -16,8 +16,8 @@ use crate::keeper::{KeeperError, ProcessState};
 use crate::ledger::{self, LedgerError};
 use crate::payout::{self, BatchState, FlushReport, Observer, Occasion, PayoutError, State, Step};
 use crate::repair;
-use crate::service::{Answer, DaemonReport, Failure, Order, exit};
-use crate::store::{Store, StoreError};
+use crate::service::{Answer, CheckReport, DaemonReport, Failure, Order, WithoutStore, exit};
+use crate::store::{Place, Store, StoreError};
 use crate::unlock;
 
 /// Tells the log where a batch is.
@@ -56,14 +56,26 @@ fn preview(store: &mut Store, wallet: &dyn Wallet, coin: &CoinSettings, now: Tim
 impl World {
     /// Carries out one order.
     pub fn execute(&mut self, order: &Order) -> Result<Answer, Failure> {
-        let answer = order.check_words().and_then(|()| self.dispatch(order));
+        let answer = order.check_words().and_then(|()| self.confirm_store(order)).and_then(|()| self.dispatch(order));
         if let Err(failure) = &answer
             && failure.exit == exit::LATER
         {
             // A daemon that went away may come back as another version: it is probed again.
             self.wallet = None;
         }
-        answer
+        match answer {
+            // To monitoring that is a finding, and the worst.
+            Err(failure) if *order == Order::Check && failure.is_of_store() => {
+                Ok(Answer::Check(CheckReport::without_store(failure)))
+            }
+            answer => answer,
+        }
+    }
+
+    /// A store that went away while it is open is found out by looks, too, and not only by what writes.
+    fn confirm_store(&self, order: &Order) -> Result<(), Failure> {
+        let archives = order.without_store() == WithoutStore::Archives;
+        Ok(self.store.place().filter(|_| !archives).map_or(Ok(()), Place::confirm)?)
     }
 
     fn dispatch(&mut self, order: &Order) -> Result<Answer, Failure> {
