@@ -143,15 +143,57 @@ fn a_service_exports_checkpoints_by_its_schedule_and_verifies_against_them() {
     );
 }
 
+fn level(world: &World) -> (String, String) {
+    let (report, _) = world.order(&["check"]);
+    let checks = report["checks"].as_array().unwrap().clone();
+    let found = checks.into_iter().find(|check| check["name"] == "checkpoint").expect("a check of checkpoints");
+    (found["level"].as_str().unwrap().to_owned(), found["message"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn a_verification_that_could_not_compare_does_not_pass_for_one_that_did() {
+    let world = world();
+    checkpoint(&world);
+    let whole = world.bursar(&["ledger", "verify"]);
+    let words = String::from_utf8(whole.stdout).unwrap();
+    assert!(whole.status.success() && words.contains("fits 1 checkpoints of its own and 1 exported or given"), "{words}");
+    let (elsewhere, away) = (world.dir().join("elsewhere"), world.dir().join("away"));
+    fs::rename(&elsewhere, &away).unwrap();
+    let (report, code) = world.order(&["ledger", "verify"]);
+    assert_eq!((code, &report["fault"], &report["exported"]), (3, &Value::Null, &Value::from(0)), "{report}");
+    assert!(report["next"].as_str().unwrap().starts_with("mount its disk"), "{report}");
+    let words = String::from_utf8(world.bursar(&["ledger", "verify"]).stdout).unwrap();
+    assert!(words.contains("compared with none that was exported\nNOT COMPARED") && words.contains("\nnext: mount"), "{words}");
+    let (level, message) = level(&world);
+    assert!(level == "warning" && message.contains("checkpoint 1 was exported and is not there: "), "{message}");
+    fs::rename(&away, &elsewhere).unwrap();
+    assert_eq!(world.order(&["ledger", "verify"]).1, 0);
+}
+
+#[test]
+fn a_signing_key_that_was_lost_is_not_replaced_in_silence() {
+    let world = world();
+    checkpoint(&world);
+    let key = world.coin().service_dir().join("signing.key");
+    fs::remove_file(&key).unwrap();
+    for (verb, expected) in
+        [(&["ledger", "verify"][..], 3), (&["ledger", "balance"], 0), (&["ledger", "key"], 1), (&["status"], 0)]
+    {
+        let (answer, code) = world.order(verb);
+        assert!(code == expected && !key.exists(), "{verb:?}: {code} {answer}");
+    }
+    let made = world.bursar(&["ledger", "checkpoint"]);
+    let words = String::from_utf8(made.stderr).unwrap();
+    assert!(made.status.success() && words.contains("THE SIGNING KEY WAS GONE"), "{words}");
+    checkpoint(&world);
+    let (level, message) = level(&world);
+    assert!(level == "warning" && message.contains("was signed by another key than"), "{message}");
+    assert!(message.contains("; the store fits checkpoint 3 of"), "{message}");
+}
+
 #[test]
 fn a_folder_that_is_away_is_said_and_checked() {
     let world = world();
-    let level = |world: &World| {
-        let (report, _) = world.order(&["check"]);
-        let checks = report["checks"].as_array().unwrap().clone();
-        let found = checks.into_iter().find(|check| check["name"] == "checkpoint").expect("a check of checkpoints");
-        (found["level"].as_str().unwrap().to_owned(), found["message"].as_str().unwrap().to_owned())
-    };
     assert_eq!(level(&world), ("warning".to_owned(), "none was exported yet".to_owned()));
     fs::remove_dir(world.dir().join("elsewhere")).unwrap();
     let (failed, code) = world.order(&["ledger", "checkpoint"]);

@@ -180,7 +180,8 @@ fn a_checkpoint_in_its_folder_tells_of_a_store_too_and_an_empty_ledger_begins_wh
     fs::rename(&elsewhere, world.dir().join("away")).unwrap();
     let (answer, code) = world.order(&["ledger", "verify"]);
     assert_eq!((code, &answer["error"]["code"]), (1, &json!("no_store")), "{answer}");
-    world.done(&["ledger", "key"]);
+    fs::create_dir(&elsewhere).unwrap();
+    world.done(&["ledger", "checkpoint"]);
     assert_eq!(world.done(&["ledger", "verify"])["postings"], 0);
 }
 
@@ -200,7 +201,7 @@ fn a_log_of_the_store_without_its_database_is_left_as_it_is() {
 #[test]
 fn looking_at_a_coin_that_never_began_makes_nothing_and_says_how_it_begins() {
     let world = World::new(Generation::Litecoin021);
-    let books: [&[&str]; 4] = [VERBS[1], VERBS[2], VERBS[3], &["audit", "history"]];
+    let books: [&[&str]; 5] = [VERBS[1], VERBS[2], VERBS[3], VERBS[4], &["audit", "history"]];
     for verb in books {
         let (answer, code) = world.order(verb);
         assert_eq!((code, &answer["error"]["code"]), (1, &json!("no_store")), "{verb:?}: {answer}");
@@ -213,7 +214,7 @@ fn looking_at_a_coin_that_never_began_makes_nothing_and_says_how_it_begins() {
         assert!(words.contains("there is no store yet: it is made by `bursar run`"), "{verb:?}: {words}");
         assert!(!store(&world).exists() && !key(&world).exists(), "{verb:?}");
     }
-    world.done(&["ledger", "key"]);
+    world.done(&["ledger", "checkpoint"]);
     assert!(store(&world).exists());
     assert_eq!(world.done(&["ledger", "verify"])["fault"], Value::Null);
 }

@@ -284,8 +284,8 @@ fn every_other_answer_is_read_as_it_was_written() {
     back(&Answer::LedgerBalance {
         balances: vec![ledger::AccountBalance { wallet: "cold".to_owned(), account: Account::Wallet, amount: LEAST }],
     });
-    back(&Answer::LedgerEntries { entries: vec![a_posting()] });
-    back(&Answer::LedgerEvents { events: vec![a_credit_event()] });
+    back(&Answer::LedgerEntries { entries: vec![a_posting()], next: Some(u64::MAX) });
+    back(&Answer::LedgerEvents { events: vec![a_credit_event()], next: None });
     let explained = ledger::Explained { txid: txid(), account: Account::Fee, amount: MOST, event: u64::MAX };
     back(&Answer::LedgerExplain(explained));
     let rekeyed = ledger::Rekeyed { wallet: "w".to_owned(), old: Some("f".to_owned()), new: None, transactions: u64::MAX };

@@ -194,7 +194,9 @@ mod tests {
             checkpoints: 0,
             credits: 0,
             chronicle: 0,
+            exported: 0,
             unread: None,
+            next: None,
             fault: None,
         }
     }

@@ -37,6 +37,11 @@ pub(super) fn events(events: &[CreditEvent], decimals: u8) -> String {
     table(["n", "time", "wallet", "what", "of", "amount", "height", "output"], &[0, 4, 5], rows.collect())
 }
 
+/// How to go on behind a page.
+pub(super) fn more(last: Option<u64>) -> String {
+    last.map(|last| format!("\nmore: add --after {last}")).unwrap_or_default()
+}
+
 pub(super) fn checkpoint(report: &ledger::checkpoint::CheckpointReport) -> String {
     let (made, file) = (&report.checkpoint, &report.file);
     let what = format!("checkpoint {} at {}: {} postings, head {}", made.n, made.time, made.postings, made.hash);
@@ -62,17 +67,25 @@ pub(super) fn synced(report: &ledger::SyncReport) -> String {
 }
 
 pub(super) fn verified(report: &ledger::VerifyReport) -> String {
-    let ledger::VerifyReport { postings, events, head, checkpoints, credits, chronicle, unread, fault } = report;
+    let ledger::VerifyReport { postings, events, head, checkpoints, exported, credits, chronicle, unread, next, fault } = report;
     let unread =
-        unread.as_ref().map(|words| format!("\nnot compared with the exported checkpoints: {words}")).unwrap_or_default();
+        unread.as_ref().map(|words| format!("\nNOT COMPARED with all exported checkpoints: {words}")).unwrap_or_default();
+    let next = next.as_ref().map(|next| format!("\nnext: {next}")).unwrap_or_default();
     match fault {
-        None => format!(
-            "whole: {postings} postings, {events} events, {credits} credits and reversals, {chronicle} rows of the chronicle, \
-             head {head}; fits {checkpoints} checkpoints (its own, and the exported or given ones){unread}"
-        ),
+        None => {
+            let elsewhere = match exported {
+                0 => ", and was compared with none that was exported".to_owned(),
+                many => format!(" and {many} exported or given"),
+            };
+            format!(
+                "whole: {postings} postings, {events} events, {credits} credits and reversals, {chronicle} rows of the chronicle, \
+                 head {head}; fits {} checkpoints of its own{elsewhere}{unread}{next}",
+                checkpoints.saturating_sub(*exported)
+            )
+        }
         Some(fault) => {
             let place = fault.seq.map(|seq| format!(" at posting {seq}")).unwrap_or_default();
-            format!("NOT WHOLE{place}: {}{unread}", fault.words)
+            format!("NOT WHOLE{place}: {}{unread}{next}", fault.words)
         }
     }
 }

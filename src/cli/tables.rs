@@ -47,8 +47,8 @@ fn told(answer: &Answer, page: &Page) -> String {
         Answer::PayRule(decided) => super::doubt::decided(decided),
         Answer::LedgerSync(report) => books::synced(report),
         Answer::LedgerBalance { balances } => books::balances(balances, page.decimals),
-        Answer::LedgerEntries { entries } => books::entries(entries, page.decimals),
-        Answer::LedgerEvents { events } => books::events(events, page.decimals),
+        Answer::LedgerEntries { entries, next } => books::entries(entries, page.decimals) + &books::more(*next),
+        Answer::LedgerEvents { events, next } => books::events(events, page.decimals) + &books::more(*next),
         Answer::LedgerExplain(explained) => {
             let account = format!("{:?}", explained.account).to_lowercase();
             format!("{} of {} now stands under {account}", page.coins(explained.amount), explained.txid)

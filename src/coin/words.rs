@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::does_something;
+use super::letters::is_blank_letter;
 
 /// Characters of a reason, or of a name, at most: a sentence for whoever reads the history.
 pub const MOST_WORDS_CHARS: usize = 500;
@@ -19,8 +20,8 @@ pub enum BadWords {
     /// More than a sentence.
     #[error("has {0} characters: {MOST_WORDS_CHARS} are the most")]
     TooLong(usize),
-    /// It could pass for further lines, or for other words.
-    #[error("has control characters (line breaks among them) or invisible ones")]
+    /// It could pass for further lines, for other words, or for none.
+    #[error("has control characters (line breaks among them), or invisible or blank ones")]
     DoesSomething,
 }
 
@@ -30,7 +31,7 @@ pub enum BadWords {
 /// What is wrong with it, to be read behind the words "the reason".
 pub fn check_words(text: &str) -> Result<(), BadWords> {
     match text.chars().count() {
-        _ if text.chars().any(does_something) => Err(BadWords::DoesSomething),
+        _ if text.chars().any(|letter| does_something(letter) || is_blank_letter(letter)) => Err(BadWords::DoesSomething),
         _ if text.trim().is_empty() => Err(BadWords::Blank),
         _ if text.trim() != text => Err(BadWords::Untrimmed),
         count if count > MOST_WORDS_CHARS => Err(BadWords::TooLong(count)),
@@ -56,6 +57,10 @@ mod tests {
             ("so\u{2003}", BadWords::Untrimmed),
             ("so\nfinal", BadWords::DoesSomething),
             ("\u{200b}", BadWords::DoesSomething),
+            ("\u{3164}", BadWords::DoesSomething),
+            ("\u{2800}\u{2800}", BadWords::DoesSomething),
+            ("\u{ffa0}", BadWords::DoesSomething),
+            ("ticket\u{3164}812", BadWords::DoesSomething),
             (&"é".repeat(MOST_WORDS_CHARS + 1), BadWords::TooLong(MOST_WORDS_CHARS + 1)),
         ] {
             assert_eq!(check_words(bad), Err(why), "{bad:?}");

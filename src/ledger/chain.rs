@@ -1,5 +1,6 @@
 //! Rows that each carry the hash of the one before: the newest of them, and what somebody wrote down about it.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,19 @@ impl Head {
     /// Before the first row.
     pub(super) fn none() -> Head {
         Head { seq: 0, hash: "0".repeat(64) }
+    }
+
+    /// What it means that this newest row of a chain is not the one that its head names, in words. `several`: what the rows are called.
+    pub(super) fn is_not(&self, named: &Head, several: &str) -> String {
+        match named.seq.cmp(&self.seq) {
+            Ordering::Greater => format!("{several} {} to {} are missing from the end", self.seq + 1, named.seq),
+            Ordering::Less => {
+                format!("{several} go on to {}, and their head names {} as the newest: it was set back", self.seq, named.seq)
+            }
+            Ordering::Equal => {
+                format!("the head of the {several} names another hash of the newest, {}: one of both was changed", self.seq)
+            }
+        }
     }
 }
 
@@ -75,5 +89,21 @@ impl Marks {
             "{by} saw {seen} {several}, and they end with {last}: their end was cut off before {one} {}, or older ones were copied into their place",
             last + 1
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_that_is_not_the_newest_row_is_ahead_behind_or_other() {
+        let head = |seq| Head { seq, hash: "a".repeat(64) };
+        assert_eq!(head(127).is_not(&head(130), "rows"), "rows 128 to 130 are missing from the end");
+        assert_eq!(
+            head(129).is_not(&head(128), "rows"),
+            "rows go on to 129, and their head names 128 as the newest: it was set back"
+        );
+        assert!(head(1).is_not(&head(1), "rows").contains("another hash of the newest, 1"));
     }
 }

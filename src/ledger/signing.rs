@@ -21,6 +21,9 @@ use crate::daemon::create_file;
 pub const SIGNATURE_SUFFIX: &str = ".minisig";
 /// The file of the key, below the service's state.
 const KEY_FILE: &str = "signing.key";
+/// What is said of a key that is not there.
+const GONE: &str = "there is no key: bring it back if it was moved away, or the next start of the service makes another one, of which everybody who checks \
+                    signatures has to be told";
 /// Bytes of an Ed25519 signature.
 const SIGNATURE_BYTES: usize = 64;
 
@@ -51,7 +54,7 @@ pub fn key_file(coin: &CoinSettings) -> PathBuf {
 }
 
 impl SigningKey {
-    /// The coin's key; made, 0600, if there is none. One that is damaged, or that others can read, is never replaced: that is for a person to do,
+    /// The coin's key, which was made by [`ensure_key`]. One that is damaged, or that others can read, is never replaced: that is for a person to do,
     /// who then has to tell everybody the new public key.
     pub fn of(coin: &CoinSettings) -> Result<SigningKey, SigningError> {
         SigningKey::at(&key_file(coin))
@@ -59,7 +62,9 @@ impl SigningKey {
 
     fn at(file: &Path) -> Result<SigningKey, SigningError> {
         let refused = |problem: String| SigningError { file: file.to_owned(), problem };
-        ensure(file)?;
+        if matches!(file.try_exists(), Ok(false)) {
+            return Err(refused(GONE.to_owned()));
+        }
         let mut text = Zeroizing::new(String::new());
         open_secret(file).map_err(refused)?.read_to_string(&mut text).map_err(|error| refused(error.to_string()))?;
         // The crate's words name what is wrong, never what is in the file.
@@ -84,15 +89,16 @@ impl SigningKey {
     }
 }
 
-/// Makes the coin's key if there is none. Every store has one beside it from its beginning: where a key lies and no store, a store was lost.
-pub fn ensure_key(coin: &CoinSettings) -> Result<(), SigningError> {
+/// Makes the coin's key, 0600, if there is none; whether it was made. Every store has one beside it from its beginning: where a key lies and no store, a
+/// store was lost.
+pub fn ensure_key(coin: &CoinSettings) -> Result<bool, SigningError> {
     ensure(&key_file(coin))
 }
 
-fn ensure(file: &Path) -> Result<(), SigningError> {
+fn ensure(file: &Path) -> Result<bool, SigningError> {
     let made = match file.try_exists() {
-        Ok(true) => Ok(()),
-        Ok(false) => make(file),
+        Ok(true) => Ok(false),
+        Ok(false) => make(file).map(|()| true),
         Err(error) => Err(error),
     };
     made.map_err(|error| SigningError { file: file.to_owned(), problem: error.to_string() })
@@ -115,15 +121,24 @@ impl PublicKey {
     /// # Errors
     /// Why it does not, in words.
     pub fn check(&self, content: &[u8], signature: &str) -> Result<String, String> {
-        // The crate would panic at a shorter one.
-        let last = signature.lines().nth(3).and_then(|line| BASE64.decode(line.trim()).ok());
-        if last.is_none_or(|bytes| bytes.len() != SIGNATURE_BYTES) {
-            return Err("it is not a signature of minisign".to_owned());
-        }
-        let signature = SignatureBox::from_string(signature).map_err(|error| error.to_string())?;
+        let signature = read(signature)?;
         minisign::verify(&self.0, &signature, Cursor::new(content), true, false, false).map_err(|error| error.to_string())?;
         signature.trusted_comment().map_err(|error| error.to_string())
     }
+
+    /// Whether a `.minisig` text names another key than this. It may still not fit what it is of.
+    pub fn is_of_another(&self, signature: &str) -> bool {
+        read(signature).is_ok_and(|signature| signature.keynum() != self.0.keynum())
+    }
+}
+
+fn read(signature: &str) -> Result<SignatureBox, String> {
+    // The crate would panic at a shorter one.
+    let last = signature.lines().nth(3).and_then(|line| BASE64.decode(line.trim()).ok());
+    if last.is_none_or(|bytes| bytes.len() != SIGNATURE_BYTES) {
+        return Err("it is not a signature of minisign".to_owned());
+    }
+    SignatureBox::from_string(signature).map_err(|error| error.to_string())
 }
 
 impl std::fmt::Display for PublicKey {
@@ -150,6 +165,7 @@ mod tests {
 
     fn key() -> (tempfile::TempDir, SigningKey) {
         let dir = tempfile::tempdir().unwrap();
+        assert!(ensure(&dir.path().join(KEY_FILE)).unwrap());
         let key = SigningKey::at(&dir.path().join(KEY_FILE)).unwrap();
         (dir, key)
     }
@@ -170,6 +186,16 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_is_gone_is_not_made_anew_by_whoever_uses_it() {
+        let (dir, key) = key();
+        let file = dir.path().join(KEY_FILE);
+        fs::remove_file(&file).unwrap();
+        assert!(problem(&file).contains("there is no key: bring it back") && !file.exists());
+        assert!(ensure(&file).unwrap() && !ensure(&file).unwrap());
+        assert_ne!(SigningKey::at(&file).unwrap().public(), key.public());
+    }
+
+    #[test]
     fn what_was_signed_is_checked_by_the_public_key_as_text() {
         let (_dir, key) = key();
         let signature = key.sign(b"content", "file of a test").unwrap();
@@ -179,6 +205,7 @@ mod tests {
         assert!(public.check(b"content", &signature.replace("of a test", "of another")).is_err(), "the comment is signed, too");
         let (_dir, other) = self::key();
         assert!(other.public().check(b"content", &signature).unwrap_err().contains("key id"));
+        assert!(other.public().is_of_another(&signature) && !public.is_of_another(&signature));
     }
 
     #[test]

@@ -50,9 +50,15 @@ pub enum Answer {
     },
     LedgerEntries {
         entries: Vec<ledger::Posting>,
+        /// The number of the last of this page, where there are more: they begin after it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next: Option<u64>,
     },
     LedgerEvents {
         events: Vec<ledger::credit::CreditEvent>,
+        /// The number of the last of this page, where there are more: they begin after it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next: Option<u64>,
     },
     LedgerExplain(ledger::Explained),
     LedgerRekeyed(ledger::Rekeyed),
@@ -117,7 +123,9 @@ impl Answer {
             Answer::PayDoubt(report) => done_if(report.batches.is_empty() && report.held.is_empty(), exit::PARTLY),
             Answer::BackupCreate(report) => done_if(report.complete, exit::PARTLY),
             Answer::BackupDrill(report) => done_if(report.passed, exit::FAILED),
-            Answer::LedgerVerify(report) => done_if(report.fault.is_none(), exit::FAILED),
+            Answer::LedgerVerify(report) if report.fault.is_some() => exit::FAILED,
+            // What was to be compared was not, or not all of it.
+            Answer::LedgerVerify(report) => done_if(report.unread.is_none(), exit::PARTLY),
             Answer::Check(report) => match report.level() {
                 Level::Ok => exit::DONE,
                 Level::Warning => exit::FAILED,

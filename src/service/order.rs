@@ -330,6 +330,7 @@ impl Order {
                 | LedgerBalance
                 | LedgerEntries { .. }
                 | LedgerEvents { .. }
+                | LedgerKey
                 | LedgerVerify { .. }
                 | LedgerStatement { .. }
                 | AuditExplain { .. }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::backup::StepResult;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 use rustix::fs::{FlockOperation, OFlags};
 use thiserror::Error;
 
@@ -316,12 +316,20 @@ fn migrate(connection: &mut Connection, file: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// The store's id; made in a store that has not done anything yet. All that was paid bears it: another one would make that a stranger's.
 fn store_id(connection: &mut Connection) -> Result<String, StoreError> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    tx.execute("INSERT INTO store (one, id) SELECT 1, lower(hex(randomblob(16))) WHERE NOT EXISTS (SELECT 1 FROM store)", [])?;
-    let id = tx.query_row("SELECT id FROM store", [], |row| row.get(0))?;
+    let made = "INSERT INTO store (one, id) SELECT 1, lower(hex(randomblob(16)))
+                WHERE NOT EXISTS (SELECT 1 FROM store) AND NOT EXISTS (SELECT 1 FROM wallets) AND NOT EXISTS (SELECT 1 FROM payouts)
+                  AND NOT EXISTS (SELECT 1 FROM checkpoints)";
+    tx.execute(made, [])?;
+    let id = tx.query_row("SELECT id FROM store", [], |row| row.get(0)).optional()?;
     tx.commit()?;
-    Ok(id)
+    id.ok_or_else(|| {
+        StoreError::Damaged(
+            "the row that names it is gone, and its payments bear that name: bring the store back from a backup".to_owned(),
+        )
+    })
 }
 
 #[cfg(test)]
@@ -431,6 +439,18 @@ mod tests {
         assert_eq!(Store::open_existing(&folder).unwrap().id(), id);
         let passing = Store::passing().unwrap();
         assert!(passing.is_passing() && !Store::open(&folder).unwrap().is_passing() && passing.id() != id);
+    }
+
+    #[test]
+    fn a_store_that_lost_its_name_gets_no_other_once_it_has_done_something() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(dir.path()).unwrap();
+        let begun = "DELETE FROM store;
+                     INSERT INTO checkpoints (at_s, seq, hash, balances) VALUES (0, 0, printf('%064d', 0), printf('%064d', 0))";
+        store.write::<_, StoreError>(|tx| Ok(tx.execute_batch(begun)?)).unwrap();
+        drop(store);
+        let words = Store::open(dir.path()).unwrap_err().to_string();
+        assert!(words.contains("the row that names it is gone"), "{words}");
     }
 
     #[test]

@@ -40,7 +40,9 @@ pub(super) fn a_verification() -> ledger::VerifyReport {
         checkpoints: u64::MAX,
         credits: u64::MAX,
         chronicle: 7,
+        exported: 7,
         unread: Some("w".to_owned()),
+        next: Some("n".to_owned()),
         fault: Some(fault),
     }
 }

@@ -20,7 +20,9 @@ impl Bench {
     fn new() -> Bench {
         let dir = tempfile::tempdir().unwrap();
         let coin = CoinSettings { state_dir: dir.path().to_owned(), ..coin() };
-        Bench { wallet: ModelWallet::new(), store: Store::open(&coin.service_dir()).unwrap(), coin, dir }
+        let store = Store::open(&coin.service_dir()).unwrap();
+        crate::ledger::signing::ensure_key(&coin).unwrap();
+        Bench { wallet: ModelWallet::new(), store, coin, dir }
     }
 
     fn audit(&mut self, now: Timestamp) {

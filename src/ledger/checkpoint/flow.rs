@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{CheckpointFile, CheckpointReport, folder, marks, records, rules};
+use super::{CheckpointFile, CheckpointReport, Unclear, folder, marks, records, rules};
 use crate::coin::Timestamp;
 use crate::config::CoinSettings;
 use crate::daemon::create_file;
@@ -14,6 +14,10 @@ use crate::store::{Store, StoreError};
 
 /// Anybody may read an exported checkpoint: it holds no secret and no amount.
 const FILE_MODE: u32 = 0o644;
+
+/// What a person does about a ledger that is not whole.
+const NOT_WHOLE: &str = "stop the service and keep a copy of `bursar.db` and `bursar.db-wal` as they are; `bursar ledger verify --checkpoint FILE` with checkpoints \
+                         from elsewhere tells how far it still fits, and the newest backup has an older one. See *What a verification covers* in the README";
 
 pub(super) fn make(store: &mut Store, coin: &CoinSettings, now: Timestamp) -> Result<CheckpointReport, LedgerError> {
     let key = SigningKey::of(coin)?;
@@ -66,7 +70,8 @@ pub(super) fn verify(
 fn verify_by_folder(store: &mut Store, coin: &CoinSettings) -> Result<VerifyReport, LedgerError> {
     let folder::Look { newest, contradiction, unclear } = folder::look(store, coin)?;
     let report = verify_by(store, newest, contradiction)?;
-    Ok(VerifyReport { unread: unclear, ..report })
+    let (unread, next) = unclear.map(|Unclear { words, next }| (words, next)).unzip();
+    Ok(VerifyReport { unread, next: report.next.or(next), ..report })
 }
 
 fn verify_by(
@@ -76,9 +81,14 @@ fn verify_by(
 ) -> Result<VerifyReport, LedgerError> {
     store.read(|tx| {
         let mut marks = marks(tx)?;
+        let own = marks.len();
         marks.extend(more);
+        let exported = (marks.len() - own) as u64;
         let report = verify_ledger(tx, marks)?;
-        Ok(VerifyReport { fault: report.fault.or(other.map(|words| Fault { seq: None, words })), ..report })
+        Ok(match report.fault.or(other.map(|words| Fault { seq: None, words })) {
+            None => VerifyReport { exported, fault: None, ..report },
+            fault => VerifyReport { fault, next: Some(NOT_WHOLE.to_owned()), ..report },
+        })
     })
 }
 
@@ -87,5 +97,9 @@ fn read(coin: &CoinSettings, files: &[CheckpointFile], key: Option<&str>) -> Res
         Some(text) => text.parse().map_err(LedgerError::Refused)?,
         None => signing::SigningKey::of(coin)?.public().clone(),
     };
-    files.iter().map(|file| rules::read(file, &key)).collect::<Result<_, _>>().map_err(LedgerError::Refused)
+    files
+        .iter()
+        .map(|file| rules::read(file, &key))
+        .collect::<Result<_, _>>()
+        .map_err(|words: String| LedgerError::Refused(format!("{words}; nothing was verified")))
 }

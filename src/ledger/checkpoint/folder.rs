@@ -6,7 +6,8 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::{CheckpointFile, Exported, records, rules};
+use super::troubles::{Trouble, Troubles};
+use super::{Checkpoint, CheckpointFile, Exported, Unclear, records, rules};
 use crate::config::CoinSettings;
 use crate::ledger::signing::{PublicKey, SIGNATURE_SUFFIX, SigningKey};
 use crate::ledger::verify::Mark;
@@ -16,6 +17,8 @@ use crate::store::{Store, StoreError, Tx};
 const MOST_BYTES: u64 = 64 << 10;
 /// Of files that the store does not know, how many are read until one is signed by our key: others may leave files there.
 const MOST_UNKNOWN: usize = 16;
+/// Of files that the store knows, how many are read until one can be.
+const MOST_UNREAD: usize = 16;
 
 /// A checkpoint's file, as its name tells.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,49 +54,102 @@ pub(super) fn list(dir: &Path, coin: &str) -> io::Result<Vec<Named>> {
 /// What was found there.
 #[derive(Default)]
 pub(super) struct Look {
-    /// The newest that this store made and knows.
+    /// The newest that this store made and knows, of those that can be read.
     pub(super) newest: Option<Mark>,
     /// Why this store cannot be the one that made what lies there, in words.
     pub(super) contradiction: Option<String>,
-    /// What could not be found out, in words.
-    pub(super) unclear: Option<String>,
+    /// What could not be found out.
+    pub(super) unclear: Option<Unclear>,
+}
+
+/// What the store says that it made.
+struct Own {
+    all: Vec<Checkpoint>,
+    id: String,
+    key: PublicKey,
+}
+
+impl Own {
+    /// Whether it made one of this number and time. There are many after years: each is looked for by its number.
+    fn knows(&self, n: u64, time: &str) -> bool {
+        let at = self.all.binary_search_by_key(&n, |made| made.n);
+        at.is_ok_and(|at| self.all[at].time.compact() == time)
+    }
 }
 
 /// Looks at the names of all, and reads as few as tell.
 pub(super) fn look(store: &mut Store, coin: &CoinSettings) -> Result<Look, StoreError> {
     let Some(dir) = &coin.checkpoints_dir else { return Ok(Look::default()) };
-    let unclear = |words: String| Ok(Look { unclear: Some(words), ..Look::default() });
-    let listed = match list(dir, &coin.name) {
-        Ok(listed) if listed.is_empty() => return Ok(Look::default()),
-        Ok(listed) => listed,
-        Err(error) => return unclear(format!("{}: the folder cannot be read: {error}", dir.display())),
-    };
-    let key = match SigningKey::of(coin) {
-        Ok(key) => key.public().clone(),
-        Err(error) => return unclear(error.to_string()),
-    };
-    let own = store.read(records::all)?;
-    // Both are many after years: each is looked for by its number.
-    let made = |named: &Named| own.binary_search_by_key(&named.n, |made| made.n).ok().map(|at| &own[at]);
-    let knows = |named: &Named| made(named).is_some_and(|made| made.time.compact() == named.time);
-    let (known, unknown): (Vec<Named>, Vec<Named>) = listed.into_iter().partition(knows);
+    let mut troubles = Troubles::default();
+    let listed = list(dir, &coin.name).unwrap_or_else(|error| {
+        troubles.add(Trouble::Unreadable, format!("{}: the folder cannot be read: {error}", dir.display()));
+        Vec::new()
+    });
+    let exported = store.read(records::newest_exported)?;
     let mut look = Look::default();
-    for named in unknown.iter().rev().take(MOST_UNKNOWN) {
-        match read(named, &key) {
-            Ok(read) => {
-                look.contradiction = Some(unknown_words(&read, store.id()));
-                return Ok(look);
+    let mut newest = 0;
+    match SigningKey::of(coin) {
+        Ok(key) if !listed.is_empty() => {
+            let own = Own { all: store.read(records::all)?, id: store.id().to_owned(), key: key.public().clone() };
+            match read_newest(&own, &listed, &mut troubles) {
+                Ok(found) => (newest, look.newest) = found.map_or((0, None), |read| (read.n, Some(read.mark))),
+                Err(words) => look.contradiction = Some(words),
             }
-            Err(words) => look.unclear = look.unclear.or(Some(words)),
+        }
+        Ok(_) => {}
+        Err(error) => troubles.add(Trouble::NoKey, error.to_string()),
+    }
+    if let Some(exported) = exported.filter(|exported| exported.n != newest) {
+        let name = rules::file_name(&coin.name, &exported);
+        if !listed.iter().any(|named| named.file.file_name().is_some_and(|listed| listed == name.as_str())) {
+            let path = dir.join(name);
+            let words =
+                format!("checkpoint {} was exported and is not there: {} (is its disk mounted?)", exported.n, path.display());
+            troubles.add(Trouble::Missing, words);
         }
     }
-    match known.last().map(|named| read(named, &key)) {
-        Some(Ok(read)) if read.store == store.id() => look.newest = Some(read.mark),
-        Some(Ok(read)) => look.contradiction = Some(unknown_words(&read, store.id())),
-        Some(Err(words)) => look.unclear = Some(words),
-        None => {}
-    }
+    look.unclear = troubles.unclear();
     Ok(look)
+}
+
+/// Reads what the store does not know by name, and of what it knows the newest that can be read. Words if one of them is of another store, or of a later
+/// state of this one: what is signed tells, not the name.
+fn read_newest(own: &Own, listed: &[Named], troubles: &mut Troubles) -> Result<Option<rules::Read>, String> {
+    let (known, unknown): (Vec<&Named>, Vec<&Named>) = listed.iter().partition(|named| own.knows(named.n, &named.time));
+    let mut newest: Option<rules::Read> = None;
+    let unknown = unknown.into_iter().rev().take(MOST_UNKNOWN).map(|named| (named, false));
+    for (named, is_known) in unknown.chain(known.iter().rev().take(MOST_UNREAD).map(|named| (*named, true))) {
+        let read = match read(named, &own.key) {
+            Ok(read) => read,
+            Err((trouble, words)) => {
+                troubles.add(trouble, words);
+                continue;
+            }
+        };
+        if read.store != own.id || !own.knows(read.n, &read.time.compact()) {
+            return Err(unknown_words(&read, &own.id));
+        }
+        let is_named_well = read.n == named.n && is_known;
+        if !is_named_well {
+            let words =
+                format!("{} has another name than what is signed in it, which is checkpoint {}", named.file.display(), read.n);
+            troubles.add(Trouble::Misnamed, words);
+        }
+        if newest.as_ref().is_none_or(|newest| newest.n < read.n) {
+            newest = Some(read);
+        }
+        if is_named_well {
+            break;
+        }
+    }
+    // What was signed before a key was lost stays signed by it, however many were made since.
+    if let Some(oldest) = known.first()
+        && !troubles.has(Trouble::OtherKey)
+        && text(&signature_of(oldest)).is_ok_and(|signature| own.key.is_of_another(&signature))
+    {
+        troubles.add(Trouble::OtherKey, format!("{} was signed by another key than {}", oldest.file.display(), own.key));
+    }
+    Ok(newest)
 }
 
 /// Holds the newest that the store knows against the rows that it names: a few look-ups.
@@ -105,7 +161,10 @@ pub(super) fn compare(store: &mut Store, coin: &CoinSettings) -> Result<Exported
     };
     Ok(match (look.contradiction.or(misfit), look.unclear, look.newest) {
         (Some(words), _, _) => Exported::Contradicts(words),
-        (None, Some(words), _) => Exported::Unclear(words),
+        (None, Some(Unclear { words, next }), Some(mark)) => {
+            Exported::Unclear(Unclear { words: format!("{words}; the store fits {}", mark.by), next })
+        }
+        (None, Some(unclear), None) => Exported::Unclear(unclear),
         (None, None, Some(mark)) => Exported::Fits(mark.by),
         (None, None, None) => Exported::Nothing,
     })
@@ -140,15 +199,24 @@ fn misfit(tx: &Tx<'_>, mark: &Mark) -> Result<Option<String>, StoreError> {
     Ok(None)
 }
 
-fn read(named: &Named, key: &PublicKey) -> Result<rules::Read, String> {
-    let text = |file: &Path| {
-        let mut text = String::new();
-        let read = File::open(file).and_then(|opened| opened.take(MOST_BYTES).read_to_string(&mut text));
-        read.map(|_| text).map_err(|error| format!("{}: {error}", file.display()))
-    };
-    let mut signature = OsString::from(named.file.as_os_str());
-    signature.push(SIGNATURE_SUFFIX);
-    let name = named.file.display().to_string();
-    let file = CheckpointFile { name, content: text(&named.file)?, signature: text(Path::new(&signature))? };
-    rules::read(&file, key)
+/// The checkpoint in this file, or what is the matter with it.
+fn read(named: &Named, key: &PublicKey) -> Result<rules::Read, (Trouble, String)> {
+    let unreadable = |words: String| (Trouble::Unreadable, words);
+    let content = text(&named.file).map_err(unreadable)?;
+    let signature = text(&signature_of(named)).map_err(unreadable)?;
+    let trouble = if key.is_of_another(&signature) { Trouble::OtherKey } else { Trouble::Unreadable };
+    let file = CheckpointFile { name: named.file.display().to_string(), content, signature };
+    rules::read(&file, key).map_err(|words| (trouble, words))
+}
+
+fn text(file: &Path) -> Result<String, String> {
+    let mut text = String::new();
+    let read = File::open(file).and_then(|opened| opened.take(MOST_BYTES).read_to_string(&mut text));
+    read.map(|_| text).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+fn signature_of(named: &Named) -> PathBuf {
+    let mut file = OsString::from(named.file.as_os_str());
+    file.push(SIGNATURE_SUFFIX);
+    file.into()
 }

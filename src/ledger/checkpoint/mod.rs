@@ -10,6 +10,7 @@ mod records;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod troubles;
 
 use std::path::PathBuf;
 
@@ -72,12 +73,13 @@ pub struct CheckpointReport {
 /// Makes a checkpoint of the ledger as it stands, signs it, and exports it where the settings say.
 ///
 /// # Errors
-/// [`LedgerError::NotExported`] when it was made, and its files could not be written.
+/// [`LedgerError::Signing`] when there is no key, or none that can be used: then it was not made. [`LedgerError::NotExported`] when it was made, and its files could not be written.
 pub fn make(store: &mut Store, coin: &CoinSettings, now: Timestamp) -> Result<CheckpointReport, LedgerError> {
     flow::make(store, coin, now)
 }
 
-/// Verifies the ledger, and that it is the one of which these checkpoints were made; without any, the newest of those in `ledger.checkpoints_dir`. They have to be signed with `key`, one line of base64; this coin's own when
+/// Verifies the ledger, and that it is the one of which these checkpoints were made; without any, the newest
+/// of those in `ledger.checkpoints_dir` that can be read. They have to be signed with `key`, one line of base64; this coin's own when
 /// there is none.
 ///
 /// # Errors
@@ -114,8 +116,17 @@ pub enum Exported {
     Fits(String),
     /// This store is not the one that made them, or an older state of it, or was changed; in words.
     Contradicts(String),
-    /// It cannot be told, and why.
-    Unclear(String),
+    /// It cannot be told, or not of all of them.
+    Unclear(Unclear),
+}
+
+/// What could not be found out of exported checkpoints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unclear {
+    /// What, and why; and which the store fits all the same.
+    pub words: String,
+    /// What a person does about it.
+    pub next: String,
 }
 
 /// Holds the newest exported checkpoint against the store, by a few look-ups: neither sums nor the rows between are read.
@@ -123,7 +134,12 @@ pub fn compare_exported(store: &mut Store, coin: &CoinSettings) -> Result<Export
     folder::compare(store, coin)
 }
 
-/// When a checkpoint was last exported.
+/// When the newest checkpoint that was exported was made: exports follow at once.
 pub fn last_exported(tx: &Tx<'_>) -> Result<Option<Timestamp>, StoreError> {
-    records::last_exported(tx)
+    Ok(records::newest_exported(tx)?.map(|newest| newest.time))
+}
+
+/// Whether any was ever made.
+pub fn any_made(tx: &Tx<'_>) -> Result<bool, StoreError> {
+    records::any(tx)
 }

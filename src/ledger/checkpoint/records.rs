@@ -33,9 +33,16 @@ pub(super) fn exported(tx: &Tx<'_>, n: u64, now: Timestamp) -> Result<(), StoreE
     Ok(())
 }
 
-pub(super) fn last_exported(tx: &Tx<'_>) -> Result<Option<Timestamp>, StoreError> {
-    let sql = "SELECT exported_s FROM checkpoints WHERE exported_s IS NOT NULL ORDER BY exported_s DESC LIMIT 1";
-    Ok(tx.query_row(sql, [], |row| Ok(Timestamp(row.get(0)?))).optional()?)
+/// The newest of which the file was written.
+pub(super) fn newest_exported(tx: &Tx<'_>) -> Result<Option<Checkpoint>, StoreError> {
+    let mut statement =
+        tx.prepare(&format!("SELECT {COLUMNS} FROM checkpoints WHERE exported_s IS NOT NULL ORDER BY n DESC LIMIT 1"))?;
+    let mut rows = statement.query([])?;
+    rows.next()?.map(checkpoint).transpose()
+}
+
+pub(super) fn any(tx: &Tx<'_>) -> Result<bool, StoreError> {
+    Ok(tx.prepare("SELECT 1 FROM checkpoints LIMIT 1")?.exists([])?)
 }
 
 const COLUMNS: &str = "n, at_s, seq, hash, balances, tip_block, tip_height, credits, credits_hash, chronicle, chronicle_hash";
@@ -98,6 +105,7 @@ pub(super) fn cut_off_from(tx: &Tx<'_>, seq: u64) -> Result<(), StoreError> {
     let changes = format!(
         "DELETE FROM entries WHERE event >= (SELECT event FROM entries WHERE seq = {seq});
          DELETE FROM transactions WHERE event > (SELECT max(seq) FROM entries);
+         UPDATE followed_counts SET transactions = (SELECT count(*) FROM transactions t WHERE t.wallet = followed_counts.wallet);
          DELETE FROM deposits WHERE event > (SELECT max(seq) FROM entries);
          DELETE FROM checkpoints;
          UPDATE balances SET amount = (SELECT coalesce(sum(amount), 0) FROM entries e WHERE e.account = balances.account);

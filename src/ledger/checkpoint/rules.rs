@@ -91,6 +91,10 @@ pub(super) struct Read {
     pub(super) mark: Mark,
     /// The id of the store that made it.
     pub(super) store: String,
+    /// Its number there.
+    pub(super) n: u64,
+    /// When it was made.
+    pub(super) time: Timestamp,
 }
 
 /// Reads an exported checkpoint. Words if it is none, or not signed with this key.
@@ -98,18 +102,18 @@ pub(super) fn read(file: &CheckpointFile, key: &PublicKey) -> Result<Read, Strin
     let name = &file.name;
     key.check(file.content.as_bytes(), &file.signature).map_err(|problem| {
         format!(
-            "{name}: its signature is not that of key {key}: {problem}. If the coin had another key then, give its public half by --key; nothing was verified"
+            "{name}: its signature is not that of key {key}: {problem}. If the coin had another key then, give its public half by --key"
         )
     })?;
-    let none = |problem: String| format!("{name} is not a checkpoint of a ledger: {problem}; nothing was verified");
+    let none = |problem: String| format!("{name} is not a checkpoint of a ledger: {problem}");
     let statement: Statement = serde_json::from_str(&file.content).map_err(|error| none(error.to_string()))?;
     if statement.what != WHAT {
         return Err(none(format!("it says that it is '{}'", statement.what)));
     }
     if statement.version != VERSION {
-        return Err(format!("{name} is of version {}, and this bursar knows {VERSION}; nothing was verified", statement.version));
+        return Err(format!("{name} is of version {}, and this bursar knows {VERSION}", statement.version));
     }
     let by = format!("checkpoint {} of {} ({name})", statement.n, statement.time);
-    let Statement { postings, hash, balances_sha256, credits, chronicle, store, .. } = statement;
-    Ok(Read { mark: Mark { seq: postings, hash, balances: balances_sha256, credits, chronicle, by }, store })
+    let Statement { n, time, postings, hash, balances_sha256, credits, chronicle, store, .. } = statement;
+    Ok(Read { mark: Mark { seq: postings, hash, balances: balances_sha256, credits, chronicle, by }, store, n, time })
 }

@@ -1,5 +1,7 @@
 //! What a chain of hashes alone does not show.
 
+mod folder;
+
 use std::fs;
 use std::path::Path;
 
@@ -26,7 +28,9 @@ impl Bench {
             ..model::coin()
         };
         fs::create_dir(dir.path().join("elsewhere")).unwrap();
-        Bench { wallet: ModelWallet::new(), store: Store::open(&coin.service_dir()).unwrap(), coin, dir }
+        let store = Store::open(&coin.service_dir()).unwrap();
+        crate::ledger::signing::ensure_key(&coin).unwrap();
+        Bench { wallet: ModelWallet::new(), store, coin, dir }
     }
 
     fn deposit(&mut self, units: i64) {
@@ -57,6 +61,19 @@ impl Bench {
         assert!(found.contains(words) && fault.contains(words), "{found} | {fault}");
     }
 
+    /// Both say that they could not compare with all, in the words that come back, and what to do about it.
+    fn is_unclear(&mut self) -> String {
+        let report = verify(&mut self.store, &self.coin, &[], None).unwrap();
+        let Exported::Unclear(found) = compare_exported(&mut self.store, &self.coin).unwrap() else { panic!("it is clear") };
+        assert_eq!((report.fault, report.next), (None, Some(found.next)));
+        assert!(found.words.starts_with(&report.unread.unwrap()), "{}", found.words);
+        found.words
+    }
+
+    fn exported(&mut self) -> u64 {
+        verify(&mut self.store, &self.coin, &[], None).unwrap().exported
+    }
+
     fn words(&mut self, files: &[CheckpointFile]) -> String {
         self.verify(files).fault.expect("a fault").words
     }
@@ -76,7 +93,7 @@ fn a_ledger_fits_its_checkpoints_as_it_grows() {
     }
     bench.deposit(9);
     let report = bench.verify(&files);
-    assert_eq!((report.fault, report.checkpoints), (None, 8), "four in the store, four from elsewhere");
+    assert_eq!((report.fault, report.checkpoints, report.exported), (None, 8, 4), "four in the store, four from elsewhere");
 }
 
 #[test]
@@ -105,7 +122,10 @@ fn a_cut_off_end_is_whole_by_itself_and_shows_by_a_checkpoint_from_elsewhere() {
     bench.store.write::<_, StoreError>(|tx| records::cut_off_from(tx, 3)).unwrap();
     assert_eq!(bench.verify(&[]).fault, None);
     assert_eq!(bench.verify(std::slice::from_ref(&early)).fault, None);
-    let fault = bench.verify(&[early, late]).fault.unwrap();
+    let report = bench.verify(&[early, late]);
+    assert_eq!(report.exported, 0);
+    assert!(report.next.unwrap().contains("keep a copy of `bursar.db`"));
+    let fault = report.fault.unwrap();
     assert!(fault.words.contains("saw 4 postings, and the ledger ends with 2"), "{}", fault.words);
     assert_eq!(fault.seq, Some(3));
 }
@@ -265,6 +285,7 @@ fn what_cannot_be_exported_is_said_and_was_made() {
     fs::remove_dir_all(bench.dir.path().join("elsewhere")).unwrap();
     let words = make(&mut bench.store, &bench.coin, NOW).unwrap_err().to_string();
     assert!(words.contains("is its disk mounted?"), "{words}");
+    assert_eq!(bench.by_folder(), (Exported::Nothing, None), "none was exported");
     assert_eq!(bench.store.read(records::all).unwrap().len(), 1);
     assert_eq!(bench.store.read(last_exported).unwrap(), None);
     bench.coin.checkpoints_dir = None;
@@ -293,7 +314,7 @@ fn the_newest_checkpoint_in_its_folder_is_what_a_store_that_grew_fits() {
         assert!(newest.starts_with(&format!("checkpoint {units} of")), "{newest}");
     }
     let report = verify(&mut bench.store, &bench.coin, &[], None).unwrap();
-    assert_eq!(report.checkpoints, 4, "three of its own, and the newest that was exported");
+    assert_eq!((report.checkpoints, report.exported), (4, 1), "three of its own, and the newest that was exported");
 }
 
 #[test]
@@ -353,7 +374,7 @@ fn what_others_leave_in_the_folder_neither_hides_a_newer_checkpoint_nor_accuses_
     let junk = elsewhere.join("ltc-checkpoint-000009-20261121T000300Z.json");
     fs::write(&junk, &file.content).unwrap();
     fs::write(junk.with_extension("json.minisig"), &Bench::new().make().signature).unwrap();
-    let (Exported::Unclear(words), Some(_)) = bench.by_folder() else { panic!("{:?}", bench.by_folder()) };
+    let words = bench.is_unclear();
     assert!(words.contains("ltc-checkpoint-000009") && words.contains("its signature is not that of key"), "{words}");
     let older = bench.dir.path().join("older.db");
     bench.store.copy_to(&older).unwrap();

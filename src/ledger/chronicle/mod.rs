@@ -44,7 +44,7 @@ pub(super) fn verify(tx: &Tx<'_>, marks: Vec<Mark>) -> Result<(u64, Option<Strin
 fn end(tx: &Tx<'_>, last: &Head, marks: &Marks) -> Result<Option<String>, StoreError> {
     let head = records::head(tx)?;
     if head != *last {
-        return Ok(Some(format!("rows {} to {} of the chronicle are missing from the end", last.seq + 1, head.seq)));
+        return Ok(Some(last.is_not(&head, "rows of the chronicle")));
     }
     if let Some(words) = marks.cut_off(last) {
         return Ok(Some(words));

@@ -101,7 +101,7 @@ pub(crate) fn rewrite(tx: &Tx<'_>, changes: &str) -> Result<(), StoreError> {
 
 /// Damage to rows that the chronicle tells of, or to itself; and what is said of it.
 #[cfg(test)]
-pub(super) const DAMAGE: [(&str, &str); 15] = [
+pub(super) const DAMAGE: [(&str, &str); 19] = [
     ("UPDATE audits SET verdict = 'explained' WHERE id = 2", "audit 2 is not what was written down of it"),
     ("UPDATE audits SET report = replace(report, '1', '2') WHERE id = 1", "audit 1 is not what"),
     ("UPDATE audits SET time_s = time_s - 86400 WHERE id = 3", "audit 3 is not what"),
@@ -119,6 +119,10 @@ pub(super) const DAMAGE: [(&str, &str); 15] = [
     ("UPDATE chronicle SET says = 'other' WHERE n = 2", "row 2 of the chronicle: it was changed after it was written"),
     ("UPDATE chronicle SET hash = printf('%064d', 0) WHERE n = 2", "row 2 of the chronicle: it was changed"),
     ("DELETE FROM chronicle WHERE n = 2", "row 3 of the chronicle: row 2 is missing"),
+    ("UPDATE chronicle_head SET n = n - 1", "rows of the chronicle go on to"),
+    ("INSERT INTO followed_counts VALUES ('hot', 5)", "the count of transactions of wallet 'hot' is not how many there are"),
+    ("UPDATE store SET id = 'G' || substr(id, 2)", "the store's id is not one row of 32 hex digits"),
+    ("DELETE FROM store", "the store's id is not one row of 32 hex digits"),
     ("DELETE FROM chronicle WHERE n = (SELECT max(n) FROM chronicle)", "are missing from the end"),
 ];
 

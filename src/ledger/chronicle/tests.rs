@@ -21,7 +21,9 @@ impl Bench {
     fn new() -> Bench {
         let dir = tempfile::tempdir().unwrap();
         let coin = CoinSettings { state_dir: dir.path().to_owned(), ..model::coin() };
-        let mut bench = Bench { store: Store::open(&coin.service_dir()).unwrap(), coin, _dir: dir };
+        let store = Store::open(&coin.service_dir()).unwrap();
+        crate::ledger::signing::ensure_key(&coin).unwrap();
+        let mut bench = Bench { store, coin, _dir: dir };
         bench.audited(0);
         let freeze = Freeze { cause: Cause::Audit, detail: "it's \"so\"".to_owned(), txids: vec![], amount: None, wallet: None };
         let freeze = |tx: &Tx<'_>| gate::freeze(tx, &freeze, NOW);

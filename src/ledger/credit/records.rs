@@ -326,7 +326,7 @@ pub(super) fn missing(tx: &Tx<'_>) -> Result<Option<String>, StoreError> {
 
 /// What somebody with the file in hand could do to the event of a number.
 #[cfg(test)]
-pub(super) const DAMAGES: [&str; 13] = [
+pub(super) const DAMAGES: [&str; 15] = [
     "DELETE FROM credits WHERE seq = ?1",
     "DELETE FROM credits WHERE seq >= ?1",
     "UPDATE credits SET amount = amount + 1 WHERE seq = ?1",
@@ -340,6 +340,8 @@ pub(super) const DAMAGES: [&str; 13] = [
     "UPDATE credits SET seq = -seq WHERE seq IN (max(?1, 2) - 1, max(?1, 2));
      UPDATE credits SET seq = 2 * max(?1, 2) - 1 + seq WHERE seq < 0",
     "UPDATE credits_head SET outstanding = outstanding + 1",
+    "UPDATE credits_head SET last_reversal_s = coalesce(last_reversal_s, 0) + 1",
+    "UPDATE credits_head SET seq = seq - 1",
     "INSERT OR IGNORE INTO deposits (event, vout, wallet, txid, amount) SELECT event + 1, 99, wallet, txid, 5 FROM credits WHERE seq = ?1",
     // It waits once more.
     "INSERT OR IGNORE INTO deposits (event, vout, wallet, txid, amount) SELECT event, vout, wallet, txid, amount FROM credits WHERE seq = ?1",

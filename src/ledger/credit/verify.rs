@@ -4,11 +4,19 @@ use std::collections::HashSet;
 
 use super::records::{self, Read};
 use super::{CreditEvent, CreditKind, Head, canonical};
-use crate::coin::Txid;
+use crate::coin::{Timestamp, Txid};
 use crate::ledger::chain::{Mark, Marks, Names};
 use crate::store::{StoreError, Tx};
 
 const NAMES: Names = Names { one: "event", several: "credit events", all: "the chain of credits" };
+
+/// What the events come to.
+#[derive(Default)]
+struct Counted {
+    reversals: u64,
+    again_credited: u64,
+    last_reversal: Option<Timestamp>,
+}
 
 /// Reads every event, and holds `marks` against them. `reversed`: transactions of which the ledger took an event back, so that they may have been posted
 /// more than once. Returns how many there are, and the first thing that is wrong, in words.
@@ -18,7 +26,7 @@ pub(in crate::ledger) fn verify(
     marks: Vec<Mark>,
 ) -> Result<(u64, Option<String>), StoreError> {
     let mut marks = Marks::new(NAMES, marks);
-    let (mut last, mut reversals, mut again_credited) = (Head::none(), 0, 0);
+    let (mut last, mut counted) = (Head::none(), Counted::default());
     let mut wrong = marks.compare(&last);
     if wrong.is_some() {
         return Ok((0, wrong));
@@ -30,8 +38,10 @@ pub(in crate::ledger) fn verify(
             fault => fault,
         };
         match (read.event.kind, read.event.follows) {
-            (CreditKind::Reversal, _) => reversals += 1,
-            (CreditKind::Credit, Some(_)) => again_credited += 1,
+            (CreditKind::Reversal, _) => {
+                (counted.reversals, counted.last_reversal) = (counted.reversals + 1, Some(read.event.time));
+            }
+            (CreditKind::Credit, Some(_)) => counted.again_credited += 1,
             (CreditKind::Credit, None) => {}
         }
         last = Head { seq: read.event.seq, hash: read.event.hash };
@@ -40,22 +50,25 @@ pub(in crate::ledger) fn verify(
     })?;
     let wrong = match wrong {
         Some(wrong) => Some(wrong),
-        None => end(tx, &last, (reversals, reversals - again_credited), &marks)?,
+        None => end(tx, &last, &counted, &marks)?,
     };
     Ok((last.seq, wrong))
 }
 
 /// What only shows at the end: a cut-off tail, sums that do not fit, and the deposits that wait.
-fn end(tx: &Tx<'_>, last: &Head, counted: (u64, u64), marks: &Marks) -> Result<Option<String>, StoreError> {
+fn end(tx: &Tx<'_>, last: &Head, counted: &Counted, marks: &Marks) -> Result<Option<String>, StoreError> {
     let head = records::head(tx)?;
     if head != *last {
-        return Ok(Some(format!("credit events {} to {} are missing from the end", last.seq + 1, head.seq)));
+        return Ok(Some(last.is_not(&head, "credit events")));
     }
     if let Some(words) = marks.cut_off(last) {
         return Ok(Some(words));
     }
     let standing = records::standing(tx)?;
-    if (standing.reversals, standing.outstanding) != counted {
+    if standing.last_reversal != counted.last_reversal {
+        return Ok(Some("the time of the last reversal is not that of the credit events".to_owned()));
+    }
+    if (standing.reversals, standing.outstanding + counted.again_credited) != (counted.reversals, counted.reversals) {
         return Ok(Some("the count of reversals is not that of the credit events".to_owned()));
     }
     match records::stray_wait(tx)? {

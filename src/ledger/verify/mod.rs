@@ -36,9 +36,12 @@ pub struct VerifyReport {
     pub events: u64,
     /// Hash of the newest posting: keep it elsewhere, and nobody can rewrite what came before.
     pub head: String,
-    /// Checkpoints that the ledger fits.
+    /// Checkpoints that the ledger fits: its own, and those that were exported.
     #[serde(default)]
     pub checkpoints: u64,
+    /// How many of them were read from files, exported or given; 0 where something is wrong.
+    #[serde(default)]
+    pub exported: u64,
     /// Credits and reversals of deposits that fit the postings.
     #[serde(default)]
     pub credits: u64,
@@ -48,6 +51,9 @@ pub struct VerifyReport {
     /// Why the checkpoints in `ledger.checkpoints_dir` could not be looked at, or not all; none: they were, or there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unread: Option<String>,
+    /// What a person does about what is wrong, or could not be looked at; none: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
     /// The first thing that is wrong; none: the ledger is whole.
     pub fault: Option<Fault>,
 }
@@ -108,7 +114,9 @@ pub(super) fn verify(tx: &Tx<'_>, marks: Vec<Mark>) -> Result<VerifyReport, Stor
         checkpoints: reader.fitted,
         credits,
         chronicle,
+        exported: 0,
         unread: None,
+        next: None,
         fault,
     })
 }
@@ -150,8 +158,9 @@ fn end(tx: &Tx<'_>, reader: &Reader, references: References, days: Days) -> Resu
     let next = Some(reader.seq + 1);
     let (seq, hash) = head(tx)?;
     if (seq, &hash) != (reader.seq, &reader.hash) {
-        let words = format!("postings {} to {seq} are missing from the end", reader.seq + 1);
-        return Ok(Some(Fault { seq: next, words }));
+        let newest = super::Head { seq: reader.seq, hash: reader.hash.clone() };
+        let words = newest.is_not(&super::Head { seq, hash }, "postings");
+        return Ok(Some(Fault { seq: next.filter(|_| seq > reader.seq), words }));
     }
     if let Some(words) = reader.unfinished() {
         return Ok(Some(Fault { seq: Some(reader.event), words }));
@@ -162,6 +171,11 @@ fn end(tx: &Tx<'_>, reader: &Reader, references: References, days: Days) -> Resu
     let words = match running_balances(tx, &reader.sums)? {
         Some(words) => Some(words),
         None => references.end(tx, &reader.sums)?,
+    };
+    let words = match words {
+        Some(words) => Some(words),
+        None => records::miscounted(tx)?
+            .map(|wallet| format!("the count of transactions of wallet '{wallet}' is not how many there are")),
     };
     let words = match words {
         Some(words) => Some(words),
@@ -176,12 +190,16 @@ fn credits(tx: &Tx<'_>, reversed: &HashSet<Txid>, marks: Vec<chain::Mark>) -> Re
     Ok((events, words.map(|words| Fault { seq: None, words })))
 }
 
-/// What is kept beside the books: the chronicle, and the schema, which forbids what must not happen to any of it.
+/// What is kept beside the books: the chronicle, the schema, which forbids what must not happen to any of it, and the store's id.
 fn beside(tx: &Tx<'_>, marks: Vec<chain::Mark>) -> Result<(u64, Option<Fault>), StoreError> {
     let (rows, words) = chronicle::verify(tx, marks)?;
     let words = match words {
         Some(words) => Some(words),
         None => schema_fault(tx)?,
+    };
+    let words = match words {
+        Some(words) => Some(words),
+        None => records::id_fault(tx)?,
     };
     Ok((rows, words.map(|words| Fault { seq: None, words })))
 }

@@ -151,3 +151,19 @@ pub(super) fn each_reference(tx: &Tx<'_>, first: u64, end: u64, mut look: impl F
     }
     Ok(())
 }
+
+/// A wallet whose transactions are not as many as their count says.
+pub(super) fn miscounted(tx: &Tx<'_>) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT coalesce(there.wallet, said.wallet) FROM (SELECT wallet, count(*) AS many FROM transactions GROUP BY wallet) AS there
+               FULL JOIN followed_counts AS said ON said.wallet = there.wallet
+               WHERE coalesce(said.transactions, 0) <> coalesce(there.many, 0) LIMIT 1";
+    Ok(tx.query_row(sql, [], |row| row.get(0)).optional()?)
+}
+
+/// What is wrong with the row that names the store, in words.
+pub(super) fn id_fault(tx: &Tx<'_>) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT count(*) = 1 AND min(id NOT GLOB '*[^0-9a-f]*' AND length(id) = 32) FROM store";
+    let is_well: Option<bool> = tx.query_row(sql, [], |row| row.get(0))?;
+    let words = "the store's id is not one row of 32 hex digits: every payment bears it, and every exported checkpoint names it";
+    Ok((is_well != Some(true)).then(|| words.to_owned()))
+}

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::config::CoinSettings;
 use crate::ledger::{LedgerError, checkpoint, signing};
@@ -17,14 +17,18 @@ pub(super) const HOW_IT_BEGINS: &str =
 /// Opens the coin's store.
 pub(super) fn open(coin: &CoinSettings, without: WithoutStore) -> Result<Store, Failure> {
     let dir = coin.service_dir();
-    let store = match Store::open_existing(&dir) {
+    let mut is_new = false;
+    let mut store = match Store::open_existing(&dir) {
         Err(StoreError::Absent(file)) => match (was_lost(coin, &file), without) {
             (Some(lost), WithoutStore::Archives) => {
                 warn!("{}", lost.message);
                 return Ok(Store::passing()?);
             }
             (Some(lost), _) => return Err(lost),
-            (None, WithoutStore::Begin) => Store::open(&dir)?,
+            (None, WithoutStore::Begin) => {
+                is_new = true;
+                Store::open(&dir)?
+            }
             (None, WithoutStore::LookOn | WithoutStore::Archives) => {
                 warn!(file = %file.display(), "there is no store yet: {HOW_IT_BEGINS}");
                 return Ok(Store::passing()?);
@@ -33,8 +37,25 @@ pub(super) fn open(coin: &CoinSettings, without: WithoutStore) -> Result<Store, 
         },
         opened => opened?,
     };
-    signing::ensure_key(coin).map_err(LedgerError::from)?;
+    if without == WithoutStore::Begin && signing::ensure_key(coin).map_err(LedgerError::from)? && !is_new {
+        tell_of_new_key(coin, &mut store)?;
+    }
     Ok(store)
+}
+
+/// Whoever has the public half of the key that was there can check nothing that this one signs.
+fn tell_of_new_key(coin: &CoinSettings, store: &mut Store) -> Result<(), Failure> {
+    let file = signing::key_file(coin);
+    if store.read(checkpoint::any_made)? {
+        error!(
+            file = %file.display(),
+            "THE SIGNING KEY WAS GONE, though this store has signed checkpoints by it: a new one was made. Bring the old one back, or tell whoever checks \
+             signatures the new one (`bursar ledger key`)"
+        );
+    } else {
+        warn!(file = %file.display(), "there was no signing key, and one was made: statements that were signed before bear another one");
+    }
+    Ok(())
 }
 
 /// Why none may begin in the place of this file; none: there was none, as far as anything tells.

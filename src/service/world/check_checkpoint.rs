@@ -2,11 +2,13 @@
 
 use super::World;
 use crate::coin::Timestamp;
-use crate::ledger::checkpoint::{self, Exported};
+use crate::ledger::checkpoint::{self, Exported, Unclear};
 use crate::service::schedule::is_overdue;
 use crate::service::{Checked, Failure, Level};
 
 const NAME: &str = "checkpoint";
+/// By so many seconds a clock may have been set back.
+const CLOCK_OFF_S: i64 = 600;
 
 impl World {
     pub(super) fn check_checkpoint(&mut self, now: Timestamp) -> Result<Checked, Failure> {
@@ -19,9 +21,8 @@ impl World {
                             `bursar ledger verify --checkpoint` tells what it lacks: then move the checkpoints that it does not know to another folder";
                 return Ok(Checked::new(NAME, Level::Critical, words).next(next));
             }
-            Exported::Unclear(words) => {
-                let message = format!("the store could not be compared with the exported checkpoints: {words}");
-                let next = "make folder and files readable; of another key, `bursar ledger verify --checkpoint FILE --key KEY`";
+            Exported::Unclear(Unclear { words, next }) => {
+                let message = format!("the store could not be compared with all exported checkpoints: {words}");
                 return Ok(Checked::new(NAME, Level::Warning, message).next(next));
             }
             Exported::Fits(newest) => format!("; the store fits {newest}"),
@@ -30,6 +31,9 @@ impl World {
         let warn = |words: String| Ok(Checked::new(NAME, Level::Warning, words).next("`bursar ledger checkpoint`"));
         match self.read(checkpoint::last_exported)? {
             None => warn("none was exported yet".to_owned()),
+            Some(last) if last.0 > now.0.saturating_add(CLOCK_OFF_S) => warn(format!(
+                "the last is of {last}, which is ahead of this machine's clock ({now}): whether it is overdue cannot be told{fits}"
+            )),
             Some(last) if is_overdue(&self.coin.schedule.checkpoint, last, now) => {
                 warn(format!("overdue: the last was exported at {last}{fits}"))
             }

@@ -254,10 +254,14 @@ impl World {
                 },
             },
             Order::LedgerEntries { after, limit } => {
-                Answer::LedgerEntries { entries: self.read(|tx| ledger::entries(tx, *after, *limit))? }
+                let found = self.read(|tx| ledger::entries(tx, *after, limit.saturating_add(1)))?;
+                let (entries, next) = page(found, *limit, |entry| entry.seq);
+                Answer::LedgerEntries { entries, next }
             }
             Order::LedgerEvents { after, limit } => {
-                Answer::LedgerEvents { events: self.read(|tx| ledger::credit::events(tx, *after, *limit))? }
+                let found = self.read(|tx| ledger::credit::events(tx, *after, limit.saturating_add(1)))?;
+                let (events, next) = page(found, *limit, |event| event.seq);
+                Answer::LedgerEvents { events, next }
             }
             Order::LedgerExplain { txid, wallet, account, reason, who } => {
                 let explained =
@@ -417,4 +421,12 @@ impl World {
     {
         Ok(self.store.read(work)?)
     }
+}
+
+/// As many as were asked for, of one more than that, and the number of the last if there are more.
+fn page<T>(mut found: Vec<T>, limit: usize, number: impl Fn(&T) -> u64) -> (Vec<T>, Option<u64>) {
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let last = found.last().filter(|_| more).map(number);
+    (found, last)
 }
