@@ -99,6 +99,11 @@ mod tests {
     use crate::ledger::{Account, Kind};
 
     #[test]
+    fn a_page_that_is_not_the_last_says_how_to_go_on() {
+        assert_eq!((more(Some(100)), more(None)), ("\nmore: add --after 100".to_owned(), String::new()));
+    }
+
+    #[test]
     fn entries_and_events_say_whose_they_are() {
         let (txid, block) = (Txid::from_bytes([1; 32]), Tip { height: 7, hash: BlockHash::from_bytes([2; 32]) });
         let (amount, hash) = (Amount::from_base_units(5), String::new);

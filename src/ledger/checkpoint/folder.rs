@@ -96,6 +96,8 @@ pub(super) fn look(store: &mut Store, coin: &CoinSettings) -> Result<Look, Store
                 Err(words) => look.contradiction = Some(words),
             }
         }
+        // Nothing is to be checked by it.
+        _ if listed.is_empty() && exported.is_none() => {}
         Ok(_) => {}
         Err(error) => troubles.add(Trouble::NoKey, error.to_string()),
     }

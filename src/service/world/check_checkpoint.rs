@@ -28,16 +28,45 @@ impl World {
             Exported::Fits(newest) => format!("; the store fits {newest}"),
             Exported::Nothing => String::new(),
         };
-        let warn = |words: String| Ok(Checked::new(NAME, Level::Warning, words).next("`bursar ledger checkpoint`"));
-        match self.read(checkpoint::last_exported)? {
-            None => warn("none was exported yet".to_owned()),
-            Some(last) if last.0 > now.0.saturating_add(CLOCK_OFF_S) => warn(format!(
-                "the last is of {last}, which is ahead of this machine's clock ({now}): whether it is overdue cannot be told{fits}"
-            )),
-            Some(last) if is_overdue(&self.coin.schedule.checkpoint, last, now) => {
-                warn(format!("overdue: the last was exported at {last}{fits}"))
-            }
-            Some(last) => Ok(Checked::new(NAME, Level::Ok, format!("exported at {last}{fits}"))),
+        let last = self.read(checkpoint::last_exported)?;
+        Ok(by_age(last, &self.coin.schedule.checkpoint, now, &fits))
+    }
+}
+
+/// What the time of the last export says. `fits`: what is said of the store behind it.
+fn by_age(last: Option<Timestamp>, schedule: &str, now: Timestamp, fits: &str) -> Checked {
+    let warn = |words: String| Checked::new(NAME, Level::Warning, words).next("`bursar ledger checkpoint`");
+    match last {
+        None => warn("none was exported yet".to_owned()),
+        Some(last) if last.0 > now.0.saturating_add(CLOCK_OFF_S) => {
+            let words = format!(
+                "the last is of {last}, which is ahead of this machine's clock: whether it is overdue cannot be told{fits}"
+            );
+            warn(words).next("see that the clock is right, then `bursar ledger checkpoint`")
+        }
+        Some(last) if is_overdue(schedule, last, now) => warn(format!("overdue: the last was exported at {last}{fits}")),
+        Some(last) => Checked::new(NAME, Level::Ok, format!("exported at {last}{fits}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_export_is_late_when_it_is_old_or_ahead_of_the_clock() {
+        let (now, daily) = (Timestamp(1_700_000_000), "0 3 0 * * *");
+        for (last, level, words) in [
+            (None, Level::Warning, "none was exported yet"),
+            (Some(-60), Level::Ok, "exported at"),
+            (Some(60), Level::Ok, "exported at"),
+            (Some(-3 * 86_400), Level::Warning, "overdue"),
+            (Some(86_400), Level::Warning, "ahead of this machine's clock"),
+            (Some(i64::MAX - now.0), Level::Warning, "ahead of this machine's clock"),
+        ] {
+            let checked = by_age(last.map(|later| Timestamp(now.0 + later)), daily, now, "");
+            assert_eq!(checked.level, level, "{last:?}");
+            assert!(checked.message.contains(words), "{}", checked.message);
         }
     }
 }

@@ -430,3 +430,16 @@ fn page<T>(mut found: Vec<T>, limit: usize, number: impl Fn(&T) -> u64) -> (Vec<
     let last = found.last().filter(|_| more).map(number);
     (found, last)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::page;
+
+    #[test]
+    fn a_page_tells_its_last_where_there_are_more() {
+        let of = |found: &[u64], limit| page(found.to_vec(), limit, |number| *number);
+        assert_eq!(of(&[4, 5, 6], 2), (vec![4, 5], Some(5)));
+        assert_eq!(of(&[4, 5], 2), (vec![4, 5], None));
+        assert_eq!(of(&[], 2), (vec![], None));
+    }
+}
