@@ -131,6 +131,26 @@ fn several_coins_are_checked_at_once_and_the_worst_counts() {
 }
 
 #[test]
+fn of_several_coins_the_one_whose_store_is_lost_is_named_first() {
+    let mut world = World::new(Generation::Litecoin021);
+    world.done(&["daemon", "start"]);
+    world.done(&["ledger", "sync"]);
+    let lost = world.dir().join("zero");
+    fs::create_dir_all(lost.join("service")).unwrap();
+    fs::write(lost.join("service/bursar.db-wal"), "of a store").unwrap();
+    let more = format!(
+        "[coins.away]\nprofile = 'dogecoin'\nchain = 'regtest'\nstate_dir = '{}'\n\
+         [coins.zero]\nprofile = 'litecoin'\nchain = 'regtest'\nstate_dir = '{}'\n[coins.coin]\n",
+        world.dir().join("away").display(),
+        lost.display()
+    );
+    world.edit_settings("[coins.coin]\n", &more);
+    let nagios = world.bursar(&["check", "--output", "nagios"]);
+    let text = lines(&nagios).join("\n");
+    assert!(nagios.status.code() == Some(2) && text.starts_with("BURSAR CRITICAL - zero store:"), "{text}");
+}
+
+#[test]
 fn only_what_monitoring_asks_has_its_form() {
     let world = World::new(Generation::Litecoin021);
     let refused = world.bursar(&["status", "--output", "nagios"]);

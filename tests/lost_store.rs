@@ -50,8 +50,17 @@ fn refuses(world: &World, trace: &Path) {
         assert!(answer["error"]["next"].as_str().unwrap().contains("backup"), "{answer}");
         assert_eq!(fs::metadata(store(world)).ok().map(|facts| facts.len()), before, "{verb:?}");
     }
+    is_critical(world, trace.to_str().unwrap());
+}
+
+/// To monitoring that is the worst, and the first that is named.
+fn is_critical(world: &World, words: &str) {
     let (answer, code) = world.order(&["check"]);
-    assert_eq!((code, &answer["error"]["code"]), (3, &json!("store_missing")), "{answer}");
+    let first = &answer["checks"][0];
+    assert_eq!((code, &first["name"], &first["level"]), (2, &json!("store"), &json!("critical")), "{answer}");
+    let output = world.bursar(&["check", "--output", "nagios"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.code() == Some(2) && text.starts_with("BURSAR CRITICAL - store: ") && text.contains(words), "{text}");
 }
 
 #[test]
@@ -107,12 +116,7 @@ fn refuses_while_it_runs(world: &World, service: &Service<'_>, file: &Path) {
     }
     let (page, words) = service.get("/healthz");
     assert!(page == 503 && words.contains("the store is gone"), "{page} {words}");
-    let (answer, code) = world.order(&["check"]);
-    let first = &answer["checks"][0];
-    assert_eq!((code, &first["name"], &first["level"]), (2, &json!("store"), &json!("critical")), "{answer}");
-    let output = world.bursar(&["check", "--output", "nagios"]);
-    let line = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.code() == Some(2) && line.starts_with("BURSAR CRITICAL - store: "), "{line}");
+    is_critical(world, "the store is gone");
     assert_eq!(world.node_rpc("getrawmempool", json!([])), json!([]), "nothing was paid");
 }
 
@@ -166,6 +170,34 @@ fn a_store_that_is_deleted_while_the_service_runs_is_brought_back_from_the_open_
     assert_eq!(world.done(&["pay", "flush"])["batches"][0]["payouts"], 1);
     assert_eq!(world.done(&["ledger", "verify"])["fault"], Value::Null);
     healthz(&service, 200);
+}
+
+#[test]
+fn a_store_that_is_malformed_is_named_with_its_way_out_and_the_service_is_not_started_again() {
+    let world = begun(&[]);
+    let (database, whole) = (store(&world), world.dir().join("whole.db"));
+    fs::copy(&database, &whole).unwrap();
+    let bytes = fs::read(&whole).unwrap();
+    for damaged in [&bytes[..8192], &[b'x'; 9000]] {
+        fs::write(&database, damaged).unwrap();
+        for verb in VERBS.into_iter().chain([&["run"][..]]) {
+            let output = world.bursar(&[&["--output", "json"], verb].concat());
+            let answer: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{verb:?}: {output:?}"));
+            assert_eq!(
+                (output.status.code(), &answer["error"]["code"]),
+                (Some(78), &json!("store_malformed")),
+                "{verb:?}: {answer}"
+            );
+            assert!(answer["error"]["message"].as_str().unwrap().starts_with(database.to_str().unwrap()), "{answer}");
+            let next = answer["error"]["next"].as_str().unwrap();
+            assert!(next.contains("newest backup") && next.contains("keep them"), "{next}");
+        }
+        is_critical(&world, database.to_str().unwrap());
+        assert!(world.bursar(&["backup", "list"]).status.success(), "what it comes back from is shown");
+        assert_eq!(fs::read(&database).unwrap(), damaged, "it is left as it is");
+    }
+    fs::rename(&whole, &database).unwrap();
+    assert_eq!(world.done(&["pay", "show", "one"])["payout"]["state"], "queued");
 }
 
 #[test]

@@ -23,6 +23,7 @@ const LOCK_INTERVAL: Duration = Duration::from_millis(50);
 /// Carries out the order, wherever the store is open.
 pub(super) fn place(settings: &Settings, coin: &CoinSettings, order: &Order) -> Result<Answer, Failure> {
     reach(settings, coin, order.without_store(), |stream| ask(stream, order), |mut world| world.execute(order))
+        .or_else(|failure| order.finding(failure))
 }
 
 /// Exports the ledger from wherever the store is open.

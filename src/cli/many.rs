@@ -35,7 +35,7 @@ fn lost() -> Failure {
 
 /// One report, each check under its coin's name.
 fn check(answers: Vec<(&str, u8, Result<Answer, Failure>)>, output: Output) -> Result<u8, Failure> {
-    let mut checks = Vec::new();
+    let (mut lost, mut checks) = (Vec::new(), Vec::new());
     for (coin, _, answer) in answers {
         let of_coin = match answer {
             Ok(Answer::Check(report)) => report.checks,
@@ -44,9 +44,14 @@ fn check(answers: Vec<(&str, u8, Result<Answer, Failure>)>, output: Output) -> R
                 vec![Checked::new("service", Level::Unknown, failure.message).next(failure.next.unwrap_or_default())]
             }
         };
-        checks.extend(of_coin.into_iter().map(|checked| Checked { name: format!("{coin} {}", checked.name), ..checked }));
+        for checked in of_coin {
+            // A store that is missing or cannot be read is named before all else.
+            let place = if checked.name == CheckReport::STORE { &mut lost } else { &mut checks };
+            place.push(Checked { name: format!("{coin} {}", checked.name), ..checked });
+        }
     }
-    let answer = Answer::Check(CheckReport { checks });
+    lost.append(&mut checks);
+    let answer = Answer::Check(CheckReport { checks: lost });
     print::answer(&answer, 0, output)?;
     Ok(answer.exit_code())
 }

@@ -150,10 +150,10 @@ impl Answer {
 pub enum Level {
     /// All well.
     Ok,
-    /// Could not be found out.
-    Unknown,
     /// Look soon.
     Warning,
+    /// Could not be found out: worse than a warning, because it may be anything.
+    Unknown,
     /// Look now.
     Critical,
 }
@@ -214,10 +214,15 @@ pub struct CheckReport {
 }
 
 impl CheckReport {
+    /// The name of the one finding about a coin whose store is missing or cannot be read.
+    pub const STORE: &str = "store";
+
     /// Of a coin whose store is missing or cannot be read: nothing else can be told.
     pub fn without_store(failure: Failure) -> CheckReport {
         CheckReport {
-            checks: vec![Checked::new("store", Level::Critical, failure.message).next(failure.next.unwrap_or_default())],
+            checks: vec![
+                Checked::new(CheckReport::STORE, Level::Critical, failure.message).next(failure.next.unwrap_or_default()),
+            ],
         }
     }
 
@@ -381,4 +386,22 @@ pub struct StatusReport {
     /// How crediting deposits stands.
     #[serde(default)]
     pub credits: ledger::credit::CreditStanding,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_findings_the_worst_counts_and_what_is_unknown_does_not_vanish_behind_a_warning() {
+        let code = |levels: &[Level]| {
+            let checks = levels.iter().map(|level| Checked::new("x", *level, "words")).collect();
+            Answer::Check(CheckReport { checks }).exit_code()
+        };
+        use Level::{Critical, Ok, Unknown, Warning};
+        assert_eq!(code(&[Ok, Ok]), exit::DONE);
+        assert_eq!(code(&[Warning, Ok]), exit::FAILED);
+        assert_eq!(code(&[Unknown, Warning, Ok]), exit::PARTLY);
+        assert_eq!(code(&[Ok, Unknown, Critical, Warning]), exit::USAGE);
+    }
 }

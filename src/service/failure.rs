@@ -45,6 +45,10 @@ const STILL_RUNS: &str = "wait, then give the order again; daemon.stop_timeout_s
 const DAMAGED: &str = "keep the file as it is (bursar.db, with its -wal), and stop the service; `bursar ledger verify` names the first bad row. A whole copy is in the \
                        backups (`bursar backup list`): payouts stay frozen until what it lacks was looked at";
 
+/// What to do about a file that is no store any more.
+const MALFORMED: &str = "stop the service, and move `bursar.db`, `bursar.db-wal` and `bursar.db-shm` to another folder: keep them as they are. Then bring `bursar.db` back from \
+                         the newest backup (`bursar backup list`; see *Backups* in the README): payouts stay frozen until what it lacks was looked at";
+
 /// What to do about a store that went away while this process has it open.
 fn bring_back(process: u32) -> String {
     format!(
@@ -76,7 +80,7 @@ impl Failure {
 
     /// Whether the store is missing or cannot be read, so that nothing can be told of the coin.
     pub fn is_of_store(&self) -> bool {
-        matches!(self.code.as_str(), "store_missing" | "store" | "store_too_new")
+        matches!(self.code.as_str(), "store_missing" | "store_malformed" | "store" | "store_too_new")
     }
 
     /// The same with a next step.
@@ -94,6 +98,7 @@ impl From<StoreError> for Failure {
                 Failure::new("store_busy", message, exit::LATER)
                     .next("try again in a second; a payout with the same id is never queued twice")
             }
+            _ if error.is_malformed() => Failure::new("store_malformed", error, exit::CONFIG).next(MALFORMED),
             StoreError::Held(_) => Failure::new("store_held", error, exit::HELD)
                 .next("a running service takes orders on its control socket; wait for the other command, or stop it"),
             StoreError::Absent(_) => Failure::new("no_store", error, exit::FAILED),

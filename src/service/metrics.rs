@@ -4,6 +4,7 @@ mod credits;
 mod queue;
 mod wallets;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -334,16 +335,20 @@ impl Metrics {
 
     fn show_check(&self, report: &CheckReport) {
         self.series.checks.reset();
+        // Several findings under one name: the worst.
+        let mut worst: BTreeMap<&str, Level> = BTreeMap::new();
         for checked in &report.checks {
-            let level = match checked.level {
+            let level = worst.entry(&checked.name).or_insert(checked.level);
+            *level = checked.level.max(*level);
+        }
+        for (name, level) in worst {
+            let level = match level {
                 Level::Ok => 0,
                 Level::Warning => 1,
                 Level::Critical => 2,
                 Level::Unknown => 3,
             };
-            let gauge = self.series.checks.with_label_values(&[checked.name.as_str()]);
-            // Several findings under one name: the worst.
-            gauge.set(gauge.get().max(level));
+            self.series.checks.with_label_values(&[name]).set(level);
         }
         set_if_any(&self.series.check_last, Some(Timestamp::now().0));
     }

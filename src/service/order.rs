@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, exit};
+use super::{Answer, CheckReport, Failure, exit};
 use crate::audit;
 use crate::coin::{Day, Txid, check_words};
 use crate::ledger;
@@ -299,6 +299,14 @@ impl Order {
     /// warning.
     pub fn exit_code_of(&self, failure: &Failure) -> u8 {
         if matches!(self, Order::AuditRun { .. } | Order::Check) { exit::PARTLY } else { failure.exit }
+    }
+
+    /// To monitoring, a store that is missing or cannot be read is a finding, and the worst; to all else it is why the order failed.
+    pub fn finding(&self, failure: Failure) -> Result<Answer, Failure> {
+        match self {
+            Order::Check if failure.is_of_store() => Ok(Answer::Check(CheckReport::without_store(failure))),
+            _ => Err(failure),
+        }
     }
 
     /// What is done about a store that was never made.

@@ -66,6 +66,10 @@ pub struct World {
 impl World {
     /// Opens the store; fails when another process has it. Where there was one and it is gone, none begins.
     pub fn open(settings: &Settings, coin: &CoinSettings, without: WithoutStore) -> Result<World, Failure> {
+        World::begin(settings, coin, without).map_err(|failure| beginning::naming_file(coin, failure))
+    }
+
+    fn begin(settings: &Settings, coin: &CoinSettings, without: WithoutStore) -> Result<World, Failure> {
         let mut store = beginning::open(coin, without)?;
         if coin.webhook.url.is_some() {
             // Before anything is ordered: no step may go untold.

@@ -115,6 +115,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the file is no database, or is not whole.
+    pub fn is_malformed(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        matches!(self, StoreError::Sqlite(error) if matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)))
+    }
+
     /// Whether another connection was writing for all of our patience: nothing is wrong, and nothing was written.
     pub fn is_busy(&self) -> bool {
         matches!(self, StoreError::Sqlite(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy))

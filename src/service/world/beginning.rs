@@ -35,6 +35,11 @@ pub(super) fn open(coin: &CoinSettings, without: WithoutStore) -> Result<Store, 
             }
             (None, WithoutStore::Refuse) => return Err(not_begun(file)),
         },
+        // What it comes back from is shown.
+        Err(malformed) if malformed.is_malformed() && without == WithoutStore::Archives => {
+            warn!(file = %file_of(coin).display(), "{malformed}");
+            return Ok(Store::passing()?);
+        }
         opened => opened?,
     };
     if without == WithoutStore::Begin && signing::ensure_key(coin).map_err(LedgerError::from)? && !is_new {
@@ -56,6 +61,19 @@ fn tell_of_new_key(coin: &CoinSettings, store: &mut Store) -> Result<(), Failure
         warn!(file = %file.display(), "there was no signing key, and one was made: statements that were signed before bear another one");
     }
     Ok(())
+}
+
+/// The file that is opened.
+fn file_of(coin: &CoinSettings) -> PathBuf {
+    coin.service_dir().join("bursar.db")
+}
+
+/// SQLite does not say which file it cannot read.
+pub(super) fn naming_file(coin: &CoinSettings, failure: Failure) -> Failure {
+    match failure.code.as_str() {
+        "store_malformed" => Failure { message: format!("{}: {}", file_of(coin).display(), failure.message), ..failure },
+        _ => failure,
+    }
 }
 
 /// Why none may begin in the place of this file; none: there was none, as far as anything tells.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tracing::{info, warn};
 
-use super::World;
+use super::{World, beginning};
 use crate::audit;
 use crate::backup;
 use crate::coin::{FeeRate, Timestamp};
@@ -16,7 +16,7 @@ use crate::keeper::{KeeperError, ProcessState};
 use crate::ledger::{self, LedgerError};
 use crate::payout::{self, BatchState, FlushReport, Observer, Occasion, PayoutError, State, Step};
 use crate::repair;
-use crate::service::{Answer, CheckReport, DaemonReport, Failure, Order, WithoutStore, exit};
+use crate::service::{Answer, DaemonReport, Failure, Order, WithoutStore, exit};
 use crate::store::{Place, Store, StoreError};
 use crate::unlock;
 
@@ -63,13 +63,7 @@ impl World {
             // A daemon that went away may come back as another version: it is probed again.
             self.wallet = None;
         }
-        match answer {
-            // To monitoring that is a finding, and the worst.
-            Err(failure) if *order == Order::Check && failure.is_of_store() => {
-                Ok(Answer::Check(CheckReport::without_store(failure)))
-            }
-            answer => answer,
-        }
+        answer.or_else(|failure| order.finding(beginning::naming_file(&self.coin, failure)))
     }
 
     /// A store that went away while it is open is found out by looks, too, and not only by what writes.
