@@ -19,6 +19,7 @@ type Leg = (&'static str, i64, Option<u64>, Option<&'static str>);
 pub(super) fn write(world: &World, postings: u64) -> String {
     let dir = world.coin().service_dir();
     drop(Store::open(&dir).expect("a store"));
+    bursar::ledger::signing::ensure_key(world.coin()).expect("its key");
     let mut connection = Connection::open(dir.join("bursar.db")).expect("its file");
     let tx = connection.transaction().expect("a transaction");
     let wallet = &world.coin().wallet.name;
