@@ -293,7 +293,7 @@ fn an_attached_daemon_in_doubt_is_synced_all_the_same() {
     };
     attach(bench.world.settings.coins.get_mut("coin").unwrap());
     let synced = bench.order(&Order::LedgerSync).unwrap();
-    let Answer::LedgerSync(report) = synced else { panic!("{synced:?}") };
+    let Answer::LedgerSync { report, .. } = synced else { panic!("{synced:?}") };
     assert_eq!(Value::from(report.tip.height), height);
     assert!(bench.in_doubt());
     // The daemon is this world's to stop.

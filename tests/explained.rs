@@ -267,3 +267,32 @@ fn a_person_overrules_what_is_unexplained_and_what_is_left_of_it() {
     let (code, text) = run();
     assert!(code == Some(2) && text.contains("frozen by (3) audit of 'bursar'"), "{text}");
 }
+
+/// As a person orders it: what froze thaws with the word itself, and no word is taken twice.
+#[test]
+fn a_spend_that_froze_thaws_when_it_is_explained() {
+    let world = World::with(Generation::Knots, &[("payouts.method", "\"journaled\"")]);
+    drop(world.start_daemon());
+    world.fund(&["5"]);
+    world.done(&["ledger", "sync"]);
+    world.rpc("settxfee", json!([0.0002]));
+    let by_hand = world.rpc("sendtoaddress", json!([world.outside_address(), 1]));
+    let by_hand = by_hand.as_str().unwrap();
+    let explain = |txid: &str| world.order(&["ledger", "explain", txid, "--as", "payout", "--reason", "by hand"]);
+    let (unknown, code) = explain(&Txid::from_bytes([7; 32]).to_string());
+    let next = unknown["error"]["next"].as_str().unwrap_or_default();
+    assert!(code == 1 && next.starts_with("`bursar ledger sync`"), "{unknown:#}");
+    assert_eq!(world.order(&["audit", "run"]).1, 2);
+    let (check, _) = world.order(&["check"]);
+    assert!(check["checks"].to_string().contains("\"1 transactions without an explanation at"), "{check:#}");
+    world.done(&["ledger", "sync"]);
+    let frozen = world.done(&["status"])["frozen"].clone();
+    assert!(frozen.as_array().unwrap().iter().any(|frozen| frozen["freeze"]["cause"] == "unknown_spend"), "{frozen:#}");
+    let (explained, code) = explain(by_hand);
+    assert_eq!(code, 0, "{explained:#}");
+    let frozen = world.done(&["status"])["frozen"].clone();
+    assert!(frozen.as_array().unwrap().iter().all(|frozen| frozen["freeze"]["cause"] != "unknown_spend"), "{frozen:#}");
+    let (again, code) = explain(by_hand);
+    let words = again["error"]["message"].as_str().unwrap_or_default();
+    assert!(code == 1 && words.contains("stands under payout already"), "{again:#}");
+}

@@ -28,8 +28,8 @@ use bursar::payout::rules::Fate;
 use bursar::payout::{self, BatchState, Resolution, State};
 use bursar::repair;
 use bursar::service::{
-    Answer, AuditSummary, DaemonReport, Failure, FollowedAudit, FollowedStatus, KeeperWords, LastFlush, Order, QueueStatus,
-    StatusReport, exit,
+    Answer, AuditSummary, DaemonReport, Failure, FollowedAudit, FollowedStatus, FollowedSync, KeeperWords, LastFlush, Order,
+    QueueStatus, StatusReport, exit,
 };
 use ledger_answers::{a_checkpoint, a_credit_event, a_posting, a_statement, a_sync, a_verification, some_followed};
 use serde::Serialize;
@@ -280,7 +280,10 @@ fn every_other_answer_is_read_as_it_was_written() {
     for process in [ProcessState::Attached, ProcessState::Stopped, ProcessState::Running { pid: u32::MAX }] {
         back(&Answer::Daemon(DaemonReport { process, keeper: Some(some_words()), abilities: None }));
     }
-    back(&Answer::LedgerSync(a_sync()));
+    let in_step = FollowedSync { wallet: "cold".to_owned(), report: Some(a_sync()), error: None };
+    let away = FollowedSync { report: None, error: Some("its file is gone".to_owned()), ..in_step.clone() };
+    back(&Answer::LedgerSync { report: a_sync(), followed: vec![in_step, away] });
+    back(&Answer::LedgerSync { report: a_sync(), followed: vec![] });
     back(&Answer::LedgerBalance {
         balances: vec![ledger::AccountBalance { wallet: "cold".to_owned(), account: Account::Wallet, amount: LEAST }],
     });

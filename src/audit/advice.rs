@@ -14,11 +14,59 @@ pub(super) enum Known {
     Unasked,
 }
 
+/// Where the daemon has a transaction now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Block,
+    Mempool,
+    Neither,
+    /// It could not be asked.
+    Unasked,
+}
+
+/// What the daemon says of a transaction, and who makes it known to the network.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Standing<'a> {
+    pub(super) known: Known,
+    pub(super) place: Place,
+    /// The wallet that made it.
+    pub(super) payer: &'a str,
+    /// A batch paid by it: bursar broadcasts it again.
+    pub(super) by_batch: bool,
+}
+
 /// The next step, where there is one.
-pub(super) fn next(txid: &Txid, suspect: Option<&Suspect>, ledger: &LedgerFacts, known: Known) -> String {
+pub(super) fn next(txid: &Txid, suspect: Option<&Suspect>, ledger: &LedgerFacts, standing: &Standing<'_>) -> String {
+    let in_limbo = ledger.followed.as_ref().is_some_and(|followed| followed.state == TxState::Limbo);
+    let may_be_nowhere = match suspect.map(|suspect| suspect.kind) {
+        Some(SuspectKind::Limbo) => true,
+        Some(SuspectKind::Transfer) => in_limbo || standing.place == Place::Neither,
+        Some(_) => false,
+        None => in_limbo,
+    };
     match suspect {
-        Some(suspect) => of_suspect(suspect.kind, known).replace("TXID", &txid.to_string()),
-        None => of_unnamed(txid, ledger, known),
+        _ if may_be_nowhere => of_limbo(txid, standing),
+        Some(suspect) => of_suspect(suspect.kind, standing.known).replace("TXID", &txid.to_string()),
+        None => of_unnamed(txid, ledger, standing.known),
+    }
+}
+
+/// Of a payment that was not in the mempool.
+fn of_limbo(txid: &Txid, standing: &Standing<'_>) -> String {
+    let Standing { place, payer, by_batch, .. } = standing;
+    match (place, by_batch) {
+        (Place::Mempool, _) => WAITS.to_owned(),
+        (Place::Block, _) => "nothing: a block has it; `bursar audit run` looks again".to_owned(),
+        (_, true) => {
+            "nothing yet: it is in neither mempool nor chain, and bursar broadcasts it again at each sync; if it stays, its fee may be too low, or \
+             another one replaced it"
+                .to_owned()
+        }
+        (_, false) => format!(
+            "it is in neither mempool nor chain, and bursar broadcasts only what its batches paid: broadcast it again by `sendrawtransaction` of the \
+             hex that `gettransaction {txid}` gives in wallet '{payer}', or give it up there by `abandontransaction {txid}`; one that was \
+             replaced waits for a block"
+        ),
     }
 }
 
@@ -36,12 +84,11 @@ fn of_suspect(kind: SuspectKind, known: Known) -> &'static str {
         (SuspectKind::Puzzling, _) => "a newer bursar may know what it is; until then a person has to look at it on the chain",
         (SuspectKind::Unexplained, _) => "find out who paid, then `bursar ledger explain TXID --as ACCOUNT --reason …`",
         (SuspectKind::FoundLate, _) => "nothing: it is posted now",
-        (SuspectKind::Limbo, _) => LIMBO,
-        (SuspectKind::Transfer | SuspectKind::Untrusted | SuspectKind::Pending, _) => "nothing: it waits for its confirmation",
+        (SuspectKind::Limbo | SuspectKind::Transfer | SuspectKind::Untrusted | SuspectKind::Pending, _) => WAITS,
     }
 }
 
-const LIMBO: &str = "nothing yet: bursar broadcasts its payments again with each block; if it stays, its fee may be too low";
+const WAITS: &str = "nothing: it waits for its confirmation";
 
 fn of_unnamed(txid: &Txid, ledger: &LedgerFacts, known: Known) -> String {
     let words = match (&ledger.followed, ledger.elsewhere.as_slice(), known) {
@@ -63,8 +110,7 @@ fn of_unnamed(txid: &Txid, ledger: &LedgerFacts, known: Known) -> String {
                  holds it. It is posted again if a block has it again. Where it was a credited deposit, `bursar ledger events` has the reversal"
             }
             TxState::Pending => "nothing: it is posted when a block has it",
-            TxState::Mempool => "nothing: it waits for its confirmation",
-            TxState::Limbo => LIMBO,
+            TxState::Mempool | TxState::Limbo => WAITS,
             TxState::Immature { .. } => "nothing: it is posted when it is mature",
             TxState::Confirmed { .. } if !ledger.waiting.is_empty() => "nothing: it is credited when it is deep enough",
             TxState::Confirmed { .. } => "nothing: the last audit did not name it",
@@ -133,7 +179,32 @@ mod tests {
     }
 
     fn unnamed(facts: &LedgerFacts, known: Known) -> String {
-        next(&txid(), None, facts, known)
+        next(&txid(), None, facts, &Standing { known, place: Place::Unasked, payer: "w", by_batch: true })
+    }
+
+    #[test]
+    fn only_what_a_batch_paid_is_broadcast_again_by_bursar() {
+        let limbo = facts(Some(TxState::Limbo));
+        let told = |place, by_batch, suspect: Option<SuspectKind>| {
+            let suspect = suspect.map(|kind| Suspect {
+                txid: txid(),
+                kind,
+                ledger: None,
+                wallet: None,
+                words: String::new(),
+                state: None,
+                standing: None,
+            });
+            let standing = Standing { known: Known::Yes, place, payer: "cold", by_batch };
+            next(&txid(), suspect.as_ref(), &limbo, &standing)
+        };
+        for kind in [None, Some(SuspectKind::Limbo), Some(SuspectKind::Transfer)] {
+            let by_hand = told(Place::Neither, false, kind);
+            let words = ["in neither mempool nor chain", "`sendrawtransaction`", "in wallet 'cold'", "`abandontransaction 0101"];
+            assert!(words.iter().all(|word| by_hand.contains(word)), "{kind:?}: {by_hand}");
+            assert!(told(Place::Neither, true, kind).contains("bursar broadcasts it again at each sync"), "{kind:?}");
+            assert_eq!(told(Place::Mempool, false, kind), WAITS);
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::advice::{self, Known};
+use super::advice::{self, Known, Place, Standing};
 use super::coins::held;
 use super::snapshot::decoded;
 use super::{AuditError, StrayCoins, Suspect, Verdict, records};
@@ -147,7 +147,8 @@ pub(super) fn explain(
     coin: &CoinSettings,
     txid: Option<&Txid>,
 ) -> Result<Explanation, AuditError> {
-    let last = store.read(|tx| records::last(tx, coin.wallet.followed(name)))?;
+    let followed = coin.wallet.followed(name);
+    let last = store.read(|tx| records::last(tx, followed))?;
     // Some daemons call the paying wallet otherwise than the settings.
     let asked = wallet.and_then(|wallet| Ok((wallet, wallet.identity()?.name)));
     let (wallet, name, unasked) = match asked {
@@ -163,7 +164,9 @@ pub(super) fn explain(
     for txid in txids.iter().take(TOLD) {
         let suspect = suspects.iter().find(|suspect| suspect.txid == *txid).cloned();
         let ledger = store.read(|tx| ledger_facts(tx, &name, coin, txid))?;
-        dossiers.push(dossier(wallet, *txid, suspect, ledger));
+        let of =
+            if followed.is_none() { Of { name: &name, paying: &name } } else { Of { name: &name, paying: &coin.wallet.name } };
+        dossiers.push(dossier(wallet, of, *txid, suspect, ledger));
     }
     let more = txids.len().saturating_sub(TOLD) as u64;
     let (audited, verdict) = (last.as_ref().map(|last| last.time), last.as_ref().map(|last| last.verdict));
@@ -171,8 +174,24 @@ pub(super) fn explain(
     Ok(Explanation { wallet: name, audited, verdict, remarks, coins, dossiers, more, unasked })
 }
 
+/// The wallet that is explained, and the one that pays, by the names that the ledger has for them.
+#[derive(Clone, Copy)]
+struct Of<'a> {
+    name: &'a str,
+    paying: &'a str,
+}
+
+fn place(known: Option<&WalletFacts>, chain: Option<&ChainFacts>) -> Place {
+    match chain {
+        _ if known.is_some_and(|known| known.confirmations > 0) => Place::Block,
+        Some(chain) if chain.in_mempool => Place::Mempool,
+        Some(_) => Place::Neither,
+        None => Place::Unasked,
+    }
+}
+
 /// A daemon that answers about one transaction and not about another is told with that one.
-fn dossier(wallet: Option<&dyn Wallet>, txid: Txid, suspect: Option<Suspect>, ledger: LedgerFacts) -> Dossier {
+fn dossier(wallet: Option<&dyn Wallet>, of: Of<'_>, txid: Txid, suspect: Option<Suspect>, ledger: LedgerFacts) -> Dossier {
     let (mut known, mut chain, mut unasked, mut knows) = (None, None, None, Known::Unasked);
     if let Some(wallet) = wallet {
         match wallet_facts(wallet, &txid) {
@@ -187,7 +206,16 @@ fn dossier(wallet: Option<&dyn Wallet>, txid: Txid, suspect: Option<Suspect>, le
             Err(error) => unasked = unasked.or_else(|| Some(error.to_string())),
         }
     }
-    let next = advice::next(&txid, suspect.as_ref(), &ledger, knows);
+    let is_own = ledger.followed.as_ref().is_none_or(|followed| followed.own);
+    let payer = ledger.elsewhere.first().filter(|_| !is_own).map_or(of.name, String::as_str);
+    let is_claimed = ledger.claim.as_ref().is_some_and(|claim| !claim.is_persons_word());
+    let standing = Standing {
+        known: knows,
+        place: place(known.as_ref(), chain.as_ref()),
+        payer,
+        by_batch: is_claimed && payer == of.paying,
+    };
+    let next = advice::next(&txid, suspect.as_ref(), &ledger, &standing);
     Dossier { txid, suspect, ledger, wallet: known, chain, unasked, next }
 }
 

@@ -3,6 +3,7 @@
 use super::tables::table;
 use crate::ledger::credit::CreditEvent;
 use crate::ledger::{self, AccountBalance, Posting};
+use crate::service::FollowedSync;
 
 pub(super) fn balances(balances: &[AccountBalance], decimals: u8) -> String {
     let account = |balance: &AccountBalance| balance.account.name().to_owned();
@@ -56,7 +57,26 @@ pub(super) fn checkpoint(report: &ledger::checkpoint::CheckpointReport) -> Strin
     }
 }
 
-pub(super) fn synced(report: &ledger::SyncReport) -> String {
+/// Of a followed wallet a line where something happened.
+pub(super) fn synced(report: &ledger::SyncReport, followed: &[FollowedSync]) -> String {
+    let mut text = synced_one(report);
+    for FollowedSync { wallet, report, error } in followed {
+        if let Some(report) = report.as_ref().filter(|report| something_happened(report)) {
+            text += &format!("\nwallet '{wallet}': {}", synced_one(report));
+        }
+        if let Some(error) = error {
+            text += &format!("\nWALLET '{wallet}' IS NOT IN STEP: {error}");
+        }
+    }
+    text
+}
+
+fn something_happened(report: &ledger::SyncReport) -> bool {
+    let ledger::SyncReport { posted, reversed, credited, uncredited, .. } = report;
+    posted + reversed + credited > 0 || !uncredited.is_empty()
+}
+
+fn synced_one(report: &ledger::SyncReport) -> String {
     let ledger::SyncReport { tip, posted, reversed, credited, uncredited, .. } = report;
     let mut text =
         format!("in step at height {}: {posted} posted, {reversed} reversed, {credited} deposits credited", tip.height);

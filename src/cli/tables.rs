@@ -45,7 +45,7 @@ fn told(answer: &Answer, page: &Page) -> String {
         Answer::PayDoubt(report) => super::doubt::doubt(report, page.decimals),
         Answer::PayBump(report) => page.bump(report),
         Answer::PayRule(decided) => super::doubt::decided(decided),
-        Answer::LedgerSync(report) => books::synced(report),
+        Answer::LedgerSync { report, followed } => books::synced(report, followed),
         Answer::LedgerBalance { balances } => books::balances(balances, page.decimals),
         Answer::LedgerEntries { entries, next } => books::entries(entries, page.decimals) + &books::more(*next),
         Answer::LedgerEvents { events, next } => books::events(events, page.decimals) + &books::more(*next),
@@ -238,17 +238,18 @@ impl Page {
     }
 
     fn audits(&self, report: &audit::Report, followed: &[FollowedAudit]) -> String {
-        let mut text = self.audit(report);
+        let mut text = self.audit(report, !followed.is_empty());
         for FollowedAudit { wallet, report, error } in followed {
             text += &match report {
-                Some(report) => format!("\n\n{}", self.audit(report)),
+                Some(report) => format!("\n\n{}", self.audit(report, true)),
                 None => format!("\n\n'{wallet}' NO VERDICT: {}", error.as_deref().unwrap_or("the reason is not known")),
             };
         }
         text
     }
 
-    fn audit(&self, report: &audit::Report) -> String {
+    /// With its name in the hint where it is one of `several`.
+    fn audit(&self, report: &audit::Report, several: bool) -> String {
         let (ledger, wallet) = (&report.ledger, &report.wallet);
         let mut text = self.audit_line(report);
         text += &format!("  ledger {}, wallet {}", self.coins(ledger.balance), self.coins(wallet.trusted));
@@ -266,7 +267,8 @@ impl Page {
             text += &format!("  {remark}\n");
         }
         if !report.suspects.is_empty() {
-            text += "  `bursar audit explain --last` tells what each side knows of them\n";
+            let of = if several { format!(" --wallet {}", report.of) } else { String::new() };
+            text += &format!("  `bursar audit explain --last{of}` tells what each side knows of them\n");
         }
         text + match (report.frozen, report.verdict) {
             (true, _) => "payouts are frozen: `bursar status` says why",

@@ -82,7 +82,7 @@ impl Cause {
                 "`bursar repair plan`, or bring the wallet back from a backup; if you know why, {thaw} takes the wallet as it is"
             ),
             Cause::UnknownSpend => format!(
-                "find out who made the transaction. A person: `bursar ledger explain` says so, and it thaws at the next sync. Nobody: this store is \
+                "find out who made the transaction. A person: `bursar ledger explain` says so, and it thaws, at the next sync at the latest. Nobody: this store is \
                  older than its wallet, and {thaw} takes the transaction as its payment and holds what is queued"
             ),
             Cause::Staking => {
@@ -142,7 +142,14 @@ impl Freeze {
 impl InForce {
     /// What a person does about it.
     pub fn next(&self) -> String {
-        self.freeze.cause.next(Some(self.id))
+        let next = self.freeze.cause.next(Some(self.id));
+        match &self.freeze.wallet {
+            Some(wallet) if THAWED_BY_AGREEMENT.contains(&self.freeze.cause) => format!(
+                "{next}; no audit of wallet '{wallet}' comes where it is off wallet.follow: then `bursar audit thaw {} --reason …`",
+                self.id
+            ),
+            _ => next,
+        }
     }
 }
 

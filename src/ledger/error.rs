@@ -81,6 +81,14 @@ pub enum LedgerError {
         /// Why it is not.
         problem: String,
     },
+    /// A transaction that the ledger never saw.
+    #[error("the ledger does not know transaction {txid}{of}; nothing was changed")]
+    Unknown {
+        /// Which.
+        txid: Txid,
+        /// Of which wallet, where one was named, such as ` of wallet 'cold'`.
+        of: String,
+    },
     /// Bad request of a person.
     #[error("{0}")]
     Refused(String),

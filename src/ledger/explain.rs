@@ -2,7 +2,7 @@
 
 use super::rules::{self, Leg};
 use super::wallets::{self, FollowedWallet};
-use super::{Account, Claim, Explained, Followed, Kind, LedgerError, corrected, records};
+use super::{Account, Claim, Explained, Followed, Kind, LedgerError, corrected, following, records};
 use crate::coin::{Amount, Timestamp, Txid};
 use crate::store::Tx;
 
@@ -87,7 +87,8 @@ pub(super) fn explain(
         return Err(LedgerError::WrongAccount { txid: *txid, account, why });
     }
     let (wallet, followed, explanation) = place_to_explain(tx, wallet, txid, account)?;
-    let Explanation { legs, event, corrects_word } = explanation.ok_or_else(|| nothing_to_explain(txid))?;
+    let Some(explanation) = explanation else { return Err(nothing_to_explain(tx, &wallet, &followed, account)?) };
+    let Explanation { legs, event, corrects_word } = explanation;
     let moved = Amount::sum(legs.iter().filter(|leg| leg.account == account).map(|leg| leg.amount))?;
     let begun = followed.event.unwrap_or(event);
     let stands = records::standing(tx, &wallet.name, txid, begun)?.iter().any(|(known, _)| *known == account);
@@ -103,9 +104,22 @@ pub(super) fn explain(
     Ok(Explained { txid: *txid, account, amount: moved, event: number })
 }
 
-fn nothing_to_explain(txid: &Txid) -> LedgerError {
+fn nothing_to_explain(
+    tx: &Tx<'_>,
+    wallet: &FollowedWallet,
+    followed: &Followed,
+    account: Account,
+) -> Result<LedgerError, LedgerError> {
+    let txid = &followed.txid;
+    let mark = followed.comment.as_deref().filter(|_| wallet.pays);
+    let said = following::claim_of(tx, txid, mark)?.filter(Claim::is_persons_word);
+    if said.is_some_and(|claim| claim.account == account) {
+        let words =
+            format!("transaction {txid} stands under {} already, by a person's word; nothing was changed", account.name());
+        return Ok(LedgerError::Refused(words));
+    }
     let words = "is unexplained, and nobody said anything else of it that could be corrected; nothing was changed. `bursar audit explain` tells what stands";
-    LedgerError::Refused(format!("nothing of transaction {txid} {words}"))
+    Ok(LedgerError::Refused(format!("nothing of transaction {txid} {words}")))
 }
 
 /// The wallet meant, and what it has of the transaction. Of several that have it, the only one in which something is to be explained.
@@ -128,8 +142,7 @@ fn place_to_explain(
     }
     places.sort_by_key(|(.., explanation)| explanation.is_none());
     let of = wallet.map(|name| format!(" of wallet '{name}'")).unwrap_or_default();
-    let unknown = || LedgerError::Refused(format!("the ledger does not know transaction {txid}{of}; nothing was changed"));
-    places.into_iter().next().ok_or_else(unknown)
+    places.into_iter().next().ok_or(LedgerError::Unknown { txid: *txid, of })
 }
 
 /// What this word would come to; none: there is nothing to explain, nor a person's word to correct.

@@ -44,7 +44,14 @@ pub enum Answer {
     PayDoubt(payout::DoubtReport),
     PayRule(payout::Decided),
     PayBump(payout::BumpReport),
-    LedgerSync(ledger::SyncReport),
+    LedgerSync {
+        /// Of the paying wallet, or of the one that was opened.
+        #[serde(flatten)]
+        report: ledger::SyncReport,
+        /// Of each followed one.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        followed: Vec<FollowedSync>,
+    },
     LedgerBalance {
         balances: Vec<ledger::AccountBalance>,
     },
@@ -194,6 +201,17 @@ pub struct FollowedAudit {
     pub error: Option<String>,
 }
 
+/// How the ledger of a followed wallet came in step.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FollowedSync {
+    /// Which wallet.
+    pub wallet: String,
+    /// What was posted, reversed and credited; none: it is not in step.
+    pub report: Option<ledger::SyncReport>,
+    /// Why it is not.
+    pub error: Option<String>,
+}
+
 /// The worst of what the audits of all wallets came to.
 pub(crate) fn audit_level(report: &audit::Report, followed: &[FollowedAudit]) -> Level {
     let level = |report: Option<&audit::Report>| match report.map(|report| report.verdict) {
@@ -274,6 +292,16 @@ pub struct AuditSummary {
 }
 
 impl AuditSummary {
+    /// What an audit that explained not all found: the sums may agree, and a payment have no explanation.
+    pub(super) fn unexplained(&self) -> String {
+        match (self.difference == Amount::ZERO, self.suspects) {
+            (true, named) => {
+                format!("{named} transactions without an explanation at {}; ledger and wallet have the same sum", self.time)
+            }
+            (false, _) => format!("a difference between ledger and wallet at {}", self.time),
+        }
+    }
+
     /// Of a whole report.
     pub(super) fn of(report: &audit::Report) -> AuditSummary {
         let (time, verdict, difference) = (report.time, report.verdict, report.difference);

@@ -256,6 +256,8 @@ impl From<LedgerError> for Failure {
             LedgerError::Ambiguous { .. } => {
                 Failure::new("several_wallets", error, exit::USAGE).next("`bursar status` lists the wallets")
             }
+            LedgerError::Unknown { .. } => Failure::new("ledger", error, exit::FAILED)
+                .next("`bursar ledger sync`, then once more; if it stays unknown, check the id"),
             LedgerError::NotOpened { .. } => Failure::new("ledger_not_open", error, exit::FAILED).next("`bursar ledger open`"),
             LedgerError::OtherWallet(_) => Failure::new("other_wallet", error, exit::FROZEN).next(
                 "find out which wallet the daemon loaded; if it is yours and only its keys changed, `bursar ledger rekeyed`",

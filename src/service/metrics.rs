@@ -285,7 +285,7 @@ impl Metrics {
         match answer {
             Ok(Answer::Check(report)) => self.show_check(report),
             Err(_) => self.series.orders_failed.with_label_values(&[order.name()]).inc(),
-            Ok(Answer::LedgerSync(_)) => {
+            Ok(Answer::LedgerSync { .. }) => {
                 let now = Timestamp::now();
                 self.last_sync_s.store(now.0, Ordering::Release);
                 self.series.last_sync.set(now.0);

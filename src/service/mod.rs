@@ -25,8 +25,8 @@ mod world;
 
 pub(crate) use answer::audit_level;
 pub use answer::{
-    Answer, AuditSummary, CheckReport, Checked, DaemonReport, FollowedAudit, FollowedStatus, KeeperWords, LastFlush, Level,
-    QueueStatus, StatusReport,
+    Answer, AuditSummary, CheckReport, Checked, DaemonReport, FollowedAudit, FollowedStatus, FollowedSync, KeeperWords,
+    LastFlush, Level, QueueStatus, StatusReport,
 };
 pub use api::DESCRIPTION as API_DESCRIPTION;
 pub use failure::{Failure, exit};

@@ -17,7 +17,7 @@ use crate::ledger;
 use crate::payout::{self, State};
 use crate::repair;
 use crate::service::schedule::is_overdue;
-use crate::service::{CheckReport, Checked, Failure, Level};
+use crate::service::{AuditSummary, CheckReport, Checked, Failure, Level};
 use crate::store::StoreError;
 
 /// A service whose last good sync is older than this does not keep the ledger.
@@ -198,7 +198,7 @@ impl World {
         };
         let overdue = is_overdue(&self.coin.schedule.audit, last.time, now);
         match last.verdict {
-            Verdict::Unexplained => at(Level::Critical, format!("ledger and wallet differed at {}", last.time)),
+            Verdict::Unexplained => at(Level::Critical, AuditSummary::of(&last).unexplained()),
             Verdict::Explained => at(Level::Warning, format!("differences at {}, all explained", last.time)),
             Verdict::Agrees if overdue => at(Level::Warning, format!("overdue: the last was at {}", last.time)),
             Verdict::Agrees => return at(Level::Ok, format!("agreed at {}", last.time)),

@@ -8,10 +8,10 @@ use tracing::{info, warn};
 use super::{World, beginning};
 use crate::audit;
 use crate::backup;
-use crate::coin::{FeeRate, Timestamp};
+use crate::coin::{FeeRate, Timestamp, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::{RpcError, RpcWallet, Wallet};
-use crate::gate::{self, Cause};
+use crate::gate::{self, Cause, Freeze};
 use crate::keeper::{KeeperError, ProcessState};
 use crate::ledger::{self, LedgerError};
 use crate::payout::{self, BatchState, FlushReport, Observer, Occasion, PayoutError, State, Step};
@@ -239,7 +239,7 @@ impl World {
             Order::LedgerOpen { at, wallet } => {
                 let opened = self
                     .with_wallet_named(wallet.as_deref(), |store, wallet, coin, now| ledger::open(store, wallet, coin, *at, now));
-                Answer::LedgerSync(opened?)
+                Answer::LedgerSync { report: opened?, followed: vec![] }
             }
             Order::LedgerBalance => Answer::LedgerBalance {
                 balances: {
@@ -260,7 +260,9 @@ impl World {
             Order::LedgerExplain { txid, wallet, account, reason, who } => {
                 let explained =
                     ledger::explain(&mut self.store, wallet.as_deref(), txid, *account, reason, who, Timestamp::now());
-                Answer::LedgerExplain(explained?)
+                let explained = explained?;
+                self.lift_what_was_explained(txid)?;
+                Answer::LedgerExplain(explained)
             }
             Order::LedgerRekeyed { wallet, reason, who } => {
                 Answer::LedgerRekeyed(self.with_wallet_named(wallet.as_deref(), |store, wallet, coin, now| {
@@ -307,8 +309,19 @@ impl World {
             warn!(%txid, problem, "a payment of ours is not in the mempool");
         }
         self.list_coins_ahead();
-        self.sync_followed();
-        Ok(Answer::LedgerSync(report))
+        Ok(Answer::LedgerSync { report, followed: self.sync_followed() })
+    }
+
+    /// A spend that froze until somebody explained it is looked at now; where the daemon is away, by the next sync.
+    fn lift_what_was_explained(&mut self, txid: &Txid) -> Result<(), Failure> {
+        let frozen = self.read(gate::frozen)?;
+        let awaits = |freeze: &Freeze| freeze.cause == Cause::UnknownSpend && freeze.txids.contains(txid);
+        if frozen.iter().any(|frozen| awaits(&frozen.freeze))
+            && let Err(failure) = self.sync()
+        {
+            warn!(code = failure.code, "what was explained stays frozen until the next sync: {}", failure.message);
+        }
+        Ok(())
     }
 
     /// A wallet with thousands of coins takes as long to list them as to pay: where payouts wait, that is done before the flush.

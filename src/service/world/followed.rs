@@ -9,7 +9,7 @@ use crate::config::CoinSettings;
 use crate::daemon::{Balances, Limits, RpcError, RpcWallet, Wallet};
 use crate::ledger;
 use crate::service::schedule::is_overdue;
-use crate::service::{Answer, AuditSummary, Checked, Failure, FollowedAudit, FollowedStatus, Level, exit};
+use crate::service::{Answer, AuditSummary, Checked, Failure, FollowedAudit, FollowedStatus, FollowedSync, Level, exit};
 use crate::store::{Store, StoreError};
 
 /// What stands between the words of a trouble and what to do about it.
@@ -47,15 +47,19 @@ impl World {
         Ok(work(&mut self.store, &beside, &self.coin, Timestamp::now())?)
     }
 
-    /// Brings the ledgers of all followed wallets in step. A trouble is said once, and stands in the status until it is over.
-    pub(super) fn sync_followed(&mut self) {
+    /// Brings the ledgers of all followed wallets in step. A trouble is logged once, and stands in the status until it is over.
+    pub(super) fn sync_followed(&mut self) -> Vec<FollowedSync> {
+        let mut followed = Vec::new();
         for name in self.coin.wallet.follow.clone() {
             let synced = self.with_followed(&name, ledger::sync);
-            self.note_followed(&name, synced.map(drop));
+            self.note_followed(&name, synced.as_ref().map(drop));
+            let error = synced.as_ref().err().map(words);
+            followed.push(FollowedSync { wallet: name, report: synced.ok(), error });
         }
+        followed
     }
 
-    fn note_followed(&mut self, name: &str, outcome: Result<(), Failure>) {
+    fn note_followed(&mut self, name: &str, outcome: Result<(), &Failure>) {
         let was = self.followed_trouble.get(name);
         match outcome {
             Ok(()) if was.is_some() => {
@@ -64,7 +68,7 @@ impl World {
             }
             Ok(()) => {}
             Err(failure) => {
-                let words = words(&failure);
+                let words = words(failure);
                 if was != Some(&words) {
                     warn!(wallet = name, code = failure.code, "a followed wallet is not in step: {words}");
                 }
@@ -214,9 +218,7 @@ fn checked(status: &FollowedStatus, overdue: impl Fn(Timestamp) -> bool) -> Chec
     };
     match &status.last_audit {
         None => at(Level::Warning, "was never audited".to_owned()).next(run),
-        Some(last) if last.verdict == Unexplained => {
-            at(Level::Critical, format!("differed from its ledger at {}", last.time)).next(run)
-        }
+        Some(last) if last.verdict == Unexplained => at(Level::Critical, format!("has {}", last.unexplained())).next(run),
         Some(last) if last.verdict == Explained => {
             at(Level::Warning, format!("differed at {}, all explained", last.time)).next(run)
         }
