@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use bursar::service;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::scene::{Ran, Seen, run, unchanged};
@@ -22,6 +23,11 @@ impl Drop for Started {
     }
 }
 
+/// The coin's store with its key, as each order that does something makes them.
+fn begin_store(world: &World) {
+    drop(service::World::open(&world.settings, world.coin(), service::WithoutStore::Begin).unwrap());
+}
+
 /// `bursar run`, which is expected to end by itself.
 fn run_service(world: &World) -> Ran {
     let output = world.bursar(&["--output", "json", "run"]);
@@ -32,7 +38,7 @@ fn run_service(world: &World) -> Ran {
 fn a_data_directory_in_use_names_its_user_and_is_left_alone() {
     let world = World::new(Generation::Litecoin021);
     world.start_daemon().stop().unwrap();
-    run(&world, &["pay", "list"]).done();
+    begin_store(&world);
     let mut other = ForeignDaemon::start(&world);
     let pid = format!("pid {}", other.0.id());
     let words = [pid.as_str(), "another daemon", "stop that one first", "Nothing was done"];
@@ -47,7 +53,7 @@ fn a_data_directory_in_use_names_its_user_and_is_left_alone() {
 #[test]
 fn a_taken_rpc_port_is_named_before_anything_is_written() {
     let world = World::new(Generation::Litecoin021);
-    run(&world, &["pay", "list"]).done();
+    begin_store(&world);
     fs::create_dir(world.coin().daemon_dir()).unwrap();
     let port = world.coin().daemon.rpc_port;
     let _taken = TcpListener::bind(("127.0.0.1", port)).unwrap();
@@ -85,7 +91,7 @@ fn a_taken_page_port_is_named_before_a_daemon_is_started() {
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let world = World::with(Generation::Litecoin021, &[("http.listen", &format!("\"{address}\""))]);
-    run(&world, &["pay", "list"]).done();
+    begin_store(&world);
     let ran = unchanged(&world, "run", || run_service(&world));
     ran.fails_with("run", 1, "http_listen", &["http.listen", &address, "choose another", "no daemon was started"]);
     assert!(!world.coin().daemon_dir().exists(), "no daemon was started");
