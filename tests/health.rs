@@ -295,11 +295,22 @@ fn an_older_copy_of_the_wallet_pays_nobody_until_a_person_takes_it() {
     }
 }
 
+/// Has the daemon salvage its whole wallet. Now and then it meets a left page in it and ends in silence (exit code 1) with what it saved in
+/// place, as at every damaged wallet: the next start needs the word of whoever looked.
+fn salvage(world: &World) {
+    let (answer, code) = world.order(&["daemon", "start", "--with", "-salvagewallet"]);
+    if code != 0 {
+        assert!(answer["error"]["message"].as_str().unwrap().contains("replaced it by a partial one"), "{answer}");
+        world.keeper().trust_wallet().unwrap();
+        world.done(&["daemon", "start"]);
+    }
+}
+
 #[test]
 fn a_wallet_that_was_salvaged_in_part_pays_nobody_and_a_repair_takes_it_as_it_is() {
     let world = busy_world(Generation::Litecoin018, "bursar");
     world.done(&["daemon", "stop"]);
-    world.done(&["daemon", "start", "--with", "-salvagewallet"]);
+    salvage(&world);
     world.order(&["ledger", "sync"]);
     let frozen = causes(&world);
     assert!(frozen.contains(&"shrunk_wallet".to_owned()), "{frozen:?}");

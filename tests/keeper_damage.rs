@@ -57,6 +57,22 @@ fn a_damaged_wallet_leads_to_the_repair_ladder() {
 }
 
 #[test]
+fn a_salvage_by_order_that_ends_in_silence_makes_the_wallet_suspect() {
+    let world = World::new(Generation::Litecoin018);
+    let mut keeper = world.start_daemon();
+    world.new_address();
+    keeper.stop().unwrap();
+    let file = wallet_dir(world.coin()).join("wallet.dat");
+    let half = fs::metadata(&file).unwrap().len() / 2;
+    fs::File::options().write(true).open(&file).unwrap().set_len(half).unwrap();
+
+    let refused = refusal(keeper.start(&["-salvagewallet"]));
+    assert!(refused.contains("it printed nothing") && refused.contains("bursar repair plan"), "{refused}");
+    let again = world.keeper().start(&[]);
+    assert!(matches!(&again, Err(KeeperError::SuspectWallet { line }) if line.contains("salvage failed")), "{again:?}");
+}
+
+#[test]
 fn a_failed_salvage_that_no_keeper_saw_is_found_by_the_next() {
     let world = World::new(Generation::Litecoin018);
     let mut keeper = world.start_daemon();

@@ -57,6 +57,11 @@ pub(super) fn reserved_argument<'a>(extra: &[&'a str]) -> Option<&'a str> {
     })
 }
 
+/// Whether `extra` has the daemon salvage its wallet, as 0.18 and older do.
+pub(super) fn asks_to_salvage(extra: &[&str]) -> bool {
+    extra.iter().any(|argument| argument.trim_start_matches('-').split('=').next() == Some("salvagewallet"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,6 +75,12 @@ mod tests {
         assert_eq!(readiness(Err(&http(503))), Readiness::Silent);
         assert_eq!(readiness(Err(&daemon(-28))), Readiness::WarmingUp("Loading wallet...".to_owned()));
         assert_eq!(readiness(Err(&daemon(-1))), Readiness::Silent);
+    }
+
+    #[test]
+    fn an_order_to_salvage_is_known() {
+        assert!(asks_to_salvage(&["-rescan", "-salvagewallet"]) && asks_to_salvage(&["--salvagewallet=1"]));
+        assert!(!asks_to_salvage(&["-rescan", "-wallet=salvagewallet"]));
     }
 
     #[test]

@@ -17,6 +17,9 @@ pub(super) use start::first_call;
 /// Why further arguments come too late.
 const RUNS_ALREADY: &str = "already, without these arguments: stop it first";
 
+/// What 0.18 leaves unsaid: it ends in silence when not all could be salvaged, with a whole, a partial or no new wallet file in place.
+const SILENT_SALVAGE: &str = "it printed nothing; its -salvagewallet: salvage failed, or was not complete";
+
 /// The parent of one coin's daemon process.
 #[derive(Debug)]
 pub(super) struct Parent {
@@ -29,6 +32,8 @@ pub(super) struct Parent {
     /// Ends that nobody asked for, since this keeper began.
     unordered_ends: u64,
     output: Output,
+    /// Whether the process was started to salvage its wallet, and has not answered yet.
+    salvages: bool,
     /// Whether the RPC passwords are ours to make; a keeper that runs apart must not even see them.
     makes_access: bool,
     /// The turn to start and stop, held for life by `bursar keep`; none: it is taken for each.
@@ -46,6 +51,7 @@ impl Parent {
             given_up: None,
             unordered_ends: 0,
             output,
+            salvages: false,
             makes_access: true,
             turn: None,
         };
@@ -96,7 +102,7 @@ impl Parent {
                     Some(reason) => format!("{status}; given up: {reason}"),
                     None => status.clone(),
                 };
-                ProcessState::Exited { status, last_lines: self.output.last_lines() }
+                ProcessState::Exited { status, last_lines: self.last_lines() }
             }
             (None, None) => ProcessState::Stopped,
         }
@@ -113,7 +119,7 @@ impl Parent {
             }
             ProcessState::Stopped | ProcessState::NoKeeper(_) => (Phase::Stopped, "does not run".to_owned()),
         };
-        let last_lines = if self.is_kept() { self.output.last_lines() } else { vec![] };
+        let last_lines = if self.is_kept() { self.last_lines() } else { vec![] };
         KeeperReport {
             process,
             phase,
@@ -144,6 +150,12 @@ impl Parent {
 
     fn refuse_attached(&self, order: &'static str) -> Result<(), KeeperError> {
         if self.is_kept() { Ok(()) } else { Err(KeeperError::Attached(order)) }
+    }
+
+    /// The last lines that the process printed. One that ended in silence over a salvage is given words, which [`trouble`] knows.
+    pub(super) fn last_lines(&self) -> Vec<String> {
+        let printed = self.output.last_lines();
+        if printed.is_empty() && self.salvages && self.process.is_none() { vec![SILENT_SALVAGE.to_owned()] } else { printed }
     }
 
     fn not_started(&self, status: &str, reason: String) -> KeeperError {

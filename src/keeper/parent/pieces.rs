@@ -73,7 +73,7 @@ impl Parent {
 
     /// Writes down an end that nobody ordered: for whoever asks when no keeper runs, and so that a wallet that was swapped is never just started.
     pub(in crate::keeper) fn note_end(&self, status: &str) -> Result<(), KeeperError> {
-        let last_lines = self.output.last_lines();
+        let last_lines = self.last_lines();
         match self.suspect_after(&last_lines) {
             Ok(()) | Err(KeeperError::SuspectWallet { .. }) => {}
             Err(error) => return Err(error),
@@ -97,13 +97,8 @@ impl Parent {
         self.report_ready(waited);
     }
 
-    /// The last lines that it printed.
-    pub(in crate::keeper) fn last_lines(&self) -> Vec<String> {
-        self.output.last_lines()
-    }
-
     /// What a person is told about an end.
     pub(in crate::keeper) fn ended_error(&self, status: &str) -> KeeperError {
-        self.not_started(status, trouble::reason(status, &self.output.last_lines()))
+        self.not_started(status, trouble::reason(status, &self.last_lines()))
     }
 }

@@ -56,7 +56,7 @@ impl Parent {
         }
         // Nobody stopped the last process, or nobody knows: what it said at its end may not have been read by anybody.
         if record.process.is_some() || record.is_lost {
-            self.suspect_after(&self.output.last_lines())?;
+            self.suspect_after(&self.last_lines())?;
         }
         if record.is_lost {
             // Whatever stands in its place: better now than beside a daemon that runs.
@@ -77,6 +77,7 @@ impl Parent {
         tracing::info!(coin = self.coin.name, pid = process.pid(), "started {}", self.coin.daemon.program.display());
         self.process = Some(process);
         self.ended = None;
+        self.salvages = rules::asks_to_salvage(extra);
         recorded?;
         // Stopping takes a turn of its own.
         drop(turn);
@@ -157,6 +158,7 @@ impl Parent {
 
     pub(super) fn report_ready(&mut self, waited: Duration) {
         self.given_up = None;
+        self.salvages = false;
         self.output.forward(&self.coin.name);
         if let Some(line) = trouble::salvaged_wallet(&self.output.last_lines()) {
             tracing::error!(
@@ -182,12 +184,12 @@ impl Parent {
     /// Waits a moment for the exit of the starting daemon; an exit is a failed start, with its reason.
     fn refuse_ended(&mut self) -> Result<(), KeeperError> {
         let Some(process) = &self.process else {
-            return Err(self.not_started("ended", trouble::reason("", &self.output.last_lines())));
+            return Err(self.not_started("ended", trouble::reason("", &self.last_lines())));
         };
         let Some(status) = process.wait(READY_POLL).map_err(at("/proc".as_ref()))? else { return Ok(()) };
         self.output.forward_last(&self.coin.name);
-        let last_lines = self.output.last_lines();
         self.process = None;
+        let last_lines = self.last_lines();
         self.ended = Some(status.clone());
         // The plain words of this end stand for themselves; the next start is refused.
         match self.suspect_after(&last_lines) {

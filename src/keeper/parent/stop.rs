@@ -52,7 +52,7 @@ impl Parent {
             return Ok(());
         }
         // It may have ended by itself, unheard; after this nobody would read its last words.
-        match self.suspect_after(&self.output.last_lines()) {
+        match self.suspect_after(&self.last_lines()) {
             Ok(()) | Err(KeeperError::SuspectWallet { .. }) => {}
             Err(error) => return Err(error),
         }
