@@ -295,15 +295,21 @@ fn an_older_copy_of_the_wallet_pays_nobody_until_a_person_takes_it() {
     }
 }
 
-/// Has the daemon salvage its whole wallet. Now and then it meets a left page in it and ends in silence (exit code 1) with what it saved in
-/// place, as at every damaged wallet: the next start needs the word of whoever looked.
+/// Has the daemon salvage its whole wallet. Now and then it ends in silence over that (exit code 1), as over a damaged one: then again, from
+/// the same file.
 fn salvage(world: &World) {
-    let (answer, code) = world.order(&["daemon", "start", "--with", "-salvagewallet"]);
-    if code != 0 {
+    let file = wallet_dir(world.coin()).join("wallet.dat");
+    let whole = fs::read(&file).unwrap();
+    for _ in 0..5 {
+        let (answer, code) = world.order(&["daemon", "start", "--with", "-salvagewallet"]);
+        if code == 0 {
+            return;
+        }
         assert!(answer["error"]["message"].as_str().unwrap().contains("replaced it by a partial one"), "{answer}");
+        fs::write(&file, &whole).unwrap();
         world.keeper().trust_wallet().unwrap();
-        world.done(&["daemon", "start"]);
     }
+    panic!("the daemon salvages nothing");
 }
 
 #[test]
