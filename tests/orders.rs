@@ -281,7 +281,8 @@ fn every_other_answer_is_read_as_it_was_written() {
         back(&Answer::Daemon(DaemonReport { process, keeper: Some(some_words()), abilities: None }));
     }
     let in_step = FollowedSync { wallet: "cold".to_owned(), report: Some(a_sync()), error: None };
-    let away = FollowedSync { report: None, error: Some("its file is gone".to_owned()), ..in_step.clone() };
+    let away =
+        FollowedSync { report: None, error: Some(Failure::new("rpc", "its file is gone", exit::FAILED)), ..in_step.clone() };
     back(&Answer::LedgerSync { report: a_sync(), followed: vec![in_step, away] });
     back(&Answer::LedgerSync { report: a_sync(), followed: vec![] });
     back(&Answer::LedgerBalance {

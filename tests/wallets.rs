@@ -252,8 +252,9 @@ fn a_followed_wallet_that_is_away_hinders_nothing_and_shows() {
     for generation in Generation::ALL {
         let world = world(generation);
         let service = Service::start(&world);
-        let error = followed_status(&world)["error"].as_str().expect("it does not exist yet").to_owned();
-        assert!(error.contains(FOLLOWED) && error.contains("or take it off wallet.follow"), "{generation:?}: {error}");
+        let error = followed_status(&world)["error"].clone();
+        let (words, next) = (error["message"].as_str().expect("it does not exist yet"), error["next"].as_str().unwrap());
+        assert!(words.contains(FOLLOWED) && next.contains("or take it off wallet.follow"), "{generation:?}: {error}");
         assert_eq!(service.metric("bursar_wallet_followed"), "0");
         world.node_rpc("createwallet", json!([FOLLOWED]));
         world.done(&["ledger", "sync"]);
@@ -285,8 +286,11 @@ fn a_followed_wallet_that_is_away_hinders_nothing_and_shows() {
         world.mine(2);
         let (audit, code) = world.order(&["audit", "run"]);
         assert_eq!((code, &audit["verdict"]), (3, &json!("agrees")), "{generation:?}: {audit:#}");
-        assert!(audit["followed"][0]["error"].is_string() && audit["followed"][0]["report"].is_null(), "{generation:?}");
-        assert!(followed_status(&world)["error"].is_string());
+        assert!(
+            audit["followed"][0]["error"]["message"].is_string() && audit["followed"][0]["report"].is_null(),
+            "{generation:?}"
+        );
+        assert!(followed_status(&world)["error"]["message"].is_string());
         let (check, code) = world.order(&["check"]);
         let found = check["checks"].as_array().unwrap().iter().find(|check| check["name"] == "followed_wallet").unwrap().clone();
         assert_eq!((code, &found["level"]), (2, &json!("critical")), "{generation:?}");

@@ -65,7 +65,7 @@ pub(super) fn synced(report: &ledger::SyncReport, followed: &[FollowedSync]) -> 
             text += &format!("\nwallet '{wallet}': {}", synced_one(report));
         }
         if let Some(error) = error {
-            text += &format!("\nWALLET '{wallet}' IS NOT IN STEP: {error}");
+            text += &format!("\nWALLET '{wallet}' IS NOT IN STEP: {}", error.in_a_line());
         }
     }
     text

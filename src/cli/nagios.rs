@@ -56,7 +56,7 @@ fn audit(report: &audit::Report, followed: &[FollowedAudit]) -> String {
     for FollowedAudit { wallet, report, error } in followed {
         let words = match report {
             Some(report) => found(report).to_owned(),
-            None => format!("no verdict: {}", error.as_deref().unwrap_or_default()),
+            None => format!("no verdict: {}", error.as_ref().map(Failure::in_a_line).unwrap_or_default()),
         };
         summary += &format!("; wallet '{wallet}': {words}");
         if let Some(report) = report {

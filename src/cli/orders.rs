@@ -1,8 +1,5 @@
 //! From verbs to orders.
 
-use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::args::{
@@ -12,13 +9,10 @@ use super::args::{
 use super::who::who;
 use crate::audit::StatementFormat;
 use crate::ledger::checkpoint::CheckpointFile;
-use crate::ledger::signing::SIGNATURE_SUFFIX;
 use crate::ledger::{ExportFormat, ExportOrder};
 use crate::payout::{Decision, Filter, Format, ImportOrder, PersonsWord, Request as Payout, Ruling, Wish};
 use crate::service::{Failure, Order, exit};
 
-/// Bytes of a checkpoint at most: it has a dozen lines.
-const MOST_CHECKPOINT_BYTES: u64 = 64 << 10;
 /// Where standard input is read from.
 const STDIN: &str = "/dev/stdin";
 
@@ -196,20 +190,14 @@ impl From<ExportArgs> for ExportOrder {
 
 /// Read here, because the service may not see where it lies.
 fn checkpoint(file: &Path) -> Result<CheckpointFile, Failure> {
-    let read = |file: &Path| {
-        let mut text = String::new();
-        let read = File::open(file).and_then(|opened| opened.take(MOST_CHECKPOINT_BYTES).read_to_string(&mut text));
-        let message = |error| format!("{}: {error}; nothing was verified", file.display());
-        let failed = |error| Failure::new("bad_checkpoint", message(error), exit::FAILED);
-        let next = "name a checkpoint as it was exported (`ledger.checkpoints_dir` has them), with its .minisig beside it";
-        read.map(|_| text).map_err(|error| failed(error).next(next))
-    };
-    let signature = PathBuf::from([file.as_os_str(), OsStr::new(SIGNATURE_SUFFIX)].into_iter().collect::<OsString>());
-    Ok(CheckpointFile { name: file.display().to_string(), content: read(file)?, signature: read(&signature)? })
+    CheckpointFile::open(file).map_err(|error| {
+        Failure::new("bad_checkpoint", format!("{error}; nothing was verified"), exit::FAILED)
+            .next("name a checkpoint as it was exported (`ledger.checkpoints_dir` has them), with its .minisig beside it")
+    })
 }
 
 fn backup(verb: BackupVerb) -> Result<Order, Failure> {
-    let absolute = |file: Option<std::path::PathBuf>| {
+    let absolute = |file: Option<PathBuf>| {
         let absolute = file.map(|path| std::path::absolute(&path)).transpose();
         absolute.map_err(|error| Failure::new("usage", error, exit::USAGE))
     };

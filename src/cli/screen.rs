@@ -130,7 +130,7 @@ fn followed_words(followed: &FollowedStatus, coins: impl Fn(Amount) -> String) -
     let trusted = followed.balances.map(|balances| coins(balances.trusted));
     let ledger = followed.ledger_tip.map_or_else(|| "never synced".to_owned(), in_step);
     let audit = followed.last_audit.as_ref().map(|audit| format!("{} at {}", verdict(audit.verdict), audit.time));
-    let error = followed.error.as_ref().map(|error| format!("; NOT FOLLOWED: {error}")).unwrap_or_default();
+    let error = followed.error.as_ref().map(|error| format!("; NOT FOLLOWED: {}", error.in_a_line())).unwrap_or_default();
     let (trusted, audit) = (trusted.unwrap_or_else(|| "unknown".to_owned()), audit.unwrap_or_else(|| "never".to_owned()));
     format!("trusted {trusted}, ledger {ledger}, last audit {audit}{error}")
 }

@@ -242,7 +242,7 @@ impl Page {
         for FollowedAudit { wallet, report, error } in followed {
             text += &match report {
                 Some(report) => format!("\n\n{}", self.audit(report, true)),
-                None => format!("\n\n'{wallet}' NO VERDICT: {}", error.as_deref().unwrap_or("the reason is not known")),
+                None => format!("\n\n'{wallet}' NO VERDICT: {}", error.as_ref().map(Failure::in_a_line).unwrap_or_default()),
             };
         }
         text

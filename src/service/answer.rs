@@ -198,7 +198,7 @@ pub struct FollowedAudit {
     /// What it found; none: it came to no verdict.
     pub report: Option<audit::Report>,
     /// Why it came to none.
-    pub error: Option<String>,
+    pub error: Option<Failure>,
 }
 
 /// How the ledger of a followed wallet came in step.
@@ -209,7 +209,7 @@ pub struct FollowedSync {
     /// What was posted, reversed and credited; none: it is not in step.
     pub report: Option<ledger::SyncReport>,
     /// Why it is not.
-    pub error: Option<String>,
+    pub error: Option<Failure>,
 }
 
 /// The worst of what the audits of all wallets came to.
@@ -315,7 +315,7 @@ pub struct FollowedStatus {
     /// Its name.
     pub wallet: String,
     /// Why it cannot be asked, or its ledger is not in step; none when all is well.
-    pub error: Option<String>,
+    pub error: Option<Failure>,
     /// What it holds; none when it does not answer.
     pub balances: Option<Balances>,
     /// The tip at which its ledger stands.

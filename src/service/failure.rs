@@ -83,6 +83,14 @@ impl Failure {
         matches!(self.code.as_str(), "store_missing" | "store_malformed" | "store" | "store_too_new")
     }
 
+    /// What was wrong and what to do about it, in one line.
+    pub fn in_a_line(&self) -> String {
+        match &self.next {
+            Some(next) => format!("{}; next: {next}", self.message),
+            None => self.message.clone(),
+        }
+    }
+
     /// The same with a next step.
     pub fn next(self, step: &str) -> Failure {
         Failure { next: Some(step.to_owned()), ..self }

@@ -52,7 +52,7 @@ pub struct World {
     /// The proof that this run's log gave: the line may be far back by now.
     staking_in_log: Option<StakingVerdict>,
     /// Why a followed wallet is not in step, by its name; said once.
-    followed_trouble: BTreeMap<String, String>,
+    followed_trouble: BTreeMap<String, Failure>,
     /// When the ledger was last brought in step by this process.
     last_sync: Option<Timestamp>,
     /// How many keys the wallet had after it last made more.

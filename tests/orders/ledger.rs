@@ -118,6 +118,7 @@ pub(super) fn a_checkpoint() -> ledger::checkpoint::CheckpointReport {
 }
 
 pub(super) fn some_followed() -> Vec<FollowedAudit> {
-    let of = |report, error: Option<&str>| FollowedAudit { wallet: "cold".to_owned(), report, error: error.map(str::to_owned) };
+    let failed = |error: &str| Failure::new("not_connected", error, exit::LATER);
+    let of = |report, error: Option<&str>| FollowedAudit { wallet: "cold".to_owned(), report, error: error.map(failed) };
     vec![of(Some(an_audit()), None), of(None, Some("not loaded"))]
 }

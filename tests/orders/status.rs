@@ -37,7 +37,7 @@ pub(super) fn a_status() -> StatusReport {
         last_audit: Some(last_audit.clone()),
         followed: vec![FollowedStatus {
             wallet: "cold".to_owned(),
-            error: Some("not loaded".to_owned()),
+            error: Some(Failure::new("not_connected", "not loaded", exit::LATER)),
             balances: None,
             ledger_tip: None,
             last_audit: Some(last_audit),

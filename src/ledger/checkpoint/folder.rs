@@ -1,7 +1,7 @@
 //! The folder of exported checkpoints, `ledger.checkpoints_dir`, as it is now, and what it says of this store: the newest that the store knows has to fit,
 //! and one that the store does not know was made by a later state of it, or by another store.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
@@ -147,7 +147,7 @@ fn read_newest(own: &Own, listed: &[Named], troubles: &mut Troubles) -> Result<O
     // What was signed before a key was lost stays signed by it, however many were made since.
     if let Some(oldest) = known.first()
         && !troubles.has(Trouble::OtherKey)
-        && text(&signature_of(oldest)).is_ok_and(|signature| own.key.is_of_another(&signature))
+        && CheckpointFile::open(&oldest.file).is_ok_and(|file| own.key.is_of_another(&file.signature))
     {
         troubles.add(Trouble::OtherKey, format!("{} was signed by another key than {}", oldest.file.display(), own.key));
     }
@@ -204,21 +204,25 @@ fn misfit(tx: &Tx<'_>, mark: &Mark) -> Result<Option<String>, StoreError> {
 /// The checkpoint in this file, or what is the matter with it.
 fn read(named: &Named, key: &PublicKey) -> Result<rules::Read, (Trouble, String)> {
     let unreadable = |words: String| (Trouble::Unreadable, words);
-    let content = text(&named.file).map_err(unreadable)?;
-    let signature = text(&signature_of(named)).map_err(unreadable)?;
-    let trouble = if key.is_of_another(&signature) { Trouble::OtherKey } else { Trouble::Unreadable };
-    let file = CheckpointFile { name: named.file.display().to_string(), content, signature };
+    let file = CheckpointFile::open(&named.file).map_err(unreadable)?;
+    let trouble = if key.is_of_another(&file.signature) { Trouble::OtherKey } else { Trouble::Unreadable };
     rules::read(&file, key).map_err(|words| (trouble, words))
+}
+
+impl CheckpointFile {
+    /// Reads one and the `.minisig` beside it; what it says is not judged.
+    ///
+    /// # Errors
+    /// The file that cannot be read and why, in words.
+    pub fn open(file: &Path) -> Result<CheckpointFile, String> {
+        let signature = [file.as_os_str(), OsStr::new(SIGNATURE_SUFFIX)].into_iter().collect::<OsString>();
+        let (content, signature) = (text(file)?, text(signature.as_ref())?);
+        Ok(CheckpointFile { name: file.display().to_string(), content, signature })
+    }
 }
 
 fn text(file: &Path) -> Result<String, String> {
     let mut text = String::new();
     let read = File::open(file).and_then(|opened| opened.take(MOST_BYTES).read_to_string(&mut text));
     read.map(|_| text).map_err(|error| format!("{}: {error}", file.display()))
-}
-
-fn signature_of(named: &Named) -> PathBuf {
-    let mut file = OsString::from(named.file.as_os_str());
-    file.push(SIGNATURE_SUFFIX);
-    file.into()
 }

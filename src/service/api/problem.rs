@@ -42,6 +42,7 @@ impl Problem {
 
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Problem {
+        let of_store = failure.is_of_store();
         let Failure { code, message, next, exit } = failure;
         let status = match code.as_str() {
             "bad_id" | "bad_amount" | "bad_address" => StatusCode::UNPROCESSABLE_ENTITY,
@@ -49,7 +50,8 @@ impl From<Failure> for Problem {
             "id_taken" | "not_now" | "feed_went_back" => StatusCode::CONFLICT,
             // How things stand forbids it; another try alone changes nothing.
             _ if exit == exit::FROZEN || exit == exit::LOCKED => StatusCode::CONFLICT,
-            _ if exit == exit::LATER => StatusCode::SERVICE_UNAVAILABLE,
+            // A store that is gone or unreadable may be brought back: nothing is known to be wrong with the request.
+            _ if exit == exit::LATER || of_store => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Problem { status, code, message, next }
@@ -73,5 +75,19 @@ impl IntoResponse for Problem {
             _ => {}
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::StoreError;
+
+    #[test]
+    fn a_store_that_is_gone_is_told_as_something_that_may_pass() {
+        let problem = Problem::from(Failure::from(StoreError::Gone("/state/coin/bursar.db".into())));
+        assert_eq!((problem.status, problem.code.as_str()), (StatusCode::SERVICE_UNAVAILABLE, "store_missing"));
+        let other = Problem::from(Failure::new("something", "else", exit::FAILED));
+        assert_eq!(other.status, StatusCode::INTERNAL_SERVER_ERROR);
     }
 }

@@ -12,9 +12,6 @@ use crate::service::schedule::is_overdue;
 use crate::service::{Answer, AuditSummary, Checked, Failure, FollowedAudit, FollowedStatus, FollowedSync, Level, exit};
 use crate::store::{Store, StoreError};
 
-/// What stands between the words of a trouble and what to do about it.
-const NEXT: &str = "; next: ";
-
 impl World {
     /// Runs a capability on the wallet of this name, or on the paying one when none is given.
     pub(super) fn with_wallet_named<T, E>(
@@ -53,8 +50,8 @@ impl World {
         for name in self.coin.wallet.follow.clone() {
             let synced = self.with_followed(&name, ledger::sync);
             self.note_followed(&name, synced.as_ref().map(drop));
-            let error = synced.as_ref().err().map(words);
-            followed.push(FollowedSync { wallet: name, report: synced.ok(), error });
+            let (report, error) = synced.map_or_else(|error| (None, Some(error)), |report| (Some(report), None));
+            followed.push(FollowedSync { wallet: name, report, error });
         }
         followed
     }
@@ -68,11 +65,10 @@ impl World {
             }
             Ok(()) => {}
             Err(failure) => {
-                let words = words(failure);
-                if was != Some(&words) {
-                    warn!(wallet = name, code = failure.code, "a followed wallet is not in step: {words}");
+                if was != Some(failure) {
+                    warn!(wallet = name, code = failure.code, "a followed wallet is not in step: {}", failure.in_a_line());
                 }
-                self.followed_trouble.insert(name.to_owned(), words);
+                self.followed_trouble.insert(name.to_owned(), failure.clone());
             }
         }
     }
@@ -84,11 +80,11 @@ impl World {
         let mut followed = Vec::new();
         for name in self.coin.wallet.follow.clone() {
             let audited = self.audit_one(Some(&name), deep);
-            let error = audited.as_ref().err().map(words);
-            if let Some(error) = &error {
-                warn!(wallet = name, error, "a followed wallet was not audited");
+            if let Err(failure) = &audited {
+                warn!(wallet = name, code = failure.code, "a followed wallet was not audited: {}", failure.in_a_line());
             }
-            followed.push(FollowedAudit { wallet: name, report: audited.ok(), error });
+            let (report, error) = audited.map_or_else(|error| (None, Some(error)), |report| (Some(report), None));
+            followed.push(FollowedAudit { wallet: name, report, error });
         }
         let report = paying?;
         // What a later audit froze or thawed holds for all of them.
@@ -150,7 +146,7 @@ impl World {
             let (balances, error) = match asked {
                 None => (None, None),
                 Some(Ok(balances)) => (Some(balances), None),
-                Some(Err(error)) => (None, Some(words(&not_loaded(&name, error)))),
+                Some(Err(error)) => (None, Some(not_loaded(&name, error))),
             };
             let error = error.or_else(|| self.followed_trouble.get(&name).cloned());
             all.push(FollowedStatus {
@@ -180,14 +176,6 @@ impl World {
     }
 }
 
-/// What went wrong, and what to do about it.
-fn words(failure: &Failure) -> String {
-    match &failure.next {
-        Some(next) => format!("{}{NEXT}{next}", failure.message),
-        None => failure.message.clone(),
-    }
-}
-
 /// A daemon that answers, and not for this wallet: its file is not there, or cannot be loaded.
 fn not_loaded(name: &str, error: RpcError) -> Failure {
     let failure = Failure::from(error);
@@ -209,9 +197,9 @@ fn checked(status: &FollowedStatus, overdue: impl Fn(Timestamp) -> bool) -> Chec
     let name = &status.wallet;
     let at = |level, words: String| Checked::new("followed_wallet", level, format!("'{name}' {words}"));
     let run = "`bursar audit run`";
-    if let Some(error) = &status.error {
-        let (error, next) = error.split_once(NEXT).unwrap_or((error, "`bursar ledger sync` tries again"));
-        return at(Level::Critical, format!("is not followed: {error}")).next(next);
+    if let Some(Failure { message, next, .. }) = &status.error {
+        let next = next.as_deref().unwrap_or("`bursar ledger sync` tries again");
+        return at(Level::Critical, format!("is not followed: {message}")).next(next);
     }
     let Some(tip) = status.ledger_tip else {
         return at(Level::Warning, "was never in step yet".to_owned()).next("`bursar ledger sync`");
