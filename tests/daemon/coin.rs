@@ -1,18 +1,14 @@
-//! Settings of a regtest coin on loopback, and free ports.
+//! Settings of a regtest coin on loopback.
 
-use std::net::TcpListener;
 use std::path::Path;
 
 use bursar::coin::{Chain, FeeRate, Profile};
+
+use crate::ports::free_port;
 use bursar::config::{
     ApiSettings, BackupSettings, CoinSettings, DaemonMode, DaemonSettings, FeeSettings, HealthSettings, PayoutSettings, RpcRole,
     ScheduleSettings, WalletSettings, WebhookSettings,
 };
-
-/// A port that nobody uses at this moment.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
 
 /// A coin whose state is below `dir`.
 pub(crate) fn coin(profile: &str, program: &Path, dir: &Path) -> CoinSettings {

@@ -7,6 +7,9 @@ mod calls;
 mod coin;
 mod conf;
 mod old_daemon;
+#[path = "../support/ports.rs"]
+#[allow(unreachable_pub, reason = "shared with the tests that have all of the support")]
+mod ports;
 mod process;
 mod server;
 mod streamed;

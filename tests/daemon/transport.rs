@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::coin::{free_port, write_credentials};
+use crate::coin::write_credentials;
+use crate::ports::free_port;
 use crate::server::{Request, Server, http};
 use bursar::daemon::{Limits, Rpc, RpcError};
 use serde_json::{Value, json};

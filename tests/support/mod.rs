@@ -12,6 +12,7 @@ mod deposits;
 mod foreign;
 mod generation;
 mod keep;
+mod ports;
 mod process;
 mod proxy;
 mod rpc;
@@ -20,8 +21,6 @@ mod standin;
 mod switch;
 mod world;
 
-use std::net::{TcpListener, UdpSocket};
-use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -29,6 +28,7 @@ pub use deposits::deposit;
 pub use foreign::ForeignDaemon;
 pub use generation::Generation;
 pub use keep::Keep;
+pub use ports::free_port;
 pub use process::{is_alive, signal, suspend};
 pub use proxy::{Call, Fault, FaultProxy, Moment, Upstream, Watcher};
 pub use rpc::{CALL_TIMEOUT, Message, Refused, call, exchange, read_message};
@@ -49,21 +49,5 @@ pub fn wait_for<T>(deadline: Duration, what: &str, mut ready: impl FnMut() -> Op
         }
         assert!(began.elapsed() < deadline, "{what}: not within {} s", deadline.as_secs());
         thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// A free port of loopback below the range from which the system takes ports for outgoing connections, so that none of those takes
-/// it before the daemon does. It stays this process's: a daemon that is restarted finds it free, whatever other tests choose in that moment. The socket
-/// of the same number for UDP, which no daemon here uses, tells all test processes of the host.
-pub fn free_port() -> u16 {
-    static TAKEN: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
-    loop {
-        let mut random = [0; 2];
-        getrandom::fill(&mut random).expect("randomness");
-        let port = 10_000 + u16::from_le_bytes(random) % 22_000;
-        if let (Ok(ours), Ok(_free)) = (UdpSocket::bind(("127.0.0.1", port)), TcpListener::bind(("127.0.0.1", port))) {
-            TAKEN.lock().expect("the ports").push(ours);
-            return port;
-        }
     }
 }
