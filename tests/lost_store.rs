@@ -142,6 +142,54 @@ fn a_store_that_is_moved_away_or_replaced_while_the_service_runs_pays_and_takes_
 }
 
 #[test]
+fn an_older_store_that_is_copied_over_the_open_one_pays_nobody_twice_while_the_service_runs_nor_after() {
+    let world = served();
+    runs(&world).stop();
+    let (database, older) = (store(&world), world.dir().join("older.db"));
+    fs::copy(&database, &older).unwrap();
+    let service = Service::start(&world);
+    healthz(&service, 200);
+    assert_eq!(world.done(&["pay", "flush"])["batches"][0]["payouts"], 1);
+    let paid = world.node_rpc("getrawmempool", json!([]));
+    let word = database.with_extension("db-overwritten");
+    fs::write(&database, fs::read(&older).unwrap()).unwrap(); // as `cp` does
+
+    let refused = |verb: &[&str]| {
+        let (answer, code) = world.order(verb);
+        let expected = if verb == ["audit", "run"] { 3 } else { 78 };
+        assert_eq!((code, &answer["error"]["code"]), (expected, &json!("store_overwritten")), "{verb:?}: {answer}");
+        assert!(answer["error"]["message"].as_str().unwrap().starts_with(database.to_str().unwrap()), "{answer}");
+        assert!(answer["error"]["next"].as_str().unwrap().contains("`bursar.db-*`"), "{answer}");
+    };
+    let submit = ["pay", "submit", "--id", "meanwhile", "--address", BURN_ADDRESS, "--amount", "0.25"];
+    for verb in VERBS.into_iter().chain([&submit[..], &["audit", "run"], &["backup", "create"]]) {
+        refused(verb);
+    }
+    healthz(&service, 503);
+    is_critical(&world, "another program wrote into the store");
+    assert_eq!(world.node_rpc("getrawmempool", json!([])), paid, "nothing more was paid");
+    service.stop();
+    assert!(word.exists());
+    for verb in VERBS.into_iter().chain([&submit[..]]) {
+        refused(verb);
+    }
+    is_critical(&world, "another program wrote into the store");
+    assert!(world.bursar(&["backup", "list"]).status.success(), "what it comes back from is shown");
+
+    // The way out: an older store, which knows that it is one.
+    for entry in fs::read_dir(database.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.file_name().unwrap().to_str().unwrap().starts_with("bursar.db") {
+            fs::rename(&entry, world.dir().join(entry.file_name().unwrap())).unwrap();
+        }
+    }
+    fs::copy(&older, &database).unwrap();
+    world.done(&["daemon", "start"]);
+    let (flushed, code) = world.order(&["pay", "flush"]);
+    assert_ne!(code, 0, "{flushed}");
+    assert_eq!(world.node_rpc("getrawmempool", json!([])), paid, "nor was it paid again");
+}
+
+#[test]
 fn a_store_that_is_deleted_while_the_service_runs_is_brought_back_from_the_open_files_as_the_next_step_says() {
     let world = served();
     let service = runs(&world);

@@ -49,6 +49,11 @@ const DAMAGED: &str = "keep the file as it is (bursar.db, with its -wal), and st
 const MALFORMED: &str = "stop the service, and move `bursar.db`, `bursar.db-wal` and `bursar.db-shm` to another folder: keep them as they are. Then bring `bursar.db` back from \
                          the newest backup (`bursar backup list`; see *Backups* in the README): payouts stay frozen until what it lacks was looked at";
 
+/// What to do about a store that another program wrote into. The pattern takes along the log, and the word that it was overwritten.
+const OVERWRITTEN: &str = "stop the service, and move `bursar.db` and all `bursar.db-*` to another folder: keep them as they are. Then bring `bursar.db` back from the newest \
+                           backup (`bursar backup list`; see *Backups* in the README): payouts stay frozen until what it lacks was looked at. Only if nothing but its time \
+                           was changed (`touch`): stop the service, remove `bursar.db-overwritten`, and start it";
+
 /// What to do about a store that went away while this process has it open.
 fn bring_back(process: u32) -> String {
     format!(
@@ -80,7 +85,7 @@ impl Failure {
 
     /// Whether the store is missing or cannot be read, so that nothing can be told of the coin.
     pub fn is_of_store(&self) -> bool {
-        matches!(self.code.as_str(), "store_missing" | "store_malformed" | "store" | "store_too_new")
+        matches!(self.code.as_str(), "store_missing" | "store_malformed" | "store_overwritten" | "store" | "store_too_new")
     }
 
     /// What was wrong and what to do about it, in one line.
@@ -111,6 +116,7 @@ impl From<StoreError> for Failure {
                 .next("a running service takes orders on its control socket; wait for the other command, or stop it"),
             StoreError::Absent(_) => Failure::new("no_store", error, exit::FAILED),
             StoreError::Gone(_) => Failure::new("store_missing", error, exit::CONFIG).next(&bring_back(std::process::id())),
+            StoreError::Overwritten(_) => Failure::new("store_overwritten", error, exit::CONFIG).next(OVERWRITTEN),
             StoreError::TooNew { .. } => Failure::new("store_too_new", error, exit::CONFIG),
             StoreError::Io { .. } | StoreError::Sqlite(_) => Failure::new("store", error, exit::FAILED).next(
                 "see to the free space, the rights and the health of the disk that holds state_dir; then give the order again",

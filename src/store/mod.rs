@@ -3,6 +3,7 @@
 //! Only `records.rs` files hold SQL; they get a [`Tx`] and nothing else. A store has an id of its own, made when it is created,
 //! which stands in every mark, so that a wallet can tell which store paid.
 
+mod error;
 mod functions;
 mod place;
 mod schema;
@@ -12,15 +13,16 @@ mod watch;
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::backup::StepResult;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 use rustix::fs::{FlockOperation, OFlags};
-use thiserror::Error;
 
+pub use error::StoreError;
 pub use place::Place;
 pub(crate) use schema::fault as schema_fault;
 pub use scratch::Scratch;
@@ -72,60 +74,6 @@ const LOG_BYTES_KEPT: u32 = 16 << 20;
 
 /// Prepared statements that a connection keeps: all that one flush or one group of submissions runs again and again.
 const STATEMENTS_KEPT: usize = 64;
-
-/// Why the store failed.
-#[derive(Debug, Error)]
-pub enum StoreError {
-    /// Another process has it open.
-    #[error("{}: another bursar process holds this store; only one may write it at a time", .0.display())]
-    Held(PathBuf),
-    /// There is none, or its file is empty. Nothing was made.
-    #[error("{}: there is no store", .0.display())]
-    Absent(PathBuf),
-    /// It was removed, moved away or replaced while it was open. Nothing may be acknowledged on the word of a file that nobody finds again.
-    #[error(
-        "{}: the store is gone: this file was removed, moved away or replaced while bursar had it open; until it is back nothing is taken and nothing is sent",
-        .0.display()
-    )]
-    Gone(PathBuf),
-    /// A newer bursar made it.
-    #[error("{}: the store has schema {found}, this bursar knows up to {known}: use the newer bursar", file.display())]
-    TooNew {
-        /// The database file.
-        file: PathBuf,
-        /// Its schema.
-        found: u32,
-        /// Our newest.
-        known: u32,
-    },
-    /// The file system.
-    #[error("{}: {error}", path.display())]
-    Io {
-        /// Which file or folder.
-        path: PathBuf,
-        /// The system's words.
-        error: std::io::Error,
-    },
-    /// SQLite.
-    #[error("store: {0}; nothing of this step was kept")]
-    Sqlite(#[from] rusqlite::Error),
-    /// A row that breaks a promise of the schema.
-    #[error("store: {0}")]
-    Damaged(String),
-}
-
-impl StoreError {
-    /// Whether the file is no database, or is not whole.
-    pub fn is_malformed(&self) -> bool {
-        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-        matches!(self, StoreError::Sqlite(error) if matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)))
-    }
-
-    /// Whether another connection was writing for all of our patience: nothing is wrong, and nothing was written.
-    pub fn is_busy(&self) -> bool {
-        matches!(self, StoreError::Sqlite(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy))
-    }
-}
 
 /// The open store of one coin.
 #[derive(Debug)]
@@ -185,6 +133,7 @@ impl Store {
         let lock = take_lock(dir)?;
         scratch::clear(dir).map_err(io(dir))?;
         let file = dir.join(FILE);
+        place::refuse_overwritten(&file)?;
         OpenOptions::new().create(begin).truncate(false).write(true).mode(0o600).open(&file).map_err(io(&file))?;
         let mut connection = connect(&file)?;
         if !begin && schema_version(&connection)? == 0 {
@@ -233,10 +182,14 @@ impl Store {
     pub fn write<T, E: From<StoreError>>(&mut self, work: impl FnOnce(&Tx<'_>) -> Result<T, E>) -> Result<T, E> {
         place::confirm(self.place.as_ref())?;
         let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
+        // What others had committed before may have gone into the file meanwhile.
+        place::confirm(self.place.as_ref())?;
         let value = work(&tx)?;
         Watch::tell(&mut self.watch, Commit::Coming);
-        place::confirm(self.place.as_ref())?;
+        // A commit may copy the log into the file.
+        let writing = self.place.as_ref().map(Place::write).transpose()?;
         tx.commit().map_err(StoreError::from)?;
+        drop(writing);
         Watch::tell(&mut self.watch, Commit::Done);
         place::confirm(self.place.as_ref())?;
         Ok(value)
@@ -269,6 +222,18 @@ impl Store {
     pub fn check_integrity(&self) -> Result<(), StoreError> {
         let verdict: String = self.connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
         if verdict == "ok" { Ok(()) } else { Err(StoreError::Damaged(verdict)) }
+    }
+}
+
+impl Drop for Store {
+    /// The log of an overwritten store belongs to what was there before: it is kept beside it, and not written into it.
+    fn drop(&mut self) {
+        if matches!(place::confirm(self.place.as_ref()), Err(StoreError::Overwritten(_))) {
+            let kept = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+            if let Err(error) = kept {
+                tracing::error!(%error, "the log of the overwritten store may be written into it");
+            }
+        }
     }
 }
 

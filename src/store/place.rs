@@ -1,18 +1,42 @@
-//! Where an open store lies, and whether its name still leads to it.
+//! Where an open store lies, whether its name still leads to it, and whether another program wrote into it.
 //!
 //! A file that is removed, moved away or replaced while it is open is written on without an error, and what is written to it is lost when it is closed.
+//! One that another file is copied over becomes a mixture of both: SQLite goes on with the pages that it has in memory and in its log.
 
-use std::fs;
-use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::StoreError;
 
 /// The files of an open store, as they were when it was opened. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Place(Arc<[Named]>);
+pub struct Place(Arc<Files>);
+
+#[derive(Debug)]
+struct Files {
+    /// The database, and its log.
+    named: Vec<Named>,
+    ours: Mutex<Ours>,
+}
+
+/// What this process, which alone may, wrote into the database file.
+#[derive(Debug)]
+struct Ours {
+    /// How the file was after our last write.
+    written: Written,
+    /// How many of our connections may write into it now.
+    writers: usize,
+}
+
+/// Bytes, and when they were last written (seconds and nanoseconds): what tells of a write to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Written {
+    bytes: u64,
+    at: (i64, i64),
+}
 
 /// A name, and the file that it led to: device and inode.
 #[derive(Debug)]
@@ -30,16 +54,88 @@ impl Place {
             Err(StoreError::Io { error, .. }) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
-        Ok(Place(named.into()))
+        let ours = Mutex::new(Ours { written: Written::of(database)?, writers: 0 });
+        Ok(Place(Arc::new(Files { named, ours })))
     }
 
-    /// Fails with [`StoreError::Gone`] where a name does not lead to the open file any more.
+    /// Fails with [`StoreError::Gone`] where a name does not lead to the open file any more, and with [`StoreError::Overwritten`] where another program
+    /// wrote into the database. The latter is left as a word beside it, for whoever opens it next.
     pub fn confirm(&self) -> Result<(), StoreError> {
+        self.look().map(drop)
+    }
+
+    /// The same, before a commit or a checkpoint of ours, which may write into the database file until this is dropped.
+    pub(super) fn write(&self) -> Result<Writing<'_>, StoreError> {
+        self.look()?.writers += 1;
+        Ok(Writing(&self.0))
+    }
+
+    fn look(&self) -> Result<MutexGuard<'_, Ours>, StoreError> {
         let is_there = |named: &&Named| Named::new(&named.file).is_ok_and(|now| now.identity == named.identity);
-        match self.0.iter().find(|named| !is_there(named)) {
-            None => Ok(()),
-            Some(named) => Err(StoreError::Gone(named.file.clone())),
+        if let Some(named) = self.0.named.iter().find(|named| !is_there(named)) {
+            return Err(StoreError::Gone(named.file.clone()));
         }
+        let ours = self.0.ours();
+        let database = self.0.database();
+        // While one of ours writes, nobody can tell.
+        if ours.writers == 0 && Written::of(database)? != ours.written {
+            leave_word(database);
+            return Err(StoreError::Overwritten(database.to_owned()));
+        }
+        Ok(ours)
+    }
+}
+
+/// Our turn to write into the database file. When it is over, what was written is ours.
+pub(super) struct Writing<'p>(&'p Files);
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        let mut ours = self.0.ours();
+        ours.writers -= 1;
+        if let Ok(written) = Written::of(self.0.database()) {
+            ours.written = written;
+        }
+    }
+}
+
+impl Files {
+    fn ours(&self) -> MutexGuard<'_, Ours> {
+        self.ours.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn database(&self) -> &Path {
+        &self.named[0].file
+    }
+}
+
+impl Written {
+    fn of(file: &Path) -> Result<Written, StoreError> {
+        let facts = fs::metadata(file).map_err(|error| StoreError::Io { path: file.to_owned(), error })?;
+        Ok(Written { bytes: facts.len(), at: (facts.mtime(), facts.mtime_nsec()) })
+    }
+}
+
+/// Fails with [`StoreError::Overwritten`] where a process that had it open found it so.
+pub(super) fn refuse_overwritten(database: &Path) -> Result<(), StoreError> {
+    if word_beside(database).exists() { Err(StoreError::Overwritten(database.to_owned())) } else { Ok(()) }
+}
+
+fn word_beside(database: &Path) -> PathBuf {
+    database.with_extension("db-overwritten")
+}
+
+/// Where it cannot be left, this process refuses all the same.
+fn leave_word(database: &Path) {
+    let file = word_beside(database);
+    let written = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&file);
+    let written =
+        written.and_then(|mut file| file.write_all(b"Another program wrote into bursar.db while bursar had it open.\n"));
+    match written {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            tracing::error!(%error, file = %file.display(), "the next start will not know that the store was overwritten");
+        }
+        _ => {}
     }
 }
 
@@ -107,5 +203,60 @@ mod tests {
             }
         });
         assert!(matches!(store.write(rename), Err(StoreError::Gone(_))), "nor what was committed as it went");
+    }
+
+    /// As `cp` does.
+    fn copy_over(from: &Path, to: &Path) {
+        fs::write(to, fs::read(from).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn what_another_program_copied_over_an_open_store_is_refused_by_all_who_have_it_open_and_by_whoever_opens_it_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, older) = (dir.path().join("bursar.db"), dir.path().join("older"));
+        let mut store = Store::open(dir.path()).unwrap();
+        store.copy_to(&older).unwrap();
+        let mut beside = store.beside().unwrap();
+        for _ in 0..3 {
+            store.write(rename).unwrap();
+            beside.write(rename).unwrap();
+        }
+        copy_over(&older, &file);
+        let is_refused = |store: &mut Store| matches!(store.write(rename), Err(StoreError::Overwritten(of)) if of == file);
+        assert!(is_refused(&mut store) && is_refused(&mut beside) && is_refused(&mut store));
+        assert!(matches!(store.beside(), Err(StoreError::Overwritten(_))));
+        drop((store, beside));
+        assert_eq!(fs::read(&file).unwrap(), fs::read(&older).unwrap(), "the log was not written into it");
+        assert!(dir.path().join("bursar.db-wal").metadata().unwrap().len() > 0, "and is kept");
+        for _ in 0..2 {
+            assert!(matches!(Store::open_existing(dir.path()), Err(StoreError::Overwritten(of)) if of == file));
+        }
+        // The way out.
+        for name in ["bursar.db-wal", "bursar.db-shm", "bursar.db-overwritten"] {
+            fs::rename(dir.path().join(name), dir.path().join("aside")).unwrap();
+        }
+        Store::open_existing(dir.path()).unwrap().write(rename).unwrap();
+    }
+
+    #[test]
+    fn what_our_own_connections_write_into_the_file_at_the_same_time_raises_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let before = fs::metadata(dir.path().join("bursar.db")).unwrap().modified().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                let mut beside = store.beside().unwrap();
+                scope.spawn(move || {
+                    for round in 0..60 {
+                        let grow = |tx: &Tx<'_>| {
+                            tx.execute_batch("CREATE TABLE IF NOT EXISTS many (it)")?;
+                            Ok::<_, StoreError>(tx.execute("INSERT INTO many VALUES (randomblob(200000))", [])?)
+                        };
+                        assert_eq!(beside.write(grow).unwrap(), 1, "round {round}");
+                    }
+                });
+            }
+        });
+        assert_ne!(fs::metadata(dir.path().join("bursar.db")).unwrap().modified().unwrap(), before, "the log went into it");
     }
 }

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use tempfile::NamedTempFile;
 use tracing::warn;
 
-use super::{PATIENCE, Store, StoreError, Tx};
+use super::{PATIENCE, Place, Store, StoreError, Tx};
 
 /// KiB of its pages that stay in memory.
 const CACHE_KIB: i64 = 2 << 10;
@@ -83,7 +83,9 @@ impl Store {
             // The log is as large as all that was written. The commit has copied it already, while others could write, and there is little left to do. It
             // holds off writers, so it must not wait for readers: where there are some, the log is cut when it begins anew.
             self.wait_at_most(Duration::ZERO)?;
+            let writing = self.place.as_ref().map(Place::write).transpose()?;
             let cut = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+            drop(writing);
             self.wait_at_most(PATIENCE)?;
             cut?;
         }

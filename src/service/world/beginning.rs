@@ -36,8 +36,8 @@ pub(super) fn open(coin: &CoinSettings, without: WithoutStore) -> Result<Store, 
             (None, WithoutStore::Refuse) => return Err(not_begun(file)),
         },
         // What it comes back from is shown.
-        Err(malformed) if malformed.is_malformed() && without == WithoutStore::Archives => {
-            warn!(file = %file_of(coin).display(), "{malformed}");
+        Err(spoilt) if spoilt.is_spoilt() && without == WithoutStore::Archives => {
+            warn!(file = %file_of(coin).display(), "{spoilt}");
             return Ok(Store::passing()?);
         }
         opened => opened?,

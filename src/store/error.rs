@@ -1,0 +1,71 @@
+//! Why the store failed, in words.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// Why the store failed.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// Another process has it open.
+    #[error("{}: another bursar process holds this store; only one may write it at a time", .0.display())]
+    Held(PathBuf),
+    /// There is none, or its file is empty. Nothing was made.
+    #[error("{}: there is no store", .0.display())]
+    Absent(PathBuf),
+    /// It was removed, moved away or replaced while it was open. Nothing may be acknowledged on the word of a file that nobody finds again.
+    #[error(
+        "{}: the store is gone: this file was removed, moved away or replaced while bursar had it open; until it is back nothing is taken and nothing is sent",
+        .0.display()
+    )]
+    Gone(PathBuf),
+    /// Another program wrote into it while it was open, so that it is a mixture of what bursar knew and of what was put there.
+    #[error(
+        "{}: another program wrote into the store while bursar had it open (another one was copied over it?): what is in it now may be a mixture, so nothing is \
+         taken and nothing is sent",
+        .0.display()
+    )]
+    Overwritten(PathBuf),
+    /// A newer bursar made it.
+    #[error("{}: the store has schema {found}, this bursar knows up to {known}: use the newer bursar", file.display())]
+    TooNew {
+        /// The database file.
+        file: PathBuf,
+        /// Its schema.
+        found: u32,
+        /// Our newest.
+        known: u32,
+    },
+    /// The file system.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// Which file or folder.
+        path: PathBuf,
+        /// The system's words.
+        error: std::io::Error,
+    },
+    /// SQLite.
+    #[error("store: {0}; nothing of this step was kept")]
+    Sqlite(#[from] rusqlite::Error),
+    /// A row that breaks a promise of the schema.
+    #[error("store: {0}")]
+    Damaged(String),
+}
+
+impl StoreError {
+    /// Whether the file is no database, or is not whole.
+    pub fn is_malformed(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        matches!(self, StoreError::Sqlite(error) if matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)))
+    }
+
+    /// Whether it is malformed, or was overwritten: another copy has to take its place.
+    pub fn is_spoilt(&self) -> bool {
+        self.is_malformed() || matches!(self, StoreError::Overwritten(_))
+    }
+
+    /// Whether another connection was writing for all of our patience: nothing is wrong, and nothing was written.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, StoreError::Sqlite(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy))
+    }
+}
