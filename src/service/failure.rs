@@ -116,7 +116,9 @@ impl From<StoreError> for Failure {
                 .next("a running service takes orders on its control socket; wait for the other command, or stop it"),
             StoreError::Absent(_) => Failure::new("no_store", error, exit::FAILED),
             StoreError::Gone(_) => Failure::new("store_missing", error, exit::CONFIG).next(&bring_back(std::process::id())),
-            StoreError::Overwritten(_) => Failure::new("store_overwritten", error, exit::CONFIG).next(OVERWRITTEN),
+            StoreError::Overwritten(_) | StoreError::OthersLog(_) => {
+                Failure::new("store_overwritten", error, exit::CONFIG).next(OVERWRITTEN)
+            }
             StoreError::TooNew { .. } => Failure::new("store_too_new", error, exit::CONFIG),
             StoreError::Io { .. } | StoreError::Sqlite(_) => Failure::new("store", error, exit::FAILED).next(
                 "see to the free space, the rights and the health of the disk that holds state_dir; then give the order again",

@@ -26,6 +26,13 @@ pub enum StoreError {
         .0.display()
     )]
     Overwritten(PathBuf),
+    /// The log beside it belongs to another store, or to another state of it. Nothing was written.
+    #[error(
+        "{}: the log beside the store (`bursar.db-wal`) is not its own: another `bursar.db` lay there when it was written. Nothing was changed, nothing is taken \
+         and nothing is sent",
+        .0.display()
+    )]
+    OthersLog(PathBuf),
     /// A newer bursar made it.
     #[error("{}: the store has schema {found}, this bursar knows up to {known}: use the newer bursar", file.display())]
     TooNew {
@@ -61,7 +68,7 @@ impl StoreError {
 
     /// Whether it is malformed, or was overwritten: another copy has to take its place.
     pub fn is_spoilt(&self) -> bool {
-        self.is_malformed() || matches!(self, StoreError::Overwritten(_))
+        self.is_malformed() || matches!(self, StoreError::Overwritten(_) | StoreError::OthersLog(_))
     }
 
     /// Whether another connection was writing for all of our patience: nothing is wrong, and nothing was written.

@@ -8,6 +8,7 @@ mod functions;
 mod place;
 mod schema;
 mod scratch;
+mod tie;
 mod watch;
 
 use std::fs::{self, File, OpenOptions};
@@ -59,6 +60,7 @@ const MIGRATIONS: &[&str] = &[
         include_str!("migrations/0005_credits.sql"),
         include_str!("migrations/0005_checkpoints.sql"),
         include_str!("migrations/0005_chronicle.sql"),
+        include_str!("migrations/0005_tie.sql"),
     ),
 ];
 
@@ -135,9 +137,15 @@ impl Store {
         let file = dir.join(FILE);
         place::refuse_overwritten(&file)?;
         OpenOptions::new().create(begin).truncate(false).write(true).mode(0o600).open(&file).map_err(io(&file))?;
+        let untied = tie::Untied::of(&file)?;
         let mut connection = connect(&file)?;
-        if !begin && schema_version(&connection)? == 0 {
+        let version = schema_version(&connection)?;
+        if !begin && version == 0 {
             return Err(StoreError::Absent(file));
+        }
+        if let Err(error) = untied.confirm(&connection, &file, version) {
+            leave_log(&connection);
+            return Err(error);
         }
         // A table that others point to is rebuilt under its name; what points to nothing afterwards is found.
         connection.pragma_update(None, "foreign_keys", false)?;
@@ -185,10 +193,14 @@ impl Store {
         // What others had committed before may have gone into the file meanwhile.
         place::confirm(self.place.as_ref())?;
         let value = work(&tx)?;
+        let tie = self.place.as_ref().map(|place| place.tie(&tx)).transpose()?;
         Watch::tell(&mut self.watch, Commit::Coming);
         // A commit may copy the log into the file.
         let writing = self.place.as_ref().map(Place::write).transpose()?;
         tx.commit().map_err(StoreError::from)?;
+        if let Some(tie) = tie {
+            tie.done();
+        }
         drop(writing);
         Watch::tell(&mut self.watch, Commit::Done);
         place::confirm(self.place.as_ref())?;
@@ -229,11 +241,15 @@ impl Drop for Store {
     /// The log of an overwritten store belongs to what was there before: it is kept beside it, and not written into it.
     fn drop(&mut self) {
         if matches!(place::confirm(self.place.as_ref()), Err(StoreError::Overwritten(_))) {
-            let kept = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
-            if let Err(error) = kept {
-                tracing::error!(%error, "the log of the overwritten store may be written into it");
-            }
+            leave_log(&self.connection);
         }
+    }
+}
+
+/// Has this connection leave the log as it is when it is closed.
+fn leave_log(connection: &Connection) {
+    if let Err(error) = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
+        tracing::error!(%error, "the log of another store may be written into this one");
     }
 }
 

@@ -9,7 +9,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::StoreError;
+use super::{StoreError, Tx, tie};
 
 /// The files of an open store, as they were when it was opened. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ struct Ours {
     written: Written,
     /// How many of our connections may write into it now.
     writers: usize,
+    /// How the file was when the log was tied to it; none: not yet by this process.
+    tied: Option<Written>,
 }
 
 /// Bytes, and when they were last written (seconds and nanoseconds): what tells of a write to a file.
@@ -54,7 +56,7 @@ impl Place {
             Err(StoreError::Io { error, .. }) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
-        let ours = Mutex::new(Ours { written: Written::of(database)?, writers: 0 });
+        let ours = Mutex::new(Ours { written: Written::of(database)?, writers: 0, tied: None });
         Ok(Place(Arc::new(Files { named, ours })))
     }
 
@@ -70,6 +72,19 @@ impl Place {
         Ok(Writing(&self.0))
     }
 
+    /// In the first commit since the file was written, ties the log to it.
+    pub(super) fn tie(&self, tx: &Tx<'_>) -> Result<Tie<'_>, StoreError> {
+        let ours = self.look()?;
+        let (writers, written, tied) = (ours.writers, ours.written, ours.tied);
+        drop(ours);
+        // While another of ours writes into it, the next commit will do.
+        if writers > 0 || tied == Some(written) {
+            return Ok(Tie { files: &self.0, to: None });
+        }
+        tie::renew(tx, self.0.database())?;
+        Ok(Tie { files: &self.0, to: Some(written) })
+    }
+
     fn look(&self) -> Result<MutexGuard<'_, Ours>, StoreError> {
         let is_there = |named: &&Named| Named::new(&named.file).is_ok_and(|now| now.identity == named.identity);
         if let Some(named) = self.0.named.iter().find(|named| !is_there(named)) {
@@ -83,6 +98,21 @@ impl Place {
             return Err(StoreError::Overwritten(database.to_owned()));
         }
         Ok(ours)
+    }
+}
+
+/// That the log was tied to the file, or was already.
+pub(super) struct Tie<'p> {
+    files: &'p Files,
+    to: Option<Written>,
+}
+
+impl Tie<'_> {
+    /// It is committed.
+    pub(super) fn done(self) {
+        if let Some(to) = self.to {
+            self.files.ours().tied = Some(to);
+        }
     }
 }
 
@@ -153,7 +183,7 @@ impl Named {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Store, Tx};
+    use super::super::Store;
     use super::*;
 
     fn rename(tx: &Tx<'_>) -> Result<usize, StoreError> {
