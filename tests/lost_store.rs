@@ -6,6 +6,7 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use support::{BURN_ADDRESS, Generation, PATIENCE, Service, World, free_port, wait_for};
 
@@ -187,6 +188,41 @@ fn an_older_store_that_is_copied_over_the_open_one_pays_nobody_twice_while_the_s
     let (flushed, code) = world.order(&["pay", "flush"]);
     assert_ne!(code, 0, "{flushed}");
     assert_eq!(world.node_rpc("getrawmempool", json!([])), paid, "nor was it paid again");
+}
+
+#[test]
+fn an_older_store_beside_the_log_of_a_service_that_was_killed_is_refused_and_the_right_one_goes_on() {
+    let world = served();
+    runs(&world).stop();
+    let (database, older, right) = (store(&world), world.dir().join("older.db"), world.dir().join("right.db"));
+    fs::copy(&database, &older).unwrap();
+    let mut service = Service::start(&world);
+    healthz(&service, 200);
+    assert_eq!(world.done(&["pay", "flush"])["batches"][0]["payouts"], 1);
+    world.done(&["daemon", "stop"]);
+    service.signal(Signal::KILL);
+    service.ended();
+    world.done(&["pay", "show", "before"]); // at its end, the log is written into the database
+    fs::copy(&database, &right).unwrap();
+    let mut service = Service::start(&world);
+    healthz(&service, 200);
+    submit(&world, "last");
+    world.done(&["daemon", "stop"]);
+    service.signal(Signal::KILL);
+    service.ended();
+
+    let log = database.with_extension("db-wal");
+    let left = fs::read(&log).unwrap();
+    fs::copy(&older, &database).unwrap();
+    for verb in VERBS {
+        let (answer, code) = world.order(verb);
+        assert_eq!((code, &answer["error"]["code"]), (78, &json!("store_overwritten")), "{verb:?}: {answer}");
+        assert!(answer["error"]["message"].as_str().unwrap().contains("is not its own"), "{answer}");
+    }
+    assert!(fs::read(&log).unwrap() == left && fs::read(&database).unwrap() == fs::read(&older).unwrap());
+    fs::copy(&right, &database).unwrap();
+    assert_eq!(world.done(&["pay", "show", "last"])["payout"]["state"], "queued");
+    assert_eq!(world.done(&["ledger", "verify"])["fault"], Value::Null);
 }
 
 #[test]
