@@ -54,6 +54,9 @@ const OVERWRITTEN: &str = "stop the service, and move `bursar.db` and all `bursa
                            backup (`bursar backup list`; see *Backups* in the README): payouts stay frozen until what it lacks was looked at. Only if nothing but its time \
                            was changed (`touch`): stop the service, remove `bursar.db-overwritten`, and start it";
 
+/// What to do where the store is there, and the lock is not that keeps others from it.
+const LOCK_GONE: &str = "stop whatever other bursar works on this state_dir, then start the service again: nothing is lost, and a start makes the lock anew";
+
 /// What to do about a store that went away while this process has it open.
 fn bring_back(process: u32) -> String {
     format!(
@@ -115,7 +118,10 @@ impl From<StoreError> for Failure {
             StoreError::Held(_) => Failure::new("store_held", error, exit::HELD)
                 .next("a running service takes orders on its control socket; wait for the other command, or stop it"),
             StoreError::Absent(_) => Failure::new("no_store", error, exit::FAILED),
-            StoreError::Gone(_) => Failure::new("store_missing", error, exit::CONFIG).next(&bring_back(std::process::id())),
+            StoreError::Gone(ref file) => {
+                let next = if file.ends_with("lock") { LOCK_GONE.to_owned() } else { bring_back(std::process::id()) };
+                Failure::new("store_missing", error, exit::CONFIG).next(&next)
+            }
             StoreError::Overwritten(_) | StoreError::OthersLog(_) => {
                 Failure::new("store_overwritten", error, exit::CONFIG).next(OVERWRITTEN)
             }

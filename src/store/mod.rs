@@ -67,6 +67,9 @@ const MIGRATIONS: &[&str] = &[
 /// The database, in the folder of the store.
 const FILE: &str = "bursar.db";
 
+/// Held by the one process that has the store open.
+const LOCK: &str = "lock";
+
 /// How long a connection waits while another one writes. The longest write takes over a payout file: a million rows are half a minute on a busy host
 /// with a slow disk. Whoever has somebody waiting sets less ([`Store::wait_at_most`]).
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -266,7 +269,7 @@ fn connect(file: &Path) -> Result<Connection, StoreError> {
 }
 
 fn take_lock(dir: &Path) -> Result<File, StoreError> {
-    let path = dir.join("lock");
+    let path = dir.join(LOCK);
     // A pipe in its place would make us wait for somebody at its other end.
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).write(true).mode(0o600).custom_flags(OFlags::NONBLOCK.bits().cast_signed());

@@ -9,7 +9,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{StoreError, Tx, tie};
+use super::{LOCK, StoreError, Tx, tie};
 
 /// The files of an open store, as they were when it was opened. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -17,7 +17,7 @@ pub struct Place(Arc<Files>);
 
 #[derive(Debug)]
 struct Files {
-    /// The database, and its log.
+    /// The database, its log, and the lock.
     named: Vec<Named>,
     ours: Mutex<Ours>,
 }
@@ -56,6 +56,8 @@ impl Place {
             Err(StoreError::Io { error, .. }) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
+        // Where that is gone, another process would take a lock of its own.
+        named.push(Named::new(&database.with_file_name(LOCK))?);
         let ours = Mutex::new(Ours { written: Written::of(database)?, writers: 0, tied: None });
         Ok(Place(Arc::new(Files { named, ours })))
     }
@@ -211,6 +213,17 @@ mod tests {
             store.write(rename).unwrap();
             beside.write(rename).unwrap();
         }
+    }
+
+    #[test]
+    fn where_the_lock_was_removed_only_one_of_two_processes_writes() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut first = Store::open(dir.path()).unwrap();
+        let lock = dir.path().join("lock");
+        fs::remove_file(&lock).unwrap();
+        let mut second = Store::open(dir.path()).unwrap();
+        assert!(matches!(first.write(rename), Err(StoreError::Gone(gone)) if gone == lock));
+        second.write(rename).unwrap();
     }
 
     #[test]
