@@ -6,14 +6,17 @@
 pub(crate) mod history;
 mod rpc;
 mod settings;
+mod view;
 mod world;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashSet};
+use std::rc::Rc;
 
 use crate::coin::{Amount, BlockHash, OutPoint, Txid};
 pub(crate) use settings::coin;
-use world::{ModelTx, Owner, World, amount};
+pub(crate) use world::Owner;
+use world::{ModelTx, World, amount};
 
 pub(crate) const FINAL_DEPTH: u64 = 5;
 const FEE: i64 = 7;
@@ -21,7 +24,9 @@ pub(crate) const MATURITY: u64 = 8;
 
 /// The wallet.
 pub(crate) struct ModelWallet {
-    world: RefCell<World>,
+    world: Rc<RefCell<World>>,
+    /// Its place among the wallets of its world.
+    place: usize,
     fingerprint: RefCell<Option<String>>,
     /// How many more calls of `tip` find a new block.
     restless: Cell<u32>,
@@ -36,28 +41,40 @@ pub(crate) struct ModelWallet {
 
 impl ModelWallet {
     pub(crate) fn new() -> ModelWallet {
-        let world = World::default();
-        let wallet = ModelWallet {
-            world: RefCell::new(world),
+        let world = World { wallets: vec![coin().wallet.name], ..World::default() };
+        let wallet = ModelWallet::at(Rc::new(RefCell::new(world)), 0);
+        wallet.mine(1, false);
+        wallet
+    }
+
+    /// Another wallet of the same daemon.
+    pub(crate) fn add_beside(&self, name: &str) -> ModelWallet {
+        let mut world = self.world.borrow_mut();
+        world.wallets.push(name.to_owned());
+        ModelWallet::at(Rc::clone(&self.world), world.wallets.len() - 1)
+    }
+
+    fn at(world: Rc<RefCell<World>>, place: usize) -> ModelWallet {
+        ModelWallet {
+            world,
+            place,
             fingerprint: RefCell::new(Some("seed".to_owned())),
             restless: Cell::new(0),
             builds_chain: Cell::new(false),
             answers: Cell::new(None),
             mute: Cell::new(false),
             drift: Cell::new(None),
-        };
-        wallet.mine(1, false);
-        wallet
+        }
     }
 
     pub(crate) fn deposit(&self, units: i64) -> Txid {
-        self.world.borrow_mut().add(vec![], vec![(units, Owner::Mine)], None, true)
+        self.world.borrow_mut().add(vec![], vec![(units, Owner::Wallet(self.place))], None, true)
     }
 
     /// Blocks that take all that is in the mempool.
     pub(crate) fn mine(&self, blocks: u64, with_reward: bool) {
         for _ in 0..blocks {
-            self.world.borrow_mut().mine(|_| true, with_reward.then_some(5000));
+            self.world.borrow_mut().mine(|_| true, with_reward.then_some((5000, self.place)));
         }
     }
 
@@ -68,11 +85,18 @@ impl ModelWallet {
 
     /// Pays strangers (and, where the flag says so, ourselves) out of trusted coins; none if they do not suffice.
     pub(crate) fn send(&self, payments: &[(i64, bool)], comment: Option<&str>, broadcast: bool) -> Option<Txid> {
+        let owner = |own: bool| if own { Owner::Wallet(self.place) } else { Owner::Stranger };
+        let payments: Vec<_> = payments.iter().map(|(units, own)| (*units, owner(*own))).collect();
+        self.pay(&payments, comment, broadcast)
+    }
+
+    /// Pays whomever out of trusted coins; none if they do not suffice.
+    pub(crate) fn pay(&self, payments: &[(i64, Owner)], comment: Option<&str>, broadcast: bool) -> Option<Txid> {
         let mut world = self.world.borrow_mut();
         let mut missing = FEE + payments.iter().map(|(units, _)| units).sum::<i64>();
         let mut inputs = Vec::new();
-        for (coin, value) in world.coins() {
-            if missing > 0 && world.is_trusted(&coin.txid) && !world.locked.contains(&coin) {
+        for (coin, value) in world.of(self.place).coins() {
+            if missing > 0 && world.of(self.place).is_trusted(&coin.txid) && !world.locked.contains(&coin) {
                 inputs.push(coin);
                 missing -= value;
             }
@@ -80,10 +104,9 @@ impl ModelWallet {
         if missing > 0 {
             return None;
         }
-        let owner = |own: bool| if own { Owner::Mine } else { Owner::Stranger };
-        let mut outputs: Vec<(i64, Owner)> = payments.iter().map(|(units, own)| (*units, owner(*own))).collect();
+        let mut outputs = payments.to_vec();
         if missing < 0 {
-            outputs.insert(payments.len() / 2, (-missing, Owner::Change));
+            outputs.insert(payments.len() / 2, (-missing, Owner::Change(self.place)));
         }
         Some(world.add(inputs, outputs, comment.map(str::to_owned), broadcast))
     }
@@ -112,10 +135,11 @@ impl ModelWallet {
 
     fn unconfirmed(&self, own: bool, in_mempool: bool) -> Vec<Txid> {
         let world = self.world.borrow();
+        let view = world.of(self.place);
         let fits = |(txid, tx): &(&Txid, &ModelTx)| {
-            !tx.coinbase && tx.known && world.depth(txid) == 0 && tx.in_mempool == in_mempool && (world.debit(tx) > 0) == own
+            !tx.coinbase && view.depth(txid) == 0 && tx.in_mempool == in_mempool && (view.debit(tx) > 0) == own
         };
-        world.txs.iter().filter(fits).map(|(txid, _)| *txid).collect()
+        view.txs().filter(fits).map(|(txid, _)| *txid).collect()
     }
 
     /// A block pays one of the pending receipts to somebody else.
@@ -149,8 +173,9 @@ impl ModelWallet {
             let rival = world.txs.iter().any(|(other, tx)| {
                 *other != txid && tx.in_mempool && tx.inputs.iter().any(|input| world.txs[&txid].inputs.contains(input))
             });
-            if !rival && world.depth(&txid) == 0 && !world.txs[&txid].abandoned {
-                world.txs.get_mut(&txid).unwrap().in_mempool = true;
+            if !rival && world.depth(&txid, None) == 0 && !world.txs[&txid].abandoned {
+                let tx = world.txs.get_mut(&txid).unwrap();
+                (tx.in_mempool, tx.public) = (true, true);
                 world.evict_orphans();
             }
         }
@@ -167,15 +192,20 @@ impl ModelWallet {
         {
             let mut world = self.world.borrow_mut();
             let tx = world.txs.get_mut(txid).unwrap();
-            (tx.abandoned, tx.in_mempool) = (false, true);
+            (tx.abandoned, tx.in_mempool, tx.public) = (false, true, true);
         }
         self.mine(1, false);
     }
 
     pub(crate) fn lock(&self, pick: usize) {
         let mut world = self.world.borrow_mut();
-        let coins: Vec<OutPoint> =
-            world.coins().into_iter().map(|(coin, _)| coin).filter(|coin| world.is_trusted(&coin.txid)).collect();
+        let coins: Vec<OutPoint> = world
+            .of(self.place)
+            .coins()
+            .into_iter()
+            .map(|(coin, _)| coin)
+            .filter(|coin| world.of(self.place).is_trusted(&coin.txid))
+            .collect();
         if let Some(coin) = coins.get(pick % coins.len().max(1)) {
             world.locked.insert(*coin);
         }
@@ -184,7 +214,8 @@ impl ModelWallet {
     /// The wallet forgets a transaction that is in a block. Returns which.
     pub(crate) fn lose(&self, pick: usize) -> Option<Txid> {
         let world = self.world.borrow();
-        let mined: Vec<Txid> = world.txs.keys().filter(|txid| world.txs[*txid].known && world.depth(txid) > 0).copied().collect();
+        let view = world.of(self.place);
+        let mined: Vec<Txid> = view.txs().map(|(txid, _)| *txid).filter(|txid| view.depth(txid) > 0).collect();
         let txid = *mined.get(pick % mined.len().max(1))?;
         drop(world);
         self.lose_this(&txid);
@@ -192,13 +223,15 @@ impl ModelWallet {
     }
 
     pub(crate) fn lose_this(&self, txid: &Txid) {
-        self.world.borrow_mut().txs.get_mut(txid).unwrap().known = false;
+        self.world.borrow_mut().txs.get_mut(txid).unwrap().forgotten_by.insert(self.place);
     }
 
     /// Transactions that the wallet forgot are found again, their comments are gone.
     pub(crate) fn find_again(&self) {
-        for tx in self.world.borrow_mut().txs.values_mut().filter(|tx| !tx.known) {
-            (tx.known, tx.comment) = (true, None);
+        for tx in self.world.borrow_mut().txs.values_mut() {
+            if tx.forgotten_by.remove(&self.place) {
+                tx.comment = None;
+            }
         }
     }
 
@@ -224,13 +257,14 @@ impl ModelWallet {
     /// with so many on top. Each with its amount.
     pub(crate) fn deep_receipts(&self, depth: i64, ordered: impl Fn(&str) -> bool) -> BTreeSet<(Txid, u32, i64)> {
         let world = self.world.borrow();
+        let view = world.of(self.place);
         let counts = |txid: &Txid, tx: &ModelTx| {
-            let foreign = world.debit(tx) == 0 || tx.comment.as_deref().is_some_and(&ordered);
-            tx.known && !tx.coinbase && world.depth(txid) >= depth && foreign
+            let foreign = view.debit(tx) == 0 || tx.comment.as_deref().is_some_and(&ordered);
+            !tx.coinbase && view.depth(txid) >= depth && foreign
         };
         let mut found = BTreeSet::new();
-        for (txid, tx) in world.txs.iter().filter(|(txid, tx)| counts(txid, tx)) {
-            let own = (0..).zip(&tx.outputs).filter(|(_, (value, owner))| *owner == Owner::Mine && *value > 0);
+        for (txid, tx) in view.txs().filter(|(txid, tx)| counts(txid, tx)) {
+            let own = (0..).zip(&tx.outputs).filter(|(_, (value, owner))| *owner == Owner::Wallet(self.place) && *value > 0);
             found.extend(own.map(|(vout, (value, _))| (*txid, vout, *value)));
         }
         found
@@ -255,22 +289,17 @@ impl ModelWallet {
     /// our own unconfirmed transactions.
     pub(crate) fn worth(&self) -> Amount {
         let world = self.world.borrow();
-        let counts = |txid: &Txid, tx: &ModelTx| match world.depth(txid) {
-            0 => world.is_live(txid) && world.debit(tx) > 0,
-            depth => depth > 0 && world.is_mature(txid),
-        };
-        let own =
-            |tx: &ModelTx| tx.outputs.iter().filter(|(_, owner)| *owner != Owner::Stranger).map(|(value, _)| value).sum::<i64>();
-        let worth = world.txs.iter().filter(|(txid, tx)| tx.known && counts(txid, tx)).map(|(_, tx)| own(tx) - world.debit(tx));
+        let view = world.of(self.place);
+        let own = |tx: &ModelTx| tx.outputs.iter().filter(|(_, owner)| owner.is(self.place)).map(|(value, _)| value).sum::<i64>();
+        let worth = view.txs().filter(|(txid, _)| view.is_money(txid)).map(|(_, tx)| own(tx) - view.debit(tx));
         amount(worth.sum())
     }
 
     /// Whether every own unconfirmed payment is trusted, so that worth and trusted balance must be equal.
     pub(crate) fn is_calm(&self) -> bool {
         let world = self.world.borrow();
-        world
-            .txs
-            .iter()
-            .all(|(txid, tx)| world.depth(txid) != 0 || !world.is_live(txid) || world.debit(tx) == 0 || world.is_trusted(txid))
+        let view = world.of(self.place);
+        let waits = |txid: &Txid, tx: &ModelTx| view.depth(txid) == 0 && view.is_live(txid) && view.debit(tx) > 0;
+        view.txs().all(|(txid, tx)| !waits(txid, tx) || view.is_trusted(txid))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::rc::Rc;
 
 use super::ModelWallet;
 use super::world::amount;
@@ -16,6 +17,11 @@ fn unused(method: &str) -> RpcError {
 }
 
 impl Wallet for ModelWallet {
+    fn wallet_beside(&self, name: &str) -> Result<Option<Box<dyn Wallet>>, RpcError> {
+        let place = self.world.borrow().wallets.iter().position(|known| known == name);
+        Ok(place.map(|place| Box::new(ModelWallet::at(Rc::clone(&self.world), place)) as Box<dyn Wallet>))
+    }
+
     fn tip(&self) -> Result<Tip, RpcError> {
         if let Some(left) = self.restless.get().checked_sub(1) {
             self.restless.set(left);
@@ -44,17 +50,18 @@ impl Wallet for ModelWallet {
 
     fn balances(&self) -> Result<Balances, RpcError> {
         let world = self.world.borrow();
+        let view = world.of(self.place);
         let sum = |fits: &dyn Fn(&Txid) -> bool| {
-            amount(world.coins().iter().filter(|(coin, _)| fits(&coin.txid)).map(|(_, value)| value).sum())
+            amount(view.coins().iter().filter(|(coin, _)| fits(&coin.txid)).map(|(_, value)| value).sum())
         };
-        let pending = |txid: &Txid| world.depth(txid) == 0 && world.txs[txid].in_mempool && !world.is_trusted(txid);
+        let pending = |txid: &Txid| view.depth(txid) == 0 && world.txs[txid].in_mempool && !view.is_trusted(txid);
         let missing = self.drift.get().map(|missing| missing + 1);
         self.drift.set(missing);
-        let trusted = sum(&|txid| world.is_trusted(txid)).checked_sub(amount(missing.unwrap_or(0))).unwrap();
+        let trusted = sum(&|txid| view.is_trusted(txid)).checked_sub(amount(missing.unwrap_or(0))).unwrap();
         Ok(Balances {
             trusted,
             pending: Some(sum(&pending)),
-            immature: Some(sum(&|txid| world.depth(txid) > 0 && !world.is_mature(txid))),
+            immature: Some(sum(&|txid| view.depth(txid) > 0 && !world.is_mature(txid))),
             source: BalanceSource::Getbalances,
         })
     }
@@ -66,15 +73,17 @@ impl Wallet for ModelWallet {
             None => i64::MAX,
             Some(block) => world.block_depth(block).ok_or_else(|| unused("listsinceblock"))?,
         };
-        let listed = world.txs.iter().filter(|(txid, tx)| tx.known && world.depth(txid).abs() < depth);
-        _ = listed.flat_map(|(txid, _)| world.entries(txid)).try_for_each(visit);
+        let view = world.of(self.place);
+        let listed = view.txs().filter(|(txid, _)| view.depth(txid).abs() < depth);
+        _ = listed.flat_map(|(txid, _)| view.entries(txid)).try_for_each(visit);
         Ok(())
     }
 
     fn transaction(&self, txid: &Txid) -> Result<Option<WalletTx>, RpcError> {
         let world = self.world.borrow();
-        let known = world.txs.get(txid).filter(|tx| tx.known);
-        let shown = |_| WalletTx { entries: world.entries(txid), confirmations: world.depth(txid), raw_hex: txid.to_string() };
+        let view = world.of(self.place);
+        let known = world.txs.get(txid).filter(|tx| view.knows(tx));
+        let shown = |_| WalletTx { entries: view.entries(txid), confirmations: view.depth(txid), raw_hex: txid.to_string() };
         Ok(known.map(shown))
     }
 
@@ -100,16 +109,17 @@ impl Wallet for ModelWallet {
 
     fn unspent(&self) -> Result<Vec<Unspent>, RpcError> {
         let world = self.world.borrow();
+        let view = world.of(self.place);
         let listed = |coin: &OutPoint| {
-            let depth = world.depth(&coin.txid);
+            let depth = view.depth(&coin.txid);
             world.is_mature(&coin.txid) && (depth > 0 || world.txs[&coin.txid].in_mempool) && !world.locked.contains(coin)
         };
-        let coins = world.coins().into_iter().filter(|(coin, _)| listed(coin)).map(|(outpoint, value)| Unspent {
+        let coins = view.coins().into_iter().filter(|(coin, _)| listed(coin)).map(|(outpoint, value)| Unspent {
             outpoint,
             amount: amount(value),
-            confirmations: world.depth(&outpoint.txid),
+            confirmations: view.depth(&outpoint.txid),
             spendable: true,
-            safe: world.is_trusted(&outpoint.txid),
+            safe: view.is_trusted(&outpoint.txid),
             script_hex: None,
             redeem_hex: None,
         });
@@ -201,12 +211,18 @@ impl Wallet for ModelWallet {
     }
 
     fn transaction_count(&self) -> Result<Option<u64>, RpcError> {
-        Ok(Some(self.world.borrow().txs.values().filter(|tx| tx.known).count() as u64))
+        Ok(Some(self.world.borrow().of(self.place).txs().count() as u64))
     }
 
     fn identity(&self) -> Result<WalletIdentity, RpcError> {
         let fingerprint = self.fingerprint.borrow().clone();
-        Ok(WalletIdentity { name: "w".to_owned(), fingerprint, tx_count: 0, keypool: 100, encrypted: false })
+        Ok(WalletIdentity {
+            name: self.world.borrow().wallets[self.place].clone(),
+            fingerprint,
+            tx_count: 0,
+            keypool: 100,
+            encrypted: false,
+        })
     }
 
     fn send_many(&self, _order: &SendMany<'_>) -> Result<Txid, RpcError> {

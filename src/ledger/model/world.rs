@@ -1,16 +1,23 @@
 //! The chain and the transactions of the model.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::MATURITY;
-use crate::coin::{Amount, BlockHash, OutPoint, Timestamp, Txid};
-use crate::daemon::{Category, Entry};
+use super::view::View;
+use crate::coin::{Amount, BlockHash, OutPoint, Txid};
 
+/// Whose an output is; wallets are told apart by their place in `World::wallets`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Owner {
-    Mine,
-    Change,
+pub(crate) enum Owner {
+    Wallet(usize),
+    Change(usize),
     Stranger,
+}
+
+impl Owner {
+    pub(super) fn is(self, wallet: usize) -> bool {
+        matches!(self, Owner::Wallet(owner) | Owner::Change(owner) if owner == wallet)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -22,8 +29,10 @@ pub(super) struct ModelTx {
     pub(super) block: Option<BlockHash>,
     pub(super) in_mempool: bool,
     pub(super) abandoned: bool,
-    /// The wallet knows it.
-    pub(super) known: bool,
+    /// It was in the mempool or in a block: whoever is paid by it has heard of it.
+    pub(super) public: bool,
+    /// Wallets that do not know it any more.
+    pub(super) forgotten_by: BTreeSet<usize>,
     /// A block holds a transaction of strangers that spends the same coins.
     pub(super) conflicted_by: Option<BlockHash>,
 }
@@ -34,6 +43,8 @@ pub(super) struct World {
     pub(super) heights: HashMap<BlockHash, u64>,
     pub(super) txs: BTreeMap<Txid, ModelTx>,
     pub(super) locked: HashSet<OutPoint>,
+    /// Their names.
+    pub(super) wallets: Vec<String>,
     pub(super) count: u64,
 }
 
@@ -64,8 +75,8 @@ impl World {
         self.active_height(block).map(|height| (self.tip_height() - height + 1) as i64)
     }
 
-    /// Positive in the chain, negative when conflicted, 0 otherwise.
-    pub(super) fn depth(&self, txid: &Txid) -> i64 {
+    /// Positive in the chain, negative when conflicted, 0 otherwise: for all who know everything, or for one wallet.
+    pub(super) fn depth(&self, txid: &Txid, wallet: Option<usize>) -> i64 {
         let tx = &self.txs[txid];
         if let Some(depth) = tx.block.and_then(|block| self.block_depth(&block)) {
             return depth;
@@ -73,13 +84,15 @@ impl World {
         if let Some(depth) = tx.conflicted_by.and_then(|block| self.block_depth(&block)) {
             return -depth;
         }
-        let by_rival = self
-            .txs
-            .iter()
-            .filter(|(other, rival)| *other != txid && rival.known && rival.inputs.iter().any(|input| tx.inputs.contains(input)));
+        let is_known = |tx: &ModelTx| wallet.is_none_or(|wallet| !tx.forgotten_by.contains(&wallet));
+        let by_rival = self.txs.iter().filter(|(other, rival)| {
+            *other != txid && is_known(rival) && rival.inputs.iter().any(|input| tx.inputs.contains(input))
+        });
         let rival = by_rival.filter_map(|(_, rival)| rival.block.and_then(|block| self.block_depth(&block))).max();
-        let parent =
-            tx.inputs.iter().filter(|input| self.txs.contains_key(&input.txid)).map(|input| self.depth(&input.txid)).min();
+        let parents = tx.inputs.iter().filter_map(|input| Some((input.txid, self.txs.get(&input.txid)?)));
+        // A wallet hears nothing of the parents of what it was paid.
+        let concerned = parents.filter(|(_, parent)| wallet.is_none_or(|wallet| self.concerns(parent, wallet)));
+        let parent = concerned.map(|(parent, _)| self.depth(&parent, wallet)).min();
         match (rival, parent) {
             (Some(depth), _) => -depth,
             (None, Some(depth)) if depth < 0 => depth,
@@ -87,95 +100,22 @@ impl World {
         }
     }
 
-    pub(super) fn is_live(&self, txid: &Txid) -> bool {
-        let tx = &self.txs[txid];
-        let orphan = tx.coinbase && self.depth(txid) == 0;
-        tx.known && !orphan && self.depth(txid) >= 0 && !(tx.abandoned && self.depth(txid) == 0)
-    }
-
-    /// The value of an input, if the wallet knows the coin as its own.
-    pub(super) fn own_value(&self, coin: &OutPoint) -> i64 {
-        let Some(tx) = self.txs.get(&coin.txid).filter(|tx| tx.known) else { return 0 };
-        let (value, owner) = tx.outputs[coin.vout as usize];
-        if owner == Owner::Stranger { 0 } else { value }
-    }
-
-    pub(super) fn debit(&self, tx: &ModelTx) -> i64 {
-        tx.inputs.iter().map(|input| self.own_value(input)).sum()
-    }
-
     pub(super) fn is_mature(&self, txid: &Txid) -> bool {
-        !self.txs[txid].coinbase || self.depth(txid) > MATURITY as i64
+        !self.txs[txid].coinbase || self.depth(txid, None) > MATURITY as i64
     }
 
-    pub(super) fn is_trusted(&self, txid: &Txid) -> bool {
-        let tx = &self.txs[txid];
-        if self.depth(txid) > 0 {
-            return self.is_mature(txid);
-        }
-        let parents_are = || tx.inputs.iter().all(|input| self.own_value(input) > 0 && self.is_trusted(&input.txid));
-        self.is_live(txid) && tx.in_mempool && !tx.inputs.is_empty() && parents_are()
+    /// Whether a transaction spends coins of a wallet.
+    pub(super) fn spends(&self, tx: &ModelTx, wallet: usize) -> bool {
+        let owner = |coin: &OutPoint| self.txs.get(&coin.txid).map(|parent| parent.outputs[coin.vout as usize].1);
+        tx.inputs.iter().filter_map(owner).any(|owner| owner.is(wallet))
     }
 
-    /// Own coins of live transactions that no live transaction spends.
-    pub(super) fn coins(&self) -> Vec<(OutPoint, i64)> {
-        let live: Vec<&Txid> = self.txs.keys().filter(|txid| self.is_live(txid)).collect();
-        let spent: HashSet<OutPoint> = live.iter().flat_map(|txid| self.txs[*txid].inputs.clone()).collect();
-        let mut found = Vec::new();
-        for txid in live {
-            for (vout, (value, owner)) in (0..).zip(&self.txs[txid].outputs) {
-                let coin = OutPoint { txid: *txid, vout };
-                if *owner != Owner::Stranger && !spent.contains(&coin) {
-                    found.push((coin, *value));
-                }
-            }
-        }
-        found
+    fn concerns(&self, tx: &ModelTx, wallet: usize) -> bool {
+        tx.outputs.iter().any(|(_, owner)| owner.is(wallet)) || self.spends(tx, wallet)
     }
 
-    pub(super) fn entries(&self, txid: &Txid) -> Vec<Entry> {
-        let tx = &self.txs[txid];
-        let depth = self.depth(txid);
-        let debit = self.debit(tx);
-        let fee = (debit > 0).then(|| amount(tx.outputs.iter().map(|(value, _)| value).sum::<i64>() - debit));
-        let entry = |vout, category, units| Entry {
-            txid: *txid,
-            vout: Some(vout),
-            fee: if category == Category::Send { fee } else { None },
-            abandoned: category == Category::Send && tx.abandoned && depth == 0,
-            category,
-            address: None,
-            amount: amount(units),
-            confirmations: depth,
-            block: tx.block.filter(|_| depth > 0),
-            comment: tx.comment.clone(),
-            time: Timestamp(1),
-        };
-        let mut entries = Vec::new();
-        for (vout, (value, owner)) in (0..).zip(&tx.outputs) {
-            if debit > 0 && *owner != Owner::Change {
-                entries.push(entry(vout, Category::Send, -value));
-            }
-            let received = match owner {
-                Owner::Mine => true,
-                Owner::Change => debit == 0,
-                Owner::Stranger => false,
-            };
-            // The daemons leave it out of the listing and of `gettransaction` alike.
-            if received && depth >= 0 {
-                entries.push(entry(vout, self.receipt_category(txid), *value));
-            }
-        }
-        entries
-    }
-
-    pub(super) fn receipt_category(&self, txid: &Txid) -> Category {
-        match self.txs[txid].coinbase {
-            false => Category::Receive,
-            true if self.depth(txid) < 1 => Category::Orphan,
-            true if self.is_mature(txid) => Category::Generate,
-            true => Category::Immature,
-        }
+    pub(super) fn of(&self, wallet: usize) -> View<'_> {
+        View { world: self, wallet }
     }
 
     /// Whoever spends what is not there any more leaves the mempool.
@@ -184,18 +124,19 @@ impl World {
             let gone = self.txs.iter().find(|(txid, tx)| {
                 let missing = |input: &OutPoint| {
                     self.txs.get(&input.txid).is_some_and(|parent| {
-                        let confirmed = self.depth(&input.txid) > 0 && self.is_mature(&input.txid);
+                        let confirmed = self.depth(&input.txid, None) > 0 && self.is_mature(&input.txid);
                         !confirmed && !parent.in_mempool
                     })
                 };
-                tx.in_mempool && (self.depth(txid) < 0 || tx.inputs.iter().any(missing))
+                tx.in_mempool && (self.depth(txid, None) < 0 || tx.inputs.iter().any(missing))
             });
             let Some(txid) = gone.map(|(txid, _)| *txid) else { return };
             self.txs.get_mut(&txid).unwrap().in_mempool = false;
         }
     }
 
-    pub(super) fn mine(&mut self, include: impl Fn(&Txid) -> bool, reward: Option<i64>) -> BlockHash {
+    /// A block with what `include` says of the mempool, and a reward of so much for a wallet.
+    pub(super) fn mine(&mut self, include: impl Fn(&Txid) -> bool, reward: Option<(i64, usize)>) -> BlockHash {
         let block = BlockHash::from_bytes(self.fresh());
         self.heights.insert(block, self.active.len() as u64);
         self.active.push(block);
@@ -208,10 +149,10 @@ impl World {
             let tx = self.txs.get_mut(&txid).unwrap();
             (tx.block, tx.in_mempool, tx.abandoned) = (Some(block), false, false);
         }
-        if let Some(reward) = reward {
-            let txid = self.add(vec![], vec![(reward, Owner::Mine)], None, false);
+        if let Some((reward, wallet)) = reward {
+            let txid = self.add(vec![], vec![(reward, Owner::Wallet(wallet))], None, false);
             let tx = self.txs.get_mut(&txid).unwrap();
-            (tx.coinbase, tx.block) = (true, Some(block));
+            (tx.coinbase, tx.block, tx.public) = (true, Some(block), true);
         }
         self.evict_orphans();
         block
@@ -233,7 +174,8 @@ impl World {
             block: None,
             in_mempool,
             abandoned: false,
-            known: true,
+            public: in_mempool,
+            forgotten_by: BTreeSet::new(),
             conflicted_by: None,
         };
         self.txs.insert(txid, tx);
