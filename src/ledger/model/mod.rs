@@ -6,6 +6,7 @@
 pub(crate) mod history;
 mod rpc;
 mod settings;
+pub(crate) mod several;
 mod view;
 mod world;
 
@@ -144,7 +145,9 @@ impl ModelWallet {
 
     /// A block pays one of the pending receipts to somebody else.
     pub(crate) fn double_spend(&self, pick: usize) {
-        let pending = self.unconfirmed(false, true);
+        let mut pending = self.unconfirmed(false, true);
+        // What comes from a wallet of ours nobody else can spend.
+        pending.retain(|txid| self.world.borrow().txs[txid].inputs.is_empty());
         let Some(txid) = pending.get(pick % pending.len().max(1)) else { return };
         let mut world = self.world.borrow_mut();
         let block = world.mine(|_| false, None);
