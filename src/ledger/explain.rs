@@ -2,7 +2,7 @@
 
 use super::rules::{self, Leg};
 use super::wallets::{self, FollowedWallet};
-use super::{Account, Claim, Explained, Followed, Kind, LedgerError, corrected, following, records};
+use super::{Account, Claim, Explained, Followed, Kind, LedgerError, corrected, following, records, transfer};
 use crate::coin::{Amount, Timestamp, Txid};
 use crate::store::Tx;
 
@@ -100,6 +100,9 @@ pub(super) fn explain(
         corrected::remember_correction(tx, txid, account, number)?;
     } else {
         corrected::remember(tx, txid, account)?;
+    }
+    if account == Account::Internal {
+        transfer::settle_said(tx, &wallet.name, begun, txid, now)?;
     }
     Ok(Explained { txid: *txid, account, amount: moved, event: number })
 }

@@ -165,7 +165,7 @@ fn post(tx: &Tx<'_>, desk: &Desk<'_>, sighting: &Sighting, book: &mut credit::Bo
     };
     let event = event(desk, Kind::Posting, sighting.txid);
     let number = records::append(tx, &records::Event { block, ..event }, &legs)?;
-    let (received, transfers) = transfer::settle(tx, desk, number, &sighting.txid, &legs)?;
+    let (received, transfers) = transfer::settle(tx, desk.wallet, number, &sighting.txid, &legs, desk.now)?;
     book.noted(tx, number, sighting, &legs, &received)?;
     Ok((number, transfers))
 }

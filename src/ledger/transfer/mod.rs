@@ -4,17 +4,20 @@
 //! other one, by transaction, output and amount, and each moves to `internal` by an event of its own, so that `internal` sums to zero over both.
 //! What an order of ours paid into another wallet stays a payout, and a deposit there: customers have addresses in it.
 //!
+//! What a person said a payment was before its other side was known, it is; unless that is `internal`, to which the other side then belongs, too. What was
+//! said after both had met was about the rest of it.
+//!
 //! A leg that is taken back takes its part of `internal` with it, and meets the other one again when it is posted again.
 
 mod records;
+#[cfg(test)]
+mod tests;
 
 use tracing::info;
 
-use super::credit;
-use super::flow::Desk;
 use super::records::{self as tables, Event};
 use super::rules::Leg;
-use super::{Account, Kind, LedgerError};
+use super::{Account, Claim, Kind, LedgerError, credit, following, wallets};
 use crate::coin::{Amount, Timestamp, Txid};
 use crate::store::Tx;
 
@@ -23,7 +26,7 @@ struct Side<'a> {
     wallet: &'a str,
     event: u64,
     vout: u32,
-    /// Where it was posted: `unexplained` or `deposit`.
+    /// Where it was posted: of a receipt `deposit`; of a payment `unexplained`, or what a person had said of it.
     account: Account,
     /// What was posted there.
     amount: Amount,
@@ -60,51 +63,96 @@ impl Side<'_> {
     }
 }
 
-/// Looks for the other side of what this wallet has just posted by `event`, and moves both to `internal`. Returns the outputs that are no deposits by
-/// that, and how many events it took.
+/// What stands of a payment's output, as far as a transfer is concerned.
+enum Payment {
+    /// It is for `internal` already.
+    Stands,
+    /// It is to be moved there.
+    Moves,
+    /// An order, or a person, has said what else it is.
+    SomethingElse,
+}
+
+impl Payment {
+    fn of(tx: &Tx<'_>, payer: &Side<'_>, txid: &Txid) -> Result<Payment, LedgerError> {
+        let is_internal = payer.standing(tx, txid, Account::Internal)? == payer.amount;
+        let waits = || payer.is_untouched(tx, txid);
+        Ok(match word(tx, payer.wallet, txid)? {
+            Some(Account::Internal) => Payment::Stands,
+            // What was said then was about the rest of the payment.
+            Some(_) if records::was_transfer_when_said(tx, payer.wallet, txid, payer.vout)? => match is_internal {
+                true => Payment::Stands,
+                false if waits()? => Payment::Moves,
+                false => Payment::SomethingElse,
+            },
+            Some(_) => Payment::SomethingElse,
+            None if is_internal => Payment::Stands,
+            None if payer.account == Account::Unexplained && waits()? => Payment::Moves,
+            None => Payment::SomethingElse,
+        })
+    }
+}
+
+/// What a person has said of a payment of this wallet.
+fn word(tx: &Tx<'_>, wallet: &str, txid: &Txid) -> Result<Option<Account>, LedgerError> {
+    let pays = wallets::wallet(tx, wallet)?.is_some_and(|known| known.pays);
+    let mark = tables::followed_by_txid(tx, wallet, txid)?.and_then(|followed| followed.comment).filter(|_| pays);
+    let said = following::claim_of(tx, txid, mark.as_deref())?.filter(Claim::is_persons_word);
+    Ok(said.map(|claim| claim.account))
+}
+
+/// Moves both sides to `internal`, as far as they are not there. Returns how many events that took; none: they are no transfer.
+fn meet(tx: &Tx<'_>, payer: &Side<'_>, receiver: &Side<'_>, txid: &Txid, now: Timestamp) -> Result<Option<u64>, LedgerError> {
+    let receives = receiver.is_untouched(tx, txid)?;
+    if !receives && receiver.standing(tx, txid, Account::Internal)? != receiver.amount {
+        return Ok(None);
+    }
+    let pays = match Payment::of(tx, payer, txid)? {
+        Payment::SomethingElse => return Ok(None),
+        Payment::Moves => true,
+        Payment::Stands => false,
+    };
+    for (side, _) in [(payer, pays), (receiver, receives)].into_iter().filter(|(_, moves)| *moves) {
+        side.move_to_internal(tx, *txid, now)?;
+    }
+    credit::withdraw(tx, receiver.event, receiver.vout)?;
+    info!(%txid, vout = payer.vout, from = payer.wallet, to = receiver.wallet, "a transfer between two wallets of ours");
+    Ok(Some(u64::from(pays) + u64::from(receives)))
+}
+
+/// Looks for the other side of what this wallet has posted by `event`, and moves both to `internal`. Returns the outputs that are no deposits by that, and
+/// how many events it took.
 pub(super) fn settle(
     tx: &Tx<'_>,
-    desk: &Desk<'_>,
+    wallet: &str,
     event: u64,
     txid: &Txid,
     legs: &[Leg],
+    now: Timestamp,
 ) -> Result<(Vec<u32>, u64), LedgerError> {
     let (mut received, mut moved) = (Vec::new(), 0);
-    let others = records::elsewhere(tx, desk.wallet, txid)?;
-    if others.is_empty() {
-        return Ok((received, moved));
-    }
-    for leg in legs {
-        let (Some(vout), Account::Unexplained | Account::Deposit) = (leg.vout, leg.account) else { continue };
-        let own = Side { wallet: desk.wallet, event, vout, account: leg.account, amount: leg.amount };
-        // Paid and received within this wallet: it stands under `internal` already, or is explained.
-        if !own.is_untouched(tx, txid)? {
-            continue;
-        }
-        for (wallet, event) in &others {
-            let opposite = if leg.account == Account::Deposit { Account::Unexplained } else { Account::Deposit };
-            let other = Side { wallet, event: *event, vout, account: opposite, amount: leg.amount.checked_neg()? };
-            if !records::posted(tx, &other, txid)? {
-                continue;
-            }
-            let waits = other.is_untouched(tx, txid)?;
-            let said = opposite == Account::Unexplained && tables::claimed(tx, txid, None)? == Some(Account::Internal);
-            let met_before = other.standing(tx, txid, Account::Internal)? == other.amount;
-            if !waits && !said && !met_before {
-                continue;
-            }
-            own.move_to_internal(tx, *txid, desk.now)?;
-            moved += 1;
-            if waits {
-                other.move_to_internal(tx, *txid, desk.now)?;
-                moved += 1;
-            }
-            let receiver = if leg.account == Account::Deposit { &own } else { &other };
-            credit::withdraw(tx, receiver.event, vout)?;
-            received.extend((leg.account == Account::Deposit).then_some(vout));
-            info!(%txid, vout, from_or_to = wallet, "a transfer between two wallets of ours");
+    let others = records::elsewhere(tx, wallet, txid)?;
+    for leg in legs.iter().filter(|_| !others.is_empty()) {
+        let Some(vout) = leg.vout else { continue };
+        let own = Side { wallet, event, vout, account: leg.account, amount: leg.amount };
+        let receives = leg.account == Account::Deposit;
+        for (other, event) in &others {
+            let category = if receives { "send" } else { "receive" };
+            let opposite = (other.as_str(), *event, vout, leg.amount.checked_neg()?);
+            let Some(other) = records::posted(tx, opposite, txid, category)? else { continue };
+            let (payer, receiver) = if receives { (&other, &own) } else { (&own, &other) };
+            let Some(events) = meet(tx, payer, receiver, txid, now)? else { continue };
+            moved += events;
+            received.extend(receives.then_some(vout));
             break;
         }
     }
     Ok((received, moved))
+}
+
+/// The same when a person has said that a payment was internal, after another wallet had posted what it received by it.
+pub(super) fn settle_said(tx: &Tx<'_>, wallet: &str, event: u64, txid: &Txid, now: Timestamp) -> Result<(), LedgerError> {
+    let legs = records::sends(tx, wallet, event, txid)?;
+    settle(tx, wallet, event, txid, &legs, now)?;
+    Ok(())
 }
