@@ -1,5 +1,8 @@
 //! Random histories against a wallet in memory: whatever happens, the ledger is the wallet.
 
+mod books;
+mod wallets;
+
 use proptest::prelude::*;
 
 use super::credit::{self, CreditEvent};
