@@ -1,5 +1,7 @@
 //! Random histories: an audit of a sound wallet is never unexplained, and what a wallet loses is named.
 
+mod wallets;
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;

@@ -42,6 +42,15 @@ enum Happening {
         wallet: usize,
         pick: usize,
     },
+    /// Blocks are replaced by others that hold the same.
+    MineAgain {
+        depth: u64,
+    },
+    /// Blocks are replaced by empty ones, and a wallet abandons what it paid in them.
+    TakeBack {
+        wallet: usize,
+        depth: usize,
+    },
     /// A person says what a payment was.
     Explain {
         wallet: usize,
@@ -64,7 +73,9 @@ fn happening() -> impl Strategy<Value = Happening> {
             .prop_map(|(from, to, units, marked, broadcast)| Pay { from, to, units, marked, broadcast }),
         1 => (wallet(), 0..9_usize, any::<bool>())
             .prop_map(|(wallet, pick, pays_the_same)| Replace { wallet, pick, pays_the_same }),
-        1 => (wallet(), 0..9_usize).prop_map(|(wallet, pick)| Revive { wallet, pick }),
+        1 => (1..4_u64).prop_map(|depth| MineAgain { depth }),
+        1 => (wallet(), 1..4_usize).prop_map(|(wallet, depth)| TakeBack { wallet, depth }),
+        2 => (wallet(), 0..9_usize).prop_map(|(wallet, pick)| Revive { wallet, pick }),
         3 => (wallet(), 0..30_usize, words).prop_map(|(wallet, pick, account)| Explain { wallet, pick, account }),
         1 => Just(Restart),
     ]
@@ -185,7 +196,18 @@ impl Bench {
                 self.wallets[from].pay(&payments, mark.as_deref(), broadcast);
             }
             Replace { wallet, pick, pays_the_same } => _ = self.wallets[wallet].replace(pick, pays_the_same),
-            Revive { wallet, pick } => self.wallets[wallet].revive(pick),
+            MineAgain { depth } => {
+                self.wallets[0].invalidate(usize::try_from(depth).unwrap(), |_| false);
+                self.wallets[0].mine(depth + 1, false);
+            }
+            TakeBack { wallet, depth } => {
+                self.wallets[wallet].reorg(depth, |_| true);
+                (0..3).for_each(|pick| self.wallets[wallet].abandon(pick));
+            }
+            Revive { wallet, pick } => {
+                self.wallets[wallet].revive(pick);
+                self.wallets[wallet].mine(1, false);
+            }
             Explain { wallet, pick, account } => self.explain(wallet, pick, account),
             Restart => {
                 let aside = Store::open(&self.dir.path().join("aside")).unwrap();

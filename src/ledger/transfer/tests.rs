@@ -136,3 +136,38 @@ fn what_a_person_said_of_a_transfer_before_its_other_side_was_known_stays_a_payo
     let (paid, received, _) = bench.books();
     assert_eq!((paid, received), ([150, 0, 0], [-100, 0]));
 }
+
+#[test]
+fn a_transfer_that_was_credited_before_its_payer_was_read_is_not_credited_again_in_another_block() {
+    let (mut bench, _) = Bench::paid(100, 50);
+    let again = bench.paying.pay(&[(80, Owner::Wallet(1))], None, true).unwrap();
+    bench.paying.mine(2, false);
+    bench.sync_followed();
+    bench.sync_paying();
+    let events = |bench: &mut Bench| {
+        let all = bench.store.read(|tx| credit::events(tx, 0, usize::MAX)).unwrap().into_iter();
+        all.filter(|event| event.txid == again).map(|event| event.kind).collect::<Vec<_>>()
+    };
+    assert_eq!(events(&mut bench), [credit::CreditKind::Credit]);
+    bench.paying.invalidate(2, |_| false);
+    bench.paying.mine(5, false);
+    bench.sync_both();
+    assert_eq!(events(&mut bench), [credit::CreditKind::Credit, credit::CreditKind::Reversal]);
+    assert_eq!(bench.balances("b", [Account::Deposit, Account::Internal, Account::Wallet]), [0, -180, 180]);
+}
+
+#[test]
+fn a_payer_that_comes_back_meets_what_stands_as_a_transfer_on_the_other_side() {
+    let (mut bench, txid) = Bench::paid(100, 50);
+    bench.paying.mine(1, false);
+    bench.sync_both();
+    assert_eq!(bench.books(), ([0, 100, 50], [0, -100], 0));
+    bench.paying.reorg(1, |_| true);
+    bench.paying.abandon(0);
+    bench.sync_paying();
+    bench.paying.mine_abandoned(&txid);
+    bench.sync_paying();
+    assert_eq!(bench.books(), ([0, 100, 50], [0, -100], 0));
+    bench.sync_followed();
+    assert_eq!(bench.books(), ([0, 100, 50], [0, -100], 0));
+}
