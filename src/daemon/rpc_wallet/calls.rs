@@ -6,19 +6,18 @@ use std::path::Path;
 use std::time::Instant;
 
 use serde::de::DeserializeOwned;
-use serde_json::{Number, Value, json};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tracing::debug;
 
 use super::super::probe::RescanWay;
 use super::super::{
-    AddressFacts, AddressScript, BalanceSource, Balances, BlockPlace, ChainCoin, DecodedTx, Entry, FeeWay, HeldCoin, LockState,
-    MempoolEntry, RpcError, SendMany, Signed, Tip, TxOutput, Unspent, Wallet, WalletIdentity, WalletTx,
+    AddressFacts, AddressScript, Balances, BlockPlace, ChainCoin, DecodedTx, Entry, FeeWay, HeldCoin, LockState, MempoolEntry,
+    RpcError, SendMany, Signed, Tip, TxOutput, Unspent, Wallet, WalletIdentity, WalletTx,
 };
 use super::replies::{
-    AddressReply, BalancesReply, ChainReply, DecodedReply, DescriptorsReply, EntryReply, HeaderReply, MempoolReply,
-    ReceivedReply, ScanReply, ScannedReply, TransactionReply, TxOutReply, UnspentReply, WalletBalanceReply, WalletInfoReply,
-    amount, amount_if_any,
+    AddressReply, ChainReply, DecodedReply, DescriptorsReply, EntryReply, HeaderReply, MempoolReply, ReceivedReply, ScanReply,
+    ScannedReply, TransactionReply, TxOutReply, UnspentReply, WalletInfoReply, amount,
 };
 use super::{RpcWallet, order};
 use crate::coin::{Amount, BlockHash, FeeRate, OutPoint, Timestamp, Txid};
@@ -29,7 +28,7 @@ const NOT_FOUND: i64 = -5;
 const ALREADY_IN_CHAIN: i64 = -27;
 
 impl RpcWallet {
-    fn ask<T: DeserializeOwned>(&self, method: &str, args: &[Value]) -> Result<T, RpcError> {
+    pub(super) fn ask<T: DeserializeOwned>(&self, method: &str, args: &[Value]) -> Result<T, RpcError> {
         self.wallet.call(method, args)
     }
 
@@ -150,26 +149,7 @@ impl Wallet for RpcWallet {
     }
 
     fn balances(&self) -> Result<Balances, RpcError> {
-        let source = self.abilities.balance;
-        let (method, decimals) = (source.method(), self.decimals);
-        match source {
-            BalanceSource::Getbalances => {
-                let BalancesReply { mine } = self.ask(method, &[])?;
-                let pending = Some(amount(method, &mine.untrusted_pending, decimals)?);
-                let immature = Some(amount(method, &mine.immature, decimals)?);
-                Ok(Balances { trusted: amount(method, &mine.trusted, decimals)?, pending, immature, source })
-            }
-            BalanceSource::Getwalletinfo | BalanceSource::Getinfo => {
-                let reply: WalletBalanceReply = self.ask(method, &[])?;
-                let pending = amount_if_any(method, reply.unconfirmed_balance.as_ref(), decimals)?;
-                let immature = amount_if_any(method, reply.immature_balance.as_ref(), decimals)?;
-                Ok(Balances { trusted: amount(method, &reply.balance, decimals)?, pending, immature, source })
-            }
-            BalanceSource::Getbalance => {
-                let trusted: Number = self.ask(method, &[])?;
-                Ok(Balances { trusted: amount(method, &trusted, decimals)?, pending: None, immature: None, source })
-            }
-        }
+        self.balances_told()
     }
 
     fn list_each(&self, block: Option<&BlockHash>, visit: &mut dyn FnMut(Entry) -> ControlFlow<()>) -> Result<(), RpcError> {

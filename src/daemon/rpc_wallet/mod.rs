@@ -1,5 +1,6 @@
 //! [`Wallet`](super::Wallet) over RPC: one wallet of one daemon, by whatever calls the daemon has.
 
+mod balances;
 mod calls;
 mod compose;
 mod fees;

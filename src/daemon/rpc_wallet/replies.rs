@@ -163,6 +163,8 @@ pub(super) struct MineReply {
     pub(super) trusted: Number,
     pub(super) untrusted_pending: Number,
     pub(super) immature: Number,
+    /// Wallets that avoid reuse only: what is left out of the former two.
+    pub(super) used: Option<Number>,
 }
 
 /// Balances in `getwalletinfo` and `getinfo`.
