@@ -200,7 +200,8 @@ fn a_transfer_that_is_reorged_out_and_in_again_stays_internal() {
         assert_eq!(bench.balance(FOLLOWED, Account::Internal), -100_000_000, "{generation:?}");
         let tip = bench.world.node_rpc("getbestblockhash", json!([]));
         bench.world.node_rpc("invalidateblock", json!([tip]));
-        bench.sync_followed();
+        let synced = ledger::sync(&mut bench.store, &bench.followed, bench.world.coin(), Timestamp::now()).unwrap();
+        assert!(synced.uncredited.is_empty(), "{generation:?}: it was never credited: {synced:?}");
         assert_eq!((bench.balance(FOLLOWED, Account::Internal), bench.balance(FOLLOWED, Account::Wallet)), (0, 0));
         bench.sync_paying();
         assert_eq!(bench.balance("bursar", Account::Internal), 100_000_000, "{generation:?}: it is in the mempool again");

@@ -7,7 +7,7 @@
 //! - Events are only ever added, numbered without gaps, and chained by hashes: whoever reads them with a cursor misses none, and is told when
 //!   the store went back in time.
 //!
-//! Of one output, credits less reversals are 0 or 1 at any time. What was posted before the ledger was opened is not credited, nor is an
+//! Of one output, credits less reversals are 0 or 1 at any time. What was summed up when the ledger was opened is not credited, nor is an
 //! amount of which the wallet changed its word.
 
 mod canonical;

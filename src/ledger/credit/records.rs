@@ -151,9 +151,12 @@ pub(super) fn was_summed(tx: &Tx<'_>, wallet: &str, txid: &Txid) -> Result<bool,
     Ok(tx.prepare_cached(sql)?.query_row(params![txid.to_string(), wallet], |row| row.get(0))?)
 }
 
-/// Whether a ledger event posted a receipt, or the sum of an adopted wallet.
+/// Whether somebody may have credited what a ledger event posted: the sum of an adopted wallet, or an output that stands as a deposit, and was not found
+/// to come from another wallet of ours.
 pub(super) fn is_receipt(tx: &Tx<'_>, event: u64) -> Result<bool, StoreError> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM entries WHERE event = ?1 AND (account = 'deposit' OR kind = 'opening'))";
+    let sql = "SELECT EXISTS (SELECT 1 FROM entries e WHERE e.event = ?1 AND (e.kind = 'opening' OR e.account = 'deposit' AND e.vout IS NOT NULL
+                   AND NOT EXISTS (SELECT 1 FROM entries m WHERE m.txid = e.txid AND m.wallet = e.wallet AND m.reverses = e.event AND m.vout = e.vout
+                                   AND m.kind IN ('transfer', 'claimed', 'explained'))))";
     Ok(tx.prepare_cached(sql)?.query_row([event], |row| row.get(0))?)
 }
 
