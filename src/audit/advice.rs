@@ -2,7 +2,7 @@
 
 use super::dossier::LedgerFacts;
 use super::{Suspect, SuspectKind};
-use crate::coin::Txid;
+use crate::coin::{Txid, shell_word};
 use crate::ledger::{Kind, Posting, TxState};
 
 /// Whether the wallet knows a transaction now.
@@ -93,7 +93,7 @@ const WAITS: &str = "nothing: it waits for its confirmation";
 fn of_unnamed(txid: &Txid, ledger: &LedgerFacts, known: Known) -> String {
     let words = match (&ledger.followed, ledger.elsewhere.as_slice(), known) {
         (None, [other, ..], _) => {
-            return format!("it is of wallet '{other}': `bursar audit explain {txid} --wallet {other}`");
+            return format!("it is of wallet '{other}': `bursar audit explain {txid} --wallet {}`", shell_word(other));
         }
         (None, [], Known::No) => "neither ledger nor wallet know it: check the id",
         (None, [], _) => "the ledger does not follow it: `bursar ledger sync`",

@@ -2,7 +2,7 @@
 
 use super::tables::table;
 use crate::ledger::credit::CreditEvent;
-use crate::ledger::{self, AccountBalance, Posting};
+use crate::ledger::{self, AccountBalance, Kind, Posting};
 use crate::service::FollowedSync;
 
 pub(super) fn balances(balances: &[AccountBalance], decimals: u8) -> String {
@@ -19,7 +19,8 @@ pub(super) fn balances(balances: &[AccountBalance], decimals: u8) -> String {
 pub(super) fn entries(entries: &[Posting], decimals: u8) -> String {
     let rows = entries.iter().map(|entry| {
         let txid = entry.txid.map_or_else(String::new, |txid| txid.to_string());
-        let height = entry.block.map_or_else(|| "mempool".to_owned(), |block| block.height.to_string());
+        let unconfirmed = if entry.kind == Kind::Posting { "mempool" } else { "" };
+        let height = entry.block.map_or_else(|| unconfirmed.to_owned(), |block| block.height.to_string());
         let (account, amount) = (entry.account.name().to_owned(), entry.amount.to_decimal(decimals));
         [entry.seq.to_string(), entry.time.to_string(), entry.wallet.clone(), account, amount, height, txid]
     });

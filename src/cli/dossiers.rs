@@ -1,7 +1,7 @@
 //! What each side knows of a transaction, as a person reads it.
 
 use crate::audit::{ChainFacts, CoinSide, Dossier, Explanation, LedgerFacts, StrayCoin, StrayCoins, WalletFacts};
-use crate::coin::Amount;
+use crate::coin::{Amount, shell_word};
 use crate::daemon::{Category, Entry};
 use crate::ledger::credit::{CreditEvent, CreditKind, Reason};
 use crate::ledger::{Posting, TxState};
@@ -93,7 +93,12 @@ impl Page {
                 format!("  ledger   {}, {}, {event}", state(&followed.state), self.coins(followed.net))
             }
         }];
-        lines.extend(ledger.elsewhere.iter().map(|other| format!("           it is in wallet '{other}', too: --wallet {other}")));
+        lines.extend(
+            ledger
+                .elsewhere
+                .iter()
+                .map(|other| format!("           it is in wallet '{other}', too: --wallet {}", shell_word(other))),
+        );
         // What a person said of it stands beside its posting.
         if let Some(claim) = ledger.claim.as_ref().filter(|claim| !claim.is_persons_word()) {
             lines.push(format!("           ordered as {} ({})", claim.order, claim.account.name()));

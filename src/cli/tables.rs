@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use super::books;
 use crate::audit;
 use crate::backup;
-use crate::coin::{Amount, Profile};
+use crate::coin::{Amount, Profile, shell_word};
 use crate::config::Method;
 use crate::keeper::ProcessState;
 use crate::payout;
@@ -267,7 +267,7 @@ impl Page {
             text += &format!("  {remark}\n");
         }
         if !report.suspects.is_empty() {
-            let of = if several { format!(" --wallet {}", report.of) } else { String::new() };
+            let of = if several { format!(" --wallet {}", shell_word(&report.of)) } else { String::new() };
             text += &format!("  `bursar audit explain --last{of}` tells what each side knows of them\n");
         }
         text + match (report.frozen, report.verdict) {

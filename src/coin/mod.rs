@@ -21,4 +21,4 @@ pub use profile::{
 };
 pub use time::{Day, Timestamp};
 pub(crate) use toml_text::{Fault, TomlText};
-pub use words::{BadWords, MOST_WORDS_CHARS, check_words};
+pub use words::{BadWords, MOST_WORDS_CHARS, check_words, shell_word};

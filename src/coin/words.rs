@@ -39,6 +39,12 @@ pub fn check_words(text: &str) -> Result<(), BadWords> {
     }
 }
 
+/// A name as one word of a command that a person copies into a shell.
+pub fn shell_word(name: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "._/:@%+-".contains(letter);
+    if !name.is_empty() && name.chars().all(is_plain) { name.to_owned() } else { format!("'{}'", name.replace('\'', "'\\''")) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,5 +71,15 @@ mod tests {
         ] {
             assert_eq!(check_words(bad), Err(why), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_name_is_one_word_to_a_shell() {
+        for name in ["deposits", "hot-1", "d\u{e9}p\u{f4}ts \u{2603}", "a b", "", "it's", "$(reboot)", "`x`", "a;b"] {
+            let printed =
+                std::process::Command::new("sh").args(["-c", &format!("printf %s {}", shell_word(name))]).output().unwrap();
+            assert_eq!(String::from_utf8(printed.stdout).unwrap(), name);
+        }
+        assert_eq!((shell_word("deposits").as_str(), shell_word("a b").as_str()), ("deposits", "'a b'"));
     }
 }

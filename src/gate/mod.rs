@@ -71,7 +71,7 @@ impl Cause {
             Cause::Repair => "`bursar repair run`, or `bursar audit run` when the repair is over".to_owned(),
             Cause::StoreWentBack => format!("{thaw} adopts the payments that the store forgot; read its help first"),
             Cause::Wallet => {
-                "find out which wallet the daemon loaded; if only its keys changed, `bursar ledger rekeyed`".to_owned()
+                "find out which wallet the daemon loaded; if only its keys changed, `bursar ledger rekeyed` (for a followed one with `--wallet NAME`)".to_owned()
             }
             Cause::DeepReorg => format!(
                 "find out whether the daemon follows the right chain; `bursar pay list --state sent` has the payouts that are open again, \

@@ -165,7 +165,7 @@ pub struct Posting {
     pub vout: Option<u32>,
     /// The wallet's word for it.
     pub category: Option<String>,
-    /// Where the transaction stood when this was posted; none: unconfirmed.
+    /// Where the transaction stood when this was posted; none: unconfirmed, or a row of another kind, which only moves between accounts what was posted.
     pub block: Option<Tip>,
     /// Signed.
     pub amount: Amount,

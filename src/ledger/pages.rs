@@ -10,7 +10,7 @@ use super::progress::{self, SyncProgress, UnderWay};
 use super::reading::{self, Reading, Sighting, Since};
 use super::spool::{After, LAST};
 use super::{LedgerError, SyncReport, records, sighting, wallets};
-use crate::coin::{BlockHash, Timestamp};
+use crate::coin::{BlockHash, Timestamp, shell_word};
 use crate::config::CoinSettings;
 use crate::daemon::{Tip, Wallet, WalletIdentity};
 use crate::gate::{self, Cause};
@@ -97,7 +97,7 @@ impl<'a> Poster<'a> {
             })
         })?;
         if spends > 0 {
-            let option = self.desk.followed().map(|name| format!(" --wallet {name}")).unwrap_or_default();
+            let option = self.desk.followed().map(|name| format!(" --wallet {}", shell_word(name))).unwrap_or_default();
             let command = format!("bursar ledger open{option}");
             return Err(LedgerError::NotOpened { wallet: self.identity.name.clone(), command, spends });
         }

@@ -111,7 +111,11 @@ impl<'a> Settler<'a> {
         if standing == Standing::Lost && !dead && self.revive(batch)? {
             standing = Standing::Mempool;
         }
-        let reason = format!("settled at {standing:?}");
+        let reason = match standing {
+            Standing::Confirmed { depth } => format!("it is in a block, {depth} deep"),
+            Standing::Mempool => "it is in the mempool, and in no block".to_owned(),
+            Standing::Lost => "it is in no block and not in the mempool".to_owned(),
+        };
         let mut events = rules::settle_events(batch.state, standing, self.coin.final_depth);
         if journaled && !dead {
             // We have its bytes: it is not disputed whether there is a payment, it only waits to be taken, or for proof that it is dead.

@@ -282,7 +282,7 @@ impl From<LedgerError> for Failure {
                 .next("`bursar ledger sync`, then once more; if it stays unknown, check the id"),
             LedgerError::NotOpened { .. } => Failure::new("ledger_not_open", error, exit::FAILED).next("`bursar ledger open`"),
             LedgerError::OtherWallet(_) => Failure::new("other_wallet", error, exit::FROZEN).next(
-                "find out which wallet the daemon loaded; if it is yours and only its keys changed, `bursar ledger rekeyed`",
+                "find out which wallet the daemon loaded; if it is yours and only its keys changed, `bursar ledger rekeyed` (for a followed one with `--wallet NAME`)",
             ),
             LedgerError::NotExported { .. } => Failure::new("checkpoint_not_exported", error, exit::PARTLY)
                 .next("see to the folder (ledger.checkpoints_dir), then `bursar ledger checkpoint`"),
