@@ -11,10 +11,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bench::{Bench, payee, script_of};
-use bursar::coin::Txid;
+use bursar::coin::{Timestamp, Txid};
 use bursar::gate::{self, Cause};
 use bursar::ledger::{self, Account};
-use bursar::payout::{self, BatchState, Resolution, State, Step};
+use bursar::payout::{self, BatchState, Decision, Resolution, Ruling, State, Step};
 use bursar::service::{Answer, Failure, Order};
 use bursar::store::StoreError;
 use serde_json::{Value, json};
@@ -298,4 +298,108 @@ fn an_attached_daemon_in_doubt_is_synced_all_the_same() {
     assert!(bench.in_doubt());
     // The daemon is this world's to stop.
     bench.world.settings.coins.get_mut("coin").unwrap().daemon.mode = bursar::config::DaemonMode::Keep;
+}
+
+/// What a person says of a payment by hand, under a name.
+fn explain(bench: &mut Bench, txid: Txid, account: Account) -> Result<Answer, Failure> {
+    let (reason, who) = ("ticket 812".to_owned(), "bob".to_owned());
+    bench.order(&Order::LedgerExplain { txid, wallet: None, account, reason, who })
+}
+
+/// What the ledger knew in the second of the batch is taken to be older than it.
+fn a_second_later() {
+    let then = Timestamp::now();
+    wait_for(DEADLINE, "the next second", || (Timestamp::now() > then).then_some(()));
+}
+
+/// A payment by hand of what a batch was to pay, while that is in doubt.
+fn paid_by_hand(bench: &mut Bench) -> (payout::Batch, Txid) {
+    bench.submit("a", &payee(1), "0.5");
+    bench.proxy().once("sendmany", Fault::DropCall);
+    bench.flush();
+    a_second_later();
+    let by_hand = pay_by_hand(&bench.world, "");
+    bench.settle();
+    (payout::batches(&mut bench.store, BatchState::InDoubt).unwrap().remove(0), by_hand)
+}
+
+fn books(bench: &mut Bench) -> [i64; 3] {
+    assert_eq!(bench.store.read(ledger::verify).unwrap().fault, None);
+    [Account::Payout, Account::Internal, Account::Unexplained].map(|account| ledger_says(bench, account))
+}
+
+#[test]
+fn what_may_have_paid_a_batch_in_doubt_is_explained_as_a_payout_or_not_at_all() {
+    for generation in Generation::ALL {
+        let mut bench = Bench::new(World::behind_proxy(generation));
+        let (batch, by_hand) = paid_by_hand(&mut bench);
+        for account in [Account::Internal, Account::Fee, Account::Opening] {
+            let refused = explain(&mut bench, by_hand, account).unwrap_err();
+            assert!(refused.code == "in_doubt" && refused.message.contains(batch.id.as_str()), "{generation:?}: {refused:?}");
+            assert!(refused.next.unwrap().starts_with("`bursar pay resolve` finds out"));
+        }
+        assert_eq!(books(&mut bench), [0, 0, 50_000_000], "{generation:?}");
+        let other = bench.world.rpc("sendmany", json!(["", { payee(1): 0.4 }])).as_str().unwrap().parse().unwrap();
+        bench.settle();
+        explain(&mut bench, other, Account::Internal).unwrap();
+        explain(&mut bench, by_hand, Account::Payout).unwrap();
+        assert_eq!(resolution(&mut bench), Resolution::Sent { txids: vec![by_hand] }, "{generation:?}");
+        let refused = explain(&mut bench, by_hand, Account::Internal).unwrap_err();
+        assert!(refused.message.contains(&format!("belongs to order {} (payout)", batch.id)), "{generation:?}: {refused:?}");
+        bench.world.mine(1);
+        bench.settle();
+        assert_eq!((bench.state("a"), books(&mut bench)), (State::Confirmed, [50_000_000, 40_000_000, 0]), "{generation:?}");
+    }
+}
+
+/// A person said what it was while the daemon could not be asked whether it paid the batch.
+#[test]
+fn what_pays_the_same_and_was_explained_otherwise_is_disputed_until_the_word_is_taken_back() {
+    for generation in Generation::ALL {
+        let mut bench = Bench::new(World::behind_proxy(generation));
+        let (batch, by_hand) = paid_by_hand(&mut bench);
+        ledger::explain(&mut bench.store, None, &by_hand, Account::Internal, "cold", "bob", Timestamp::now()).unwrap();
+        let Resolution::Disputed { reasons } = resolution(&mut bench) else { panic!("{generation:?}") };
+        let ruling = format!("`bursar pay resolve --batch {} --paid-by {by_hand} --reason …`", batch.id);
+        for words in ["was explained as internal", &format!("`bursar ledger explain {by_hand} --as payout --reason …`"), &ruling]
+        {
+            assert!(reasons[0].contains(words), "{generation:?}: '{words}' is not in {reasons:?}");
+        }
+        bench.order(&Order::LedgerSync).unwrap();
+        assert_eq!((bench.state("a"), books(&mut bench)), (State::Disputed, [0, 50_000_000, 0]), "{generation:?}");
+        let decision = Decision {
+            batch: batch.id.clone(),
+            ruling: Ruling::PaidBy(by_hand),
+            who: "ada".to_owned(),
+            reason: "looked".to_owned(),
+        };
+        let rule = Order::PayRule { decision, dry_run: false };
+        assert!(bench.order(&rule).unwrap_err().message.contains("correct that first"), "{generation:?}");
+        explain(&mut bench, by_hand, Account::Payout).unwrap();
+        bench.order(&rule).unwrap();
+        bench.world.mine(1);
+        bench.settle();
+        assert_eq!((bench.state("a"), books(&mut bench)), (State::Confirmed, [50_000_000, 0, 0]), "{generation:?}");
+        assert_eq!(bench.paid_on_chain()[&script_of(1)], [50_000_000], "{generation:?}");
+    }
+}
+
+/// A store that went back: a person explains what it forgot, and then adopts it as what it is.
+#[test]
+fn a_wrong_word_about_what_a_store_forgot_yields_to_its_mark() {
+    for generation in [Litecoin018, Knots] {
+        let mut bench = Bench::new(World::new(generation));
+        bench.submit("a", &payee(1), "0.5");
+        bench.settle();
+        let old = bench.world.dir().join("old.db");
+        bench.store.copy_to(&old).unwrap();
+        let paid = bench.flush().batches.remove(0).txid.unwrap();
+        bench.replace_store(&old);
+        bench.try_flush().unwrap_err();
+        explain(&mut bench, paid, Account::Internal).unwrap();
+        assert_eq!(books(&mut bench), [0, 50_000_000, 0], "{generation:?}");
+        thaw(&mut bench).unwrap();
+        assert_eq!(books(&mut bench), [50_000_000, 0, 0], "{generation:?}");
+        assert!(explain(&mut bench, paid, Account::Internal).unwrap_err().message.contains("(payout)"), "{generation:?}");
+    }
 }

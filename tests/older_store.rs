@@ -11,7 +11,7 @@ use std::path::Path;
 use bench::{Bench, payee, script_of};
 use bursar::coin::{Amount, FeeRate, Timestamp};
 use bursar::config::Method;
-use bursar::ledger;
+use bursar::ledger::{self, Account};
 use bursar::payout::{self, BatchState, Filter, Priority, State};
 use bursar::store::Store;
 use rusqlite::Connection;
@@ -96,6 +96,28 @@ fn what_an_older_store_found_is_written_down_at_the_upgrade_and_a_change_after_i
     drop(connection);
     let words = verified().fault.unwrap().words;
     assert!(words.starts_with("audit 2 is not what was written down of it"), "{words}");
+}
+
+#[test]
+fn what_a_person_said_in_an_older_store_holds_in_the_wallet_that_it_was_said_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = "INSERT INTO store VALUES (1, 'abababababababababababababababab');
+                INSERT INTO wallets (name, opened_s, opening_height) VALUES ('w', 1, 0);
+                INSERT INTO transactions (txid, wallet, state, net, seen_net, own, final)
+                VALUES (printf('%064x', 1), 'w', 'dead', -5, -5, 1, 1), (printf('%064x', 2), 'w', 'dead', -6, -6, 1, 1);
+                INSERT INTO claims VALUES ('bursar:explained:1:7', 'bursar:explained:1:7', 'fee'), ('a mark', 'a batch', 'payout');
+                INSERT INTO claim_txids VALUES (printf('%064x', 1), 'bursar:explained:1:7'), (printf('%064x', 2), 'a batch');";
+    older(&dir.path().join("bursar.db"), rows);
+    let mut store = Store::open(dir.path()).unwrap();
+    let mut claim = |wallet: &str, number: u8| {
+        let txid = format!("{number:064x}").parse().unwrap();
+        store.read(|tx| ledger::following::claim_of(tx, wallet, &txid, None)).unwrap()
+    };
+    let word = claim("w", 1).unwrap();
+    assert!(word.is_persons_word() && word.account == Account::Fee, "{word:?}");
+    assert_eq!(claim("another", 1), None);
+    assert_eq!(claim("w", 2).map(|claim| claim.order).as_deref(), Some("a batch"));
+    assert_eq!(store.read(ledger::verify).unwrap().fault, None);
 }
 
 #[test]

@@ -221,7 +221,7 @@ fn dossier(wallet: Option<&dyn Wallet>, of: Of<'_>, txid: Txid, suspect: Option<
 
 fn ledger_facts(tx: &Tx<'_>, name: &str, coin: &CoinSettings, txid: &Txid) -> Result<LedgerFacts, StoreError> {
     let followed = following::one(tx, name, txid)?;
-    let claim = following::claim_of(tx, txid, followed.as_ref().and_then(|followed| followed.comment.as_deref()))?;
+    let claim = following::claim_of(tx, name, txid, followed.as_ref().and_then(|followed| followed.comment.as_deref()))?;
     let event = followed.as_ref().and_then(|followed| followed.event);
     let tip = ledger::tip_of(tx, name)?;
     let confirmations = followed.as_ref().zip(tip).and_then(|(followed, tip)| match followed.state {

@@ -53,7 +53,7 @@ pub enum Kind {
     Posting,
     /// A transaction that is not money any more.
     Reversal,
-    /// A claim that came after its transaction was posted as unexplained.
+    /// A claim that came after its transaction was posted as unexplained, or an order that had made what was taken for something else.
     Claimed,
     /// A person's word.
     Explained,

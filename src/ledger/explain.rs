@@ -2,7 +2,7 @@
 
 use super::rules::{self, Leg};
 use super::wallets::{self, FollowedWallet};
-use super::{Account, Claim, Explained, Followed, Kind, LedgerError, corrected, following, records, transfer};
+use super::{Account, Claim, Explained, Followed, Kind, LedgerError, corrected, records, transfer};
 use crate::coin::{Amount, Timestamp, Txid};
 use crate::store::Tx;
 
@@ -96,11 +96,7 @@ pub(super) fn explain(
     rules::may_explain(account, followed.own, stands).map_err(wrong)?;
     let next = Followed { net: followed.seen_net, ..followed };
     let number = append(tx, &wallet.name, &next, event, &legs, (who, reason), now)?;
-    if corrects_word {
-        corrected::remember_correction(tx, txid, account, number)?;
-    } else {
-        corrected::remember(tx, txid, account)?;
-    }
+    corrected::remember(tx, &wallet, &next, account, corrects_word)?;
     if account == Account::Internal {
         transfer::settle_said(tx, &wallet.name, begun, txid, now)?;
     }
@@ -114,9 +110,11 @@ fn nothing_to_explain(
     account: Account,
 ) -> Result<LedgerError, LedgerError> {
     let txid = &followed.txid;
-    let mark = followed.comment.as_deref().filter(|_| wallet.pays);
-    let said = following::claim_of(tx, txid, mark)?.filter(Claim::is_persons_word);
-    if said.is_some_and(|claim| claim.account == account) {
+    if let Some(Claim { order, account, .. }) = corrected::order_of(tx, wallet, followed)? {
+        let words = "and what an order paid is nobody's to explain otherwise; nothing was changed";
+        return Ok(LedgerError::Refused(format!("transaction {txid} belongs to order {order} ({}), {words}", account.name())));
+    }
+    if corrected::word(tx, wallet, followed)? == Some(account) {
         let words =
             format!("transaction {txid} stands under {} already, by a person's word; nothing was changed", account.name());
         return Ok(LedgerError::Refused(words));
@@ -174,7 +172,7 @@ fn is_stray_move(tx: &Tx<'_>, wallet: &FollowedWallet, followed: &Followed) -> R
     let standing = records::standing(tx, &wallet.name, &followed.txid, event)?;
     let moved = followed.own && standing.iter().any(|(account, _)| *account == Account::Internal);
     let comment = followed.comment.as_deref().filter(|_| wallet.pays);
-    Ok(moved && records::claimed(tx, &followed.txid, comment)?.is_none())
+    Ok(moved && records::claim_of(tx, &wallet.name, &followed.txid, comment)?.is_none())
 }
 
 /// The postings that take a transaction out of `unexplained`, and to the amount that the wallet gives it now.

@@ -4,7 +4,7 @@ use tracing::{error, info, warn};
 
 use super::reading::{Forgotten, Sighting};
 use super::rules::{self, Decision, Leg};
-use super::{Account, Claim, Followed, Kind, LedgerError, SyncReport, TxState, credit, following, records, transfer, wallets};
+use super::{Account, Claim, Followed, Kind, LedgerError, SyncReport, TxState, credit, records, transfer, wallets};
 use crate::coin::{Amount, Timestamp, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::{Tip, WalletIdentity};
@@ -46,12 +46,12 @@ impl<'a> Desk<'a> {
 
     /// What a payment of this wallet was claimed by.
     fn claim(&self, tx: &Tx<'_>, txid: &Txid, comment: Option<&str>) -> Result<Option<Claim>, StoreError> {
-        following::claim_of(tx, txid, comment.filter(|_| self.pays))
+        records::claim_of(tx, self.wallet, txid, comment.filter(|_| self.pays))
     }
 
     /// The account that a payment of this wallet was claimed for. A mark in another wallet than the paying one is none of ours.
     pub(super) fn claimed(&self, tx: &Tx<'_>, txid: &Txid, comment: Option<&str>) -> Result<Option<Account>, StoreError> {
-        records::claimed(tx, txid, comment.filter(|_| self.pays))
+        Ok(self.claim(tx, txid, comment)?.map(|claim| claim.account))
     }
 }
 
@@ -184,7 +184,7 @@ fn reverse(tx: &Tx<'_>, desk: &Desk<'_>, old: &Followed) -> Result<(), LedgerErr
         let summed = old.net.checked_sub(Amount::sum(corrected)?)?;
         standing.extend([(Account::Wallet, summed), (Account::Opening, summed.checked_neg()?)]);
         // If it comes back, it is still from before bursar, unless a person has said what it is.
-        if records::claimed(tx, &old.txid, None)?.is_none() {
+        if records::claim_of(tx, desk.wallet, &old.txid, None)?.is_none() {
             records::insert_claim_txid(tx, &desk.opening_order, &old.txid)?;
         }
     }

@@ -24,6 +24,7 @@ pub mod following;
 #[cfg(test)]
 pub(crate) mod model;
 mod opening;
+mod ordered;
 mod pages;
 pub mod progress;
 #[cfg(test)]
@@ -250,10 +251,24 @@ pub fn claim(tx: &Tx<'_>, claim: &Claim) -> Result<(), StoreError> {
     records::insert_claim(tx, claim)
 }
 
+/// The same for a mark that transactions carry already: they are given to the order as by [`give`].
+pub fn claim_seen(tx: &Tx<'_>, claim: &Claim, now: Timestamp) -> Result<(), StoreError> {
+    records::insert_claim(tx, claim)?;
+    marked(tx, &claim.mark)?.iter().try_for_each(|txid| ordered::settle(tx, &claim.order, txid, now).map(drop))
+}
+
 /// Binds a txid to a claim: a repaired wallet may have lost the mark. If the transaction was posted as unexplained, the next sync
 /// moves it to the claim's account.
 pub fn claim_txid(tx: &Tx<'_>, order: &str, txid: &Txid) -> Result<(), StoreError> {
     records::insert_claim_txid(tx, order, txid)
+}
+
+/// The same for one that certainly is the order's own. Whatever it was taken for yields, by new events: what a person said of it, that it was from before
+/// bursar, that it moved money to ourselves. Returns the account for which a person, or the opening, had it.
+pub fn give(tx: &Tx<'_>, order: &str, txid: &Txid, now: Timestamp) -> Result<Option<Account>, StoreError> {
+    let stood = ordered::settle(tx, order, txid, now)?;
+    records::insert_claim_txid(tx, order, txid)?;
+    Ok(stood)
 }
 
 /// Where a transaction of the paying wallet stands, as of the last sync; none when the ledger never saw it.
@@ -363,8 +378,20 @@ pub fn unordered(tx: &Tx<'_>) -> Result<Vec<(Txid, Amount)>, StoreError> {
 
 /// Whether an order of ours, or a person's word, stands for a transaction of the paying wallet.
 pub fn is_claimed(tx: &Tx<'_>, txid: &Txid) -> Result<bool, StoreError> {
+    Ok(claim_of(tx, txid)?.is_some())
+}
+
+/// What stands for a transaction of the paying wallet: the order that made it, or a person's word.
+pub fn claim_of(tx: &Tx<'_>, txid: &Txid) -> Result<Option<Claim>, StoreError> {
     let comment = known(tx, txid)?.and_then(|followed| followed.comment);
-    Ok(records::claimed(tx, txid, comment.as_deref())?.is_some())
+    // Before the first sync no wallet is known, and orders are all the same.
+    let wallet = wallets::paying(tx)?.map(|wallet| wallet.name).unwrap_or_default();
+    records::claim_of(tx, &wallet, txid, comment.as_deref())
+}
+
+/// Whether both sides of a transaction were met in two wallets of ours.
+pub fn was_transfer(tx: &Tx<'_>, txid: &Txid) -> Result<bool, StoreError> {
+    corrected::was_transfer(tx, txid)
 }
 
 /// What the entries of one transaction say: its net effect, and where the wallet says that it stands.

@@ -337,38 +337,40 @@ pub(super) fn insert_claim(tx: &Tx<'_>, claim: &Claim) -> Result<(), StoreError>
     Ok(())
 }
 
-/// Binds a txid to an order. What was said of it before under a name of our own (a person's explanation, the opening) holds, where it comes to the
-/// same account: else nobody could bind a payment that was explained already.
+/// Binds a txid to an order. What stands under a name of our own (an adopted payment, the opening) yields: an order knows better what it paid.
 pub(super) fn insert_claim_txid(tx: &Tx<'_>, order: &str, txid: &Txid) -> Result<(), StoreError> {
     let txid = txid.to_string();
-    tx.execute("INSERT INTO claim_txids (txid, \"order\") VALUES (?1, ?2) ON CONFLICT (txid) DO NOTHING", params![txid, order])?;
+    tx.execute(
+        "INSERT INTO claim_txids (txid, \"order\") VALUES (?1, ?2)
+         ON CONFLICT (txid) DO UPDATE SET \"order\" = excluded.\"order\" WHERE \"order\" LIKE 'bursar:%'",
+        params![txid, order],
+    )?;
     let kept: String = tx.query_row("SELECT \"order\" FROM claim_txids WHERE txid = ?1", [&txid], |row| row.get(0))?;
-    if kept == order {
-        return Ok(());
+    if kept != order {
+        let words = format!("transaction {txid} belongs to order {kept} already: it cannot be another one's, too");
+        return Err(damaged("claim_txids", words));
     }
-    if !(kept.starts_with("bursar:") && is_same_account(tx, &kept, order)?) {
-        let corrected = "a person explained it otherwise; `bursar ledger explain` with another account corrects that";
-        let why = if kept.starts_with(Claim::PERSONS_WORD) { corrected } else { "it cannot be another one's, too" };
-        return Err(damaged("claim_txids", format!("transaction {txid} belongs to order {kept} already: {why}")));
-    }
-    // From now on it is the order's own, and no person's word that another could correct.
-    tx.execute("UPDATE claim_txids SET \"order\" = ?2 WHERE txid = ?1", params![txid, order])?;
     Ok(())
 }
 
-fn is_same_account(tx: &Tx<'_>, one: &str, other: &str) -> Result<bool, StoreError> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM claims a JOIN claims b USING (account) WHERE a.\"order\" = ?1 AND b.\"order\" = ?2)";
-    Ok(tx.prepare_cached(sql)?.query_row([one, other], |row| row.get(0))?)
+/// The account that an order's payments are posted against.
+pub(super) fn account_of(tx: &Tx<'_>, order: &str) -> Result<Option<Account>, StoreError> {
+    let account: Option<String> =
+        tx.query_row("SELECT account FROM claims WHERE \"order\" = ?1 LIMIT 1", [order], |row| row.get(0)).optional()?;
+    account.as_deref().map(account_named).transpose()
 }
 
-/// The account that a transaction's payments were claimed for: by its comment, compared whole, or by its txid.
-pub(super) fn claimed(tx: &Tx<'_>, txid: &Txid, comment: Option<&str>) -> Result<Option<Account>, StoreError> {
+/// What a transaction of a wallet was claimed by: an order, by its comment, compared whole, or by its txid; or else a person's word about this wallet.
+pub(super) fn claim_of(tx: &Tx<'_>, wallet: &str, txid: &Txid, comment: Option<&str>) -> Result<Option<Claim>, StoreError> {
     let mut statement = tx.prepare_cached(
-        "SELECT account FROM claims WHERE mark = ?1
-         UNION ALL SELECT account FROM claims JOIN claim_txids USING (\"order\") WHERE txid = ?2 LIMIT 1",
+        "SELECT mark, \"order\", account FROM claims WHERE mark = ?1
+         UNION ALL SELECT mark, \"order\", account FROM claims JOIN claim_txids USING (\"order\") WHERE txid = ?2
+         UNION ALL SELECT ?4 || txid, ?4 || txid, account FROM words WHERE txid = ?2 AND wallet = ?3 LIMIT 1",
     )?;
-    let account: Option<String> = statement.query_row(params![comment, txid.to_string()], |row| row.get(0)).optional()?;
-    account.as_deref().map(account_named).transpose()
+    let mut rows = statement.query(params![comment, txid.to_string(), wallet, Claim::PERSONS_WORD])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let account = account_named(&row.get::<_, String>(2)?)?;
+    Ok(Some(Claim { mark: row.get(0)?, order: row.get(1)?, account }))
 }
 
 /// Marks of transactions that were astray when they came, and that no claim knows to this day.

@@ -39,7 +39,7 @@ pub fn adopt(tx: &Tx<'_>, freeze: &Freeze, store_id: &str, now: Timestamp) -> Re
         let (seq, batch) = batch::read_mark(mark, store_id).unzip();
         let order = batch.map_or_else(|| mark.to_owned(), |batch| batch.to_string());
         let seq = seq.filter(|seq| *seq < HIGHEST_SEQ);
-        ledger::claim(tx, &Claim { mark: mark.to_owned(), order, account: Account::Payout })?;
+        ledger::claim_seen(tx, &Claim { mark: mark.to_owned(), order, account: Account::Payout }, now)?;
         records::add_adopted(tx, mark, seq, now)?;
     }
     let queued = records::list(tx, &Filter { state: Some(State::Queued), limit: usize::MAX, ..Filter::default() })?;

@@ -9,12 +9,12 @@ use super::error::PayoutError;
 use super::gather::synced;
 use super::rules::{self, Fate};
 use super::settle::{Settler, settle};
-use super::{doubt, life, look, records, sweep, verify};
+use super::{doubt, life, look, records, spoken, sweep, verify};
 use crate::coin::{OutPoint, Timestamp, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::{Category, Wallet};
 use crate::gate::{self, Cause, Freeze};
-use crate::ledger::{self, Account, following};
+use crate::ledger::{self, Account};
 use crate::store::{Store, StoreError};
 
 /// What a person says about a batch.
@@ -124,14 +124,9 @@ fn check_payment(
         Some(owner) => return no(format!("{txid} belongs to batch {owner}")),
         None => {}
     }
-    if let Some(claim) = store.read(|tx| following::claim_of(tx, txid, None))?.filter(|claim| claim.account != Account::Payout) {
-        let account = claim.account.name();
-        return no(match claim.is_persons_word() {
-            true => format!(
-                "{txid} was explained as {account}: if it paid this batch, correct that first, `bursar ledger explain {txid} --as payout --reason …`"
-            ),
-            false => format!("{txid} belongs to {} ({account})", claim.order),
-        });
+    match store.read(|tx| spoken::otherwise(tx, batch, txid))? {
+        Some(otherwise) if !otherwise.yields_to_a_ruling() => return no(otherwise.words(batch, txid)),
+        _ => {}
     }
     let Some(known) = wallet.transaction(txid)? else { return no(format!("the wallet does not know {txid}")) };
     if known.confirmations < 0 || known.entries.iter().any(|entry| entry.confirmations < 0) {

@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::batch::BatchId;
 use super::request::PayoutId;
 use super::rules::{Illegal, Refusal};
-use crate::coin::{AddressError, AmountError};
+use crate::coin::{AddressError, AmountError, Txid};
 use crate::daemon::RpcError;
 use crate::keeper::KeeperError;
 use crate::ledger::LedgerError;
@@ -121,6 +121,17 @@ pub enum PayoutError {
         batch: String,
         /// Why not.
         why: String,
+    },
+    /// What may be a batch's payment, and is to be explained as something else.
+    #[error(
+        "transaction {txid} pays exactly what batch {batch} was to pay, which is in doubt: it may be its payment, and is not explained as \
+         anything else before that is known; nothing was changed"
+    )]
+    InDoubt {
+        /// The transaction.
+        txid: Txid,
+        /// The batch in doubt.
+        batch: String,
     },
     /// Attached daemons are restarted by a person.
     #[error(

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::batch::{self, Batch};
 use super::error::PayoutError;
 use super::rules::{self, Finding, Lookalike, Marked, Sightings};
-use super::{records, verify};
+use super::{records, spoken, verify};
 use crate::coin::{Amount, BlockHash, OutPoint, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::{self, Category, Entry, RpcError, Wallet, WalletIdentity};
@@ -109,7 +109,8 @@ fn lookalikes(store: &mut Store, wallet: &dyn Wallet, batch: &Batch, entries: &[
         for entry in &sends {
             newer &= is_newer(wallet, batch, entry)?;
         }
-        found.push(Lookalike { txid, newer, abandoned: sends.iter().any(|entry| entry.abandoned) });
+        let otherwise = store.read(|tx| spoken::otherwise(tx, batch, &txid))?.map(|otherwise| otherwise.words(batch, &txid));
+        found.push(Lookalike { txid, newer, abandoned: sends.iter().any(|entry| entry.abandoned), otherwise });
     }
     Ok(found)
 }

@@ -38,6 +38,7 @@ mod resolve;
 /// The decisions, pure.
 pub mod rules;
 mod settle;
+mod spoken;
 mod standing;
 mod sweep;
 mod verify;
@@ -70,6 +71,7 @@ pub use request::{Payout, PayoutId, PersonsWord, Priority, Request, Submitted};
 pub use resolve::{Connect, Resolution, ResolveReport, ResolvedBatch, resolve};
 pub use rules::{Occasion, Plan, State};
 pub use settle::{SettleReport, SettledBatch, settle};
+pub use spoken::may_explain;
 pub use standing::{BatchDetail, Standing, show_batch, standing};
 pub use wishes::{Wish, decide, fulfil, would_fulfil};
 

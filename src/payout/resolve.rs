@@ -229,8 +229,13 @@ impl Resolver<'_> {
     fn found(&mut self, wallet: &dyn Wallet, batch: &Batch, txids: Vec<Txid>) -> Result<Resolution, PayoutError> {
         let now = self.now;
         self.store.write(|tx| {
-            txids.iter().try_for_each(|txid| verify::adopt(tx, batch, txid, now))?;
-            life::advance_batch(tx, batch, Event::Found, Some("found in the wallet"), now)
+            let mut reason = "found in the wallet".to_owned();
+            for txid in &txids {
+                if let Some(stood) = verify::adopt(tx, batch, txid, now)? {
+                    reason.push_str(&format!("; {txid} stood under {} in the ledger, which is corrected", stood.name()));
+                }
+            }
+            life::advance_batch(tx, batch, Event::Found, Some(&reason), now)
         })?;
         self.observer.step(Step::Resolved(batch.id.clone()));
         let asked = batch::asked(&self.store.read(|tx| records::outputs(tx, &batch.id))?);

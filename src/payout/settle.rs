@@ -231,7 +231,7 @@ impl<'a> Settler<'a> {
         let detail = format!("batch {}: several transactions are its own and more than one of them can confirm", batch.id);
         let now = self.now;
         self.store.write(|tx| {
-            new.iter().try_for_each(|txid| verify::adopt(tx, batch, txid, now))?;
+            new.iter().try_for_each(|txid| verify::adopt(tx, batch, txid, now).map(drop))?;
             if exclusive {
                 return Ok(());
             }

@@ -7,7 +7,7 @@ use super::{life, records};
 use crate::coin::{Amount, Timestamp, Txid};
 use crate::daemon::{RpcError, Wallet, WalletTx};
 use crate::gate::{self, Cause, Freeze};
-use crate::ledger;
+use crate::ledger::{self, Account};
 use crate::store::{Store, StoreError, Tx};
 
 /// What was seen of a transaction.
@@ -35,10 +35,10 @@ pub(super) enum Presence {
     Missing(String),
 }
 
-/// Adds a transaction to a batch, and binds it to the ledger's claim.
-pub(super) fn adopt(tx: &Tx<'_>, batch: &Batch, txid: &Txid, now: Timestamp) -> Result<(), StoreError> {
+/// Adds a transaction to a batch, and gives it to the batch's order in the ledger. Returns as what a person had explained it, where that is corrected now.
+pub(super) fn adopt(tx: &Tx<'_>, batch: &Batch, txid: &Txid, now: Timestamp) -> Result<Option<Account>, StoreError> {
     records::add_txid(tx, &batch.id, txid, now)?;
-    ledger::claim_txid(tx, batch.id.as_str(), txid)
+    ledger::give(tx, batch.id.as_str(), txid, now)
 }
 
 /// The wallet's account of a transaction that it named itself.

@@ -358,6 +358,9 @@ fn refused_payout(error: PayoutError) -> Failure {
             .next(&format!("{MEND_THE_FILE}; --reject-bad-payees queues all but the rows that cannot be paid to")),
         PayoutError::File { .. } | PayoutError::Reading(_) => failed("bad_file").next(MEND_THE_FILE),
         PayoutError::RestartIt { .. } => failed("restart_needed"),
+        PayoutError::InDoubt { txid, .. } => failed("in_doubt").next(&format!(
+            "`bursar pay resolve` finds out; if somebody paid by hand what the batch was to pay, `bursar ledger explain {txid} --as payout --reason …`"
+        )),
         PayoutError::NotBumped { .. } => failed("not_bumped"),
         PayoutError::NotDecided { .. } => {
             failed("not_decided").next("`bursar pay resolve --dry-run` tells what is known and what can be done")

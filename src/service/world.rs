@@ -16,6 +16,7 @@ mod queue;
 mod status;
 mod verify;
 mod wishes;
+mod words;
 
 use std::collections::BTreeMap;
 use std::io::Write;

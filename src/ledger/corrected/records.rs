@@ -1,26 +1,42 @@
 //! What the tables know of a person's words about a transaction.
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 use super::super::Account;
 use super::super::records::account_named;
 use crate::coin::{Amount, Txid};
 use crate::store::{StoreError, Tx};
 
-pub(super) fn rebind(tx: &Tx<'_>, order: &str, txid: &Txid) -> Result<(), StoreError> {
-    tx.execute("UPDATE claim_txids SET \"order\" = ?1 WHERE txid = ?2", params![order, txid.to_string()])?;
+pub(super) fn word(tx: &Tx<'_>, wallet: &str, txid: &Txid) -> Result<Option<Account>, StoreError> {
+    let mut statement = tx.prepare_cached("SELECT account FROM words WHERE txid = ?1 AND wallet = ?2")?;
+    let account: Option<String> = statement.query_row([txid.to_string().as_str(), wallet], |row| row.get(0)).optional()?;
+    account.as_deref().map(account_named).transpose()
+}
+
+pub(super) fn put_word(tx: &Tx<'_>, wallet: &str, txid: &Txid, account: Account) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO words (txid, wallet, account) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET account = excluded.account",
+        params![txid.to_string(), wallet, account.name()],
+    )?;
     Ok(())
 }
 
+/// A word that does not hold any more. Returns what it said.
+pub(in crate::ledger) fn forget(tx: &Tx<'_>, wallet: &str, txid: &Txid) -> Result<Option<Account>, StoreError> {
+    let word = word(tx, wallet, txid)?;
+    tx.execute("DELETE FROM words WHERE txid = ?1 AND wallet = ?2", params![txid.to_string(), wallet])?;
+    Ok(word)
+}
+
 /// Whether both sides of it were met in two wallets of ours.
-pub(super) fn was_transfer(tx: &Tx<'_>, txid: &Txid) -> Result<bool, StoreError> {
+pub(in crate::ledger) fn was_transfer(tx: &Tx<'_>, txid: &Txid) -> Result<bool, StoreError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM entries WHERE txid = ?1 AND kind = 'transfer')";
     Ok(tx.prepare_cached(sql)?.query_row([txid.to_string()], |row| row.get(0))?)
 }
 
 /// What stands where a person put it: by events that say so and, where the transaction was posted again since, by what was claimed then. What a payment paid
 /// to its own wallet is no part of that.
-pub(super) fn by_word(
+pub(in crate::ledger) fn by_word(
     tx: &Tx<'_>,
     wallet: &str,
     txid: &Txid,

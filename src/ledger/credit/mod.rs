@@ -27,7 +27,7 @@ use crate::coin::{Amount, Timestamp, Txid};
 use crate::daemon::Tip;
 use crate::store::{StoreError, Tx};
 
-use super::Head;
+use super::{Head, following};
 pub(super) use flow::{Book, Closed};
 pub use told::Told;
 pub(super) use verify::verify;
@@ -122,6 +122,27 @@ pub(super) fn withdraw(tx: &Tx<'_>, event: u64, vout: u32) -> Result<(), StoreEr
         error!(event, vout, "what came from another wallet of ours was credited as a deposit before that was known");
     }
     Ok(())
+}
+
+/// An output that a ledger event posted, of its amount, is a deposit after all: it waits for its credit, unless it has one.
+pub(super) fn await_credit(
+    tx: &Tx<'_>,
+    wallet: &str,
+    txid: &Txid,
+    event: u64,
+    (vout, amount): (u32, Amount),
+) -> Result<(), StoreError> {
+    if following::waiting(tx, event)?.iter().any(|waiting| waiting.vout == vout) {
+        return Ok(());
+    }
+    let told = rules::newest(records::of_transaction(tx, wallet, txid)?);
+    let follows = match rules::told(told.iter().find(|event| event.vout == vout)) {
+        rules::Told::Credited => return Ok(()),
+        rules::Told::TakenBack(reversal) => Some(reversal),
+        rules::Told::Nothing => None,
+    };
+    let deposit = rules::Deposit { vout, address: None, amount };
+    records::wait(tx, wallet, &records::Waiting { event, txid: *txid, deposit, follows })
 }
 
 impl CreditEvent {

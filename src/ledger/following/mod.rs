@@ -79,7 +79,7 @@ pub fn waiting(tx: &Tx<'_>, event: u64) -> Result<Vec<WaitingDeposit>, StoreErro
     records::waiting(tx, event)
 }
 
-/// What a transaction was ordered as: by the comment it was sent with, or by its id.
-pub fn claim_of(tx: &Tx<'_>, txid: &Txid, comment: Option<&str>) -> Result<Option<Claim>, StoreError> {
-    records::claim_of(tx, txid, comment)
+/// What a transaction of a wallet was ordered as, by the comment it was sent with, or by its id; or else a person's word about it in that wallet.
+pub fn claim_of(tx: &Tx<'_>, wallet: &str, txid: &Txid, comment: Option<&str>) -> Result<Option<Claim>, StoreError> {
+    tables::claim_of(tx, wallet, txid, comment)
 }

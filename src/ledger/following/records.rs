@@ -2,8 +2,8 @@
 
 use rusqlite::{Row, params};
 
-use super::super::records::{account_named, parsed, select_followed};
-use super::super::{Claim, Followed, TxState};
+use super::super::records::{parsed, select_followed};
+use super::super::{Followed, TxState};
 use super::WaitingDeposit;
 use crate::coin::{Amount, Txid};
 use crate::store::{StoreError, Tx};
@@ -63,15 +63,4 @@ pub(super) fn waiting(tx: &Tx<'_>, event: u64) -> Result<Vec<WaitingDeposit>, St
     let mut statement = tx.prepare_cached("SELECT vout, amount FROM deposits WHERE event = ?1 ORDER BY vout")?;
     let waiting = |row: &Row<'_>| Ok(WaitingDeposit { vout: row.get(0)?, amount: Amount::from_base_units(row.get(1)?) });
     Ok(statement.query_map([event], waiting)?.collect::<Result<_, _>>()?)
-}
-
-pub(super) fn claim_of(tx: &Tx<'_>, txid: &Txid, comment: Option<&str>) -> Result<Option<Claim>, StoreError> {
-    let mut statement = tx.prepare_cached(
-        "SELECT mark, \"order\", account FROM claims WHERE mark = ?1
-         UNION ALL SELECT mark, \"order\", account FROM claims JOIN claim_txids USING (\"order\") WHERE txid = ?2 LIMIT 1",
-    )?;
-    let mut rows = statement.query(params![comment, txid.to_string()])?;
-    let Some(row) = rows.next()? else { return Ok(None) };
-    let account = account_named(&row.get::<_, String>(2)?)?;
-    Ok(Some(Claim { mark: row.get(0)?, order: row.get(1)?, account }))
 }

@@ -17,7 +17,7 @@ use tracing::info;
 
 use super::records::{self as tables, Event};
 use super::rules::Leg;
-use super::{Account, Claim, Kind, LedgerError, credit, following, wallets};
+use super::{Account, Claim, Kind, LedgerError, credit, wallets};
 use crate::coin::{Amount, Timestamp, Txid};
 use crate::store::Tx;
 
@@ -75,9 +75,13 @@ enum Payment {
 
 impl Payment {
     fn of(tx: &Tx<'_>, payer: &Side<'_>, txid: &Txid) -> Result<Payment, LedgerError> {
+        let claim = claim_of(tx, payer.wallet, txid)?;
+        if claim.as_ref().is_some_and(|claim| !claim.is_persons_word()) {
+            return Ok(Payment::SomethingElse);
+        }
         let is_internal = payer.standing(tx, txid, Account::Internal)? == payer.amount;
         let waits = || payer.is_untouched(tx, txid);
-        Ok(match word(tx, payer.wallet, txid)? {
+        Ok(match claim.map(|word| word.account) {
             Some(Account::Internal) => Payment::Stands,
             // What was said then was about the rest of the payment.
             Some(_) if records::was_transfer_when_said(tx, payer.wallet, txid, payer.vout)? => match is_internal {
@@ -93,12 +97,11 @@ impl Payment {
     }
 }
 
-/// What a person has said of a payment of this wallet.
-fn word(tx: &Tx<'_>, wallet: &str, txid: &Txid) -> Result<Option<Account>, LedgerError> {
+/// The order that made a payment of this wallet, or what a person has said of it.
+fn claim_of(tx: &Tx<'_>, wallet: &str, txid: &Txid) -> Result<Option<Claim>, LedgerError> {
     let pays = wallets::wallet(tx, wallet)?.is_some_and(|known| known.pays);
     let mark = tables::followed_by_txid(tx, wallet, txid)?.and_then(|followed| followed.comment).filter(|_| pays);
-    let said = following::claim_of(tx, txid, mark.as_deref())?.filter(Claim::is_persons_word);
-    Ok(said.map(|claim| claim.account))
+    Ok(tables::claim_of(tx, wallet, txid, mark.as_deref())?)
 }
 
 /// Moves both sides to `internal`, as far as they are not there. Returns how many events that took; none: they are no transfer.

@@ -15,7 +15,7 @@ pub struct Marked {
 }
 
 /// A transaction without a mark, of no other batch, that pays exactly what the batch was to pay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lookalike {
     /// Which.
     pub txid: Txid,
@@ -23,6 +23,8 @@ pub struct Lookalike {
     pub newer: bool,
     /// Whether somebody abandoned it.
     pub abandoned: bool,
+    /// For what else it stands in the ledger, in words: a person explained it so, or another order made it.
+    pub otherwise: Option<String>,
 }
 
 /// What one look at the wallet showed.
@@ -65,7 +67,7 @@ pub enum Finding {
     CannotTell(String),
 }
 
-/// Judges a look: by mark wins; by outputs only if newer and the only one; and an absence counts only in the right wallet, with the
+/// Judges a look: by mark wins; by outputs only if newer, the only one and nobody else's; and an absence counts only in the right wallet, with the
 /// keys that it had, at a tip that has regained the batch's height.
 pub fn judge_look(seen: &Sightings) -> Finding {
     let unclear = |txids: Vec<Txid>, why: &str| Finding::Unclear { txids, why: why.to_owned() };
@@ -93,7 +95,11 @@ pub fn judge_look(seen: &Sightings) -> Finding {
     }
     match seen.lookalikes.as_slice() {
         [] => Finding::NotThere,
-        [one] if one.newer && !one.abandoned => Finding::FoundByOutputs(one.txid),
+        [Lookalike { txid, newer: true, abandoned: false, otherwise }] => match otherwise {
+            None => Finding::FoundByOutputs(*txid),
+            // What it pays does not outweigh a person who says that it was something else: that person takes the word back, or nobody is paid by it.
+            Some(words) => unclear(vec![], &format!("no transaction carries its mark, and {words}")),
+        },
         // Not the batch's: as its own they would pay it when they confirm, though somebody made them for another reason.
         several => unclear(
             vec![],

@@ -177,11 +177,14 @@ fn an_abandoned_find_is_unclear() {
 
 #[test]
 fn a_find_by_outputs_counts_only_if_newer_and_unique() {
-    let lookalike = |number, newer| Lookalike { txid: txid(number), newer, abandoned: false };
+    let lookalike = |number, newer| Lookalike { txid: txid(number), newer, abandoned: false, otherwise: None };
     let look = |lookalikes| Sightings { lookalikes, ..seen() };
     assert_eq!(judge_look(&look(vec![lookalike(1, true)])), Finding::FoundByOutputs(txid(1)));
     assert!(matches!(judge_look(&look(vec![lookalike(1, false)])), Finding::Unclear { .. }));
     assert!(matches!(judge_look(&look(vec![lookalike(1, true), lookalike(2, true)])), Finding::Unclear { .. }));
+    let explained = Lookalike { otherwise: Some("somebody explained it".to_owned()), ..lookalike(1, true) };
+    let Finding::Unclear { txids, why } = judge_look(&look(vec![explained])) else { panic!("a person says otherwise") };
+    assert!(txids.is_empty() && why.ends_with("and somebody explained it"), "{why}");
 }
 
 #[test]
@@ -204,7 +207,7 @@ fn an_absence_counts_only_in_the_right_wallet_at_a_regained_tip() {
 #[test]
 fn a_wallet_with_other_keys_proves_by_its_mark_alone() {
     let look = || Sightings { other_keys: true, ..seen() };
-    let lookalikes = vec![Lookalike { txid: txid(1), newer: true, abandoned: false }];
+    let lookalikes = vec![Lookalike { txid: txid(1), newer: true, abandoned: false, otherwise: None }];
     for look in [look(), Sightings { lookalikes, ..look() }] {
         assert!(matches!(judge_look(&look), Finding::Unclear { txids, .. } if txids.is_empty()), "{look:?}");
         assert!(matches!(judge_look(&Sightings { tip_height: 9, ..look }), Finding::CannotTell(_)));

@@ -8,10 +8,10 @@ use tracing::{info, warn};
 use super::{World, beginning};
 use crate::audit;
 use crate::backup;
-use crate::coin::{FeeRate, Timestamp, Txid};
+use crate::coin::{FeeRate, Timestamp};
 use crate::config::CoinSettings;
 use crate::daemon::{RpcError, RpcWallet, Wallet};
-use crate::gate::{self, Cause, Freeze};
+use crate::gate::{self, Cause};
 use crate::keeper::{KeeperError, ProcessState};
 use crate::ledger::{self, LedgerError};
 use crate::payout::{self, BatchState, FlushReport, Observer, Occasion, PayoutError, State, Step};
@@ -258,11 +258,7 @@ impl World {
                 Answer::LedgerEvents { events, next }
             }
             Order::LedgerExplain { txid, wallet, account, reason, who } => {
-                let explained =
-                    ledger::explain(&mut self.store, wallet.as_deref(), txid, *account, reason, who, Timestamp::now());
-                let explained = explained?;
-                self.lift_what_was_explained(txid)?;
-                Answer::LedgerExplain(explained)
+                Answer::LedgerExplain(self.explain_spend((txid, wallet.as_deref(), *account), (reason, who))?)
             }
             Order::LedgerRekeyed { wallet, reason, who } => {
                 Answer::LedgerRekeyed(self.with_wallet_named(wallet.as_deref(), |store, wallet, coin, now| {
@@ -285,7 +281,7 @@ impl World {
     /// Find out about batches in doubt, sync, settle: what keeps payouts moving without a person.
     ///
     /// Doubt comes first: its fence may be what helps a daemon that does not answer. A doubt that stays is no failure to sync.
-    fn sync(&mut self) -> Result<Answer, Failure> {
+    pub(super) fn sync(&mut self) -> Result<Answer, Failure> {
         let may_restart = self.meant_to_run || !self.keeper.is_kept();
         if may_restart
             && self.in_doubt()?
@@ -312,18 +308,6 @@ impl World {
         Ok(Answer::LedgerSync { report, followed: self.sync_followed() })
     }
 
-    /// A spend that froze until somebody explained it is looked at now; where the daemon is away, by the next sync.
-    fn lift_what_was_explained(&mut self, txid: &Txid) -> Result<(), Failure> {
-        let frozen = self.read(gate::frozen)?;
-        let awaits = |freeze: &Freeze| freeze.cause == Cause::UnknownSpend && freeze.txids.contains(txid);
-        if frozen.iter().any(|frozen| awaits(&frozen.freeze))
-            && let Err(failure) = self.sync()
-        {
-            warn!(code = failure.code, "what was explained stays frozen until the next sync: {}", failure.message);
-        }
-        Ok(())
-    }
-
     /// A wallet with thousands of coins takes as long to list them as to pay: where payouts wait, that is done before the flush.
     fn list_coins_ahead(&mut self) {
         let waits =
@@ -333,7 +317,7 @@ impl World {
         }
     }
 
-    fn in_doubt(&mut self) -> Result<bool, Failure> {
+    pub(super) fn in_doubt(&mut self) -> Result<bool, Failure> {
         let doubtful = [BatchState::Sending, BatchState::InDoubt];
         let batches = doubtful.map(|state| payout::batches(&mut self.store, state));
         let batches = batches.into_iter().collect::<Result<Vec<_>, _>>()?;
