@@ -21,11 +21,18 @@ const PAYING: &str = "bursar";
 const FOLLOWED: &str = "deposits";
 const DEADLINE: Duration = Duration::from_secs(60);
 
-fn bench(generation: Generation) -> Bench {
+/// Ten coins of 10 in the paying wallet, and another wallet, that is to be followed.
+fn bench_of(generation: Generation) -> Bench {
     let settings = [("wallet.follow", "[\"deposits\"]"), ("ledger.credit_depth", "2")];
-    let mut bench = Bench::new(World::behind(generation, &settings, FaultProxy::start));
+    let bench = Bench::new(World::behind(generation, &settings, FaultProxy::start));
     bench.world.node_rpc("createwallet", json!([FOLLOWED]));
-    bench.order(&Order::LedgerSync).unwrap();
+    bench
+}
+
+/// The same, in step with both wallets.
+fn bench(generation: Generation) -> Bench {
+    let mut bench = bench_of(generation);
+    sync(&mut bench);
     bench
 }
 
@@ -122,6 +129,30 @@ fn a_word_about_a_payment_of_two_wallets_explains_it_in_the_one_that_it_is_said_
         assert_eq!(said(&mut bench), expected, "{generation:?}");
         explain(&mut bench, PAYING, paid, Account::Internal).unwrap();
         assert_eq!(books(&mut bench, PAYING), with(before, Account::Internal), "{generation:?}");
+    }
+}
+
+/// A wallet that is adopted has its payments from before bursar; that says nothing of the other wallet that they spent from.
+#[test]
+fn the_adoption_of_a_wallet_explains_nothing_in_another_one() {
+    for generation in [Generation::Litecoin018, Generation::Knots] {
+        let mut bench = bench_of(generation);
+        let address = ask(&bench, FOLLOWED, "getnewaddress", json!([]));
+        bench.world.pay_in(address.as_str().unwrap(), "3");
+        bench.world.mine(1);
+        bench.settle();
+        let paid = pay_together(&bench);
+        bench.world.mine(1);
+        sync(&mut bench);
+        let unexplained = books(&mut bench, PAYING);
+        assert_eq!(unexplained[3], 1_299_000_000, "{generation:?}");
+        bench.order(&Order::LedgerOpen { at: None, wallet: Some(FOLLOWED.to_owned()) }).unwrap();
+        sync(&mut bench);
+        assert_eq!(books(&mut bench, PAYING), unexplained, "{generation:?}");
+        assert_eq!(books(&mut bench, FOLLOWED)[3], 0, "{generation:?}");
+        assert_eq!(audits(&mut bench), [Verdict::Unexplained, Verdict::Agrees], "{generation:?}");
+        explain(&mut bench, PAYING, paid, Account::Payout).unwrap();
+        assert_eq!(audits(&mut bench), [Verdict::Agrees; 2], "{generation:?}");
     }
 }
 

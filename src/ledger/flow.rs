@@ -185,7 +185,7 @@ fn reverse(tx: &Tx<'_>, desk: &Desk<'_>, old: &Followed) -> Result<(), LedgerErr
         standing.extend([(Account::Wallet, summed), (Account::Opening, summed.checked_neg()?)]);
         // If it comes back, it is still from before bursar, unless a person has said what it is.
         if records::claim_of(tx, desk.wallet, &old.txid, None)?.is_none() {
-            records::insert_claim_txid(tx, &desk.opening_order, &old.txid)?;
+            records::insert_claim_txid(tx, &desk.opening_order, &old.txid, Some(desk.wallet))?;
         }
     }
     let mut legs = Vec::new();

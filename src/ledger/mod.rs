@@ -260,14 +260,14 @@ pub fn claim_seen(tx: &Tx<'_>, claim: &Claim, now: Timestamp) -> Result<(), Stor
 /// Binds a txid to a claim: a repaired wallet may have lost the mark. If the transaction was posted as unexplained, the next sync
 /// moves it to the claim's account.
 pub fn claim_txid(tx: &Tx<'_>, order: &str, txid: &Txid) -> Result<(), StoreError> {
-    records::insert_claim_txid(tx, order, txid)
+    records::insert_claim_txid(tx, order, txid, None)
 }
 
 /// The same for one that certainly is the order's own. Whatever it was taken for yields, by new events: what a person said of it, that it was from before
 /// bursar, that it moved money to ourselves. Returns the account for which a person, or the opening, had it.
 pub fn give(tx: &Tx<'_>, order: &str, txid: &Txid, now: Timestamp) -> Result<Option<Account>, StoreError> {
     let stood = ordered::settle(tx, order, txid, now)?;
-    records::insert_claim_txid(tx, order, txid)?;
+    records::insert_claim_txid(tx, order, txid, None)?;
     Ok(stood)
 }
 

@@ -72,7 +72,7 @@ fn claim_payments(tx: &Tx<'_>, desk: &Desk<'_>, reading: &Reading<'_>, cut: u64)
     reading.spool.each(LAST, |shown| {
         let is_ours = shown.seen.own && summed(shown, cut).is_none();
         if is_ours && desk.claimed(tx, &shown.txid, shown.seen.comment.as_deref())?.is_none() {
-            records::insert_claim_txid(tx, order, &shown.txid)?;
+            records::insert_claim_txid(tx, order, &shown.txid, Some(desk.wallet))?;
         }
         Ok(())
     })

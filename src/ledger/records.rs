@@ -337,13 +337,16 @@ pub(super) fn insert_claim(tx: &Tx<'_>, claim: &Claim) -> Result<(), StoreError>
     Ok(())
 }
 
-/// Binds a txid to an order. What stands under a name of our own (an adopted payment, the opening) yields: an order knows better what it paid.
-pub(super) fn insert_claim_txid(tx: &Tx<'_>, order: &str, txid: &Txid) -> Result<(), StoreError> {
+/// Binds a txid to an order; where a wallet is given, in that one alone. What stands under a name of our own (an adopted payment, the opening) yields: an order
+/// knows better what it paid. What two wallets have from before bursar is so in both.
+pub(super) fn insert_claim_txid(tx: &Tx<'_>, order: &str, txid: &Txid, wallet: Option<&str>) -> Result<(), StoreError> {
     let txid = txid.to_string();
     tx.execute(
-        "INSERT INTO claim_txids (txid, \"order\") VALUES (?1, ?2)
-         ON CONFLICT (txid) DO UPDATE SET \"order\" = excluded.\"order\" WHERE \"order\" LIKE 'bursar:%'",
-        params![txid, order],
+        "INSERT INTO claim_txids (txid, \"order\", wallet) VALUES (?1, ?2, ?3)
+         ON CONFLICT (txid) DO UPDATE SET \"order\" = excluded.\"order\",
+             wallet = iif(\"order\" = excluded.\"order\" AND wallet IS NOT excluded.wallet, NULL, excluded.wallet)
+         WHERE \"order\" LIKE 'bursar:%'",
+        params![txid, order, wallet],
     )?;
     let kept: String = tx.query_row("SELECT \"order\" FROM claim_txids WHERE txid = ?1", [&txid], |row| row.get(0))?;
     if kept != order {
@@ -364,7 +367,8 @@ pub(super) fn account_of(tx: &Tx<'_>, order: &str) -> Result<Option<Account>, St
 pub(super) fn claim_of(tx: &Tx<'_>, wallet: &str, txid: &Txid, comment: Option<&str>) -> Result<Option<Claim>, StoreError> {
     let mut statement = tx.prepare_cached(
         "SELECT mark, \"order\", account FROM claims WHERE mark = ?1
-         UNION ALL SELECT mark, \"order\", account FROM claims JOIN claim_txids USING (\"order\") WHERE txid = ?2
+         UNION ALL SELECT mark, \"order\", account FROM claims JOIN claim_txids b USING (\"order\")
+                   WHERE txid = ?2 AND coalesce(b.wallet, ?3) = ?3
          UNION ALL SELECT ?4 || txid, ?4 || txid, account FROM words WHERE txid = ?2 AND wallet = ?3 LIMIT 1",
     )?;
     let mut rows = statement.query(params![comment, txid.to_string(), wallet, Claim::PERSONS_WORD])?;

@@ -30,7 +30,6 @@ pub(super) fn settle(tx: &Tx<'_>, order: &str, txid: &Txid, now: Timestamp) -> R
     let Some(account) = tables::account_of(tx, order)? else { return Ok(None) };
     let note = format!("it is what order {order} paid");
     let order = Order { txid, account, note, now };
-    let bound = records::bound_account(tx, txid)?;
     let mut stood = None;
     for wallet in wallets::wallets(tx)? {
         let Some(followed) = tables::followed_by_txid(tx, &wallet.name, txid)? else { continue };
@@ -38,6 +37,7 @@ pub(super) fn settle(tx: &Tx<'_>, order: &str, txid: &Txid, now: Timestamp) -> R
             order.received(tx, &wallet.name, &followed)?;
             continue;
         }
+        let bound = records::bound_account(tx, &wallet.name, txid)?;
         let said = corrected::forget(tx, &wallet.name, txid)?.or(bound).filter(|said| *said != account);
         order.paid(tx, &wallet.name, &followed, said)?;
         stood = stood.or(said);

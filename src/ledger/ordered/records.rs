@@ -7,10 +7,11 @@ use crate::ledger::Account;
 use crate::ledger::records::account_named;
 use crate::store::{StoreError, Tx};
 
-/// The account of whatever has a transaction by its id until now.
-pub(super) fn bound_account(tx: &Tx<'_>, txid: &Txid) -> Result<Option<Account>, StoreError> {
-    let sql = "SELECT account FROM claims JOIN claim_txids USING (\"order\") WHERE txid = ?1 LIMIT 1";
-    let account: Option<String> = tx.query_row(sql, [txid.to_string()], |row| row.get(0)).optional()?;
+/// The account of whatever has a transaction of a wallet by its id until now.
+pub(super) fn bound_account(tx: &Tx<'_>, wallet: &str, txid: &Txid) -> Result<Option<Account>, StoreError> {
+    let sql =
+        "SELECT account FROM claims JOIN claim_txids b USING (\"order\") WHERE txid = ?1 AND coalesce(b.wallet, ?2) = ?2 LIMIT 1";
+    let account: Option<String> = tx.query_row(sql, [txid.to_string().as_str(), wallet], |row| row.get(0)).optional()?;
     account.as_deref().map(account_named).transpose()
 }
 

@@ -4,10 +4,11 @@ use tempfile::TempDir;
 
 use super::super::model::{FINAL_DEPTH, ModelWallet, coin};
 use super::super::{
-    Account, Claim, Kind, LedgerError, balance, claim, claim_seen, credit, entries, explain, give, sync, unordered, verify,
+    Account, Claim, Kind, LedgerError, balance, claim, claim_seen, credit, entries, explain, give, records, sync, unordered,
+    verify,
 };
 use crate::coin::{Timestamp, Txid};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Tx};
 
 const NOW: Timestamp = Timestamp(1_700_000_000);
 /// What the model takes for a payment.
@@ -177,4 +178,28 @@ fn a_changed_amount_of_an_ordered_payment_is_explained_and_the_payment_stays_the
     let payout = bench.store.read(|tx| balance(tx, Account::Payout)).unwrap().base_units();
     assert_eq!(payout, 100);
     assert_eq!(bench.store.read(verify).unwrap().fault, None);
+}
+
+#[test]
+fn what_is_from_before_bursar_is_so_in_the_wallet_that_was_adopted_or_in_both() {
+    let mut bench = Bench::new();
+    let opening = Claim { mark: "bursar:opening:s".to_owned(), order: "bursar:opening:s".to_owned(), account: Account::Opening };
+    let order = Claim { mark: MARK.to_owned(), order: "b".to_owned(), account: Account::Payout };
+    let txid = Txid::from_bytes([9; 32]);
+    let of = |tx: &Tx<'_>| {
+        let claim = |wallet| Ok::<_, StoreError>(records::claim_of(tx, wallet, &txid, None)?.map(|claim| claim.account));
+        Ok::<_, StoreError>([claim("a")?, claim("b")?])
+    };
+    let said = bench.store.write(|tx| {
+        claim(tx, &opening)?;
+        claim(tx, &order)?;
+        records::insert_claim_txid(tx, &opening.order, &txid, Some("a"))?;
+        let first = of(tx)?;
+        records::insert_claim_txid(tx, &opening.order, &txid, Some("b"))?;
+        let both = of(tx)?;
+        records::insert_claim_txid(tx, &order.order, &txid, None)?;
+        Ok::<_, StoreError>([first, both, of(tx)?])
+    });
+    let (opening, payout) = (Some(Account::Opening), Some(Account::Payout));
+    assert_eq!(said.unwrap(), [[opening, None], [opening; 2], [payout; 2]]);
 }

@@ -12,5 +12,7 @@ INSERT INTO words (txid, wallet, account)
 SELECT t.txid, t.wallet, c.account FROM claim_txids b JOIN claims c USING ("order") JOIN transactions t ON t.txid = b.txid
 WHERE b."order" LIKE 'bursar:explained:%'
   AND (t.own = 1 OR EXISTS (SELECT 1 FROM entries e WHERE e.txid = t.txid AND e.wallet = t.wallet AND e.kind = 'explained'));
+-- The wallet of which alone a claim was made: what one has from before bursar. None: an order's, which paid in each wallet that lists it as its own.
+ALTER TABLE claim_txids ADD COLUMN wallet TEXT;
 DELETE FROM claim_txids WHERE "order" LIKE 'bursar:explained:%';
 DELETE FROM claims WHERE "order" LIKE 'bursar:explained:%';
