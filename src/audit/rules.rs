@@ -76,13 +76,13 @@ pub(super) fn in_words(difference: Amount, wrong: usize) -> String {
 
 /// Compares ledger and wallet, in sums and transaction by transaction.
 pub(super) fn compare(facts: &Facts) -> Result<Finding, AmountError> {
-    let shares = unconfirmed::shares(&facts.payments, &facts.coins)?;
+    let difference = facts.books.balance.checked_sub(facts.balances.trusted)?;
+    let (shares, untrusted_for) = shares(facts, difference)?;
     let ledger = ledger_side(facts, &shares)?;
-    let difference = ledger.balance.checked_sub(facts.balances.trusted)?;
     let mut suspects = facts.wrong.named();
     suspects.extend(facts.books.unexplained.iter().map(|(txid, amount)| unordered(*txid, *amount, SuspectKind::Unexplained)));
     suspects.extend(facts.books.transfers.iter().map(|(txid, amount)| unordered(*txid, *amount, SuspectKind::Transfer)));
-    suspects.extend(waiting(facts, &shares));
+    suspects.extend(waiting(facts, &shares, untrusted_for));
     let wallet = wallet_side(facts);
     let pending_differs = shares.is_empty() && wallet.pending.is_some_and(|pending| pending != ledger.pending);
     if pending_differs {
@@ -103,6 +103,25 @@ pub(super) fn compare(facts: &Facts) -> Result<Finding, AmountError> {
         (false, _) => Verdict::Unexplained,
     };
     Ok(Finding { verdict, ledger, wallet, difference, residue, suspects, remarks, sums_agree })
+}
+
+/// What the wallet leaves out of its balance for now, and why it does that with what is in the mempool.
+fn shares(facts: &Facts, difference: Amount) -> Result<(Vec<Share>, &'static str), AmountError> {
+    let sum = |shares: &[Share]| Amount::sum(shares.iter().map(|share| share.above));
+    let usual = unconfirmed::shares(&facts.payments, &facts.coins, true)?;
+    if sum(&usual)? != difference {
+        let strict = unconfirmed::shares(&facts.payments, &facts.coins, false)?;
+        // What it does not trust stands in its other figure, so nothing is lost.
+        let more = sum(&strict)?.checked_sub(sum(&usual)?)?;
+        let pending = facts.pending.checked_add(more)?;
+        if more > Amount::ZERO && sum(&strict)? == difference && facts.balances.pending.is_some_and(|told| told >= pending) {
+            return Ok((
+                strict,
+                "the daemon does not trust the change of our own payment before it is confirmed (spendzeroconfchange=0)",
+            ));
+        }
+    }
+    Ok((usual, "our own payment in the mempool spends what is not confirmed"))
 }
 
 /// The second of two findings, without what only one of them has; none when nothing that is wrong is in both.
@@ -189,7 +208,7 @@ fn unordered(txid: Txid, amount: Amount, kind: SuspectKind) -> Suspect {
 }
 
 /// Own payments whose change the wallet does not count, and payments in limbo even when they have no change.
-fn waiting(facts: &Facts, shares: &[Share]) -> Vec<Suspect> {
+fn waiting(facts: &Facts, shares: &[Share], untrusted_for: &str) -> Vec<Suspect> {
     let limbo = facts.books.open.iter().filter(|followed| followed.state == TxState::Limbo);
     let mut found: BTreeMap<Txid, Suspect> = BTreeMap::new();
     for followed in limbo {
@@ -199,8 +218,7 @@ fn waiting(facts: &Facts, shares: &[Share]) -> Vec<Suspect> {
     }
     let payments = shares.iter().filter_map(|share| Some((share, facts.books.open.iter().find(|open| open.txid == share.txid)?)));
     for (Share { txid, above, .. }, followed) in payments {
-        let words = "our own payment in the mempool spends what is not confirmed";
-        let suspect = found.entry(*txid).or_insert_with(|| unconfirmed(followed, SuspectKind::Untrusted, words));
+        let suspect = found.entry(*txid).or_insert_with(|| unconfirmed(followed, SuspectKind::Untrusted, untrusted_for));
         suspect.wallet = suspect.ledger.and_then(|ledger| ledger.checked_sub(*above).ok());
     }
     found.into_values().collect()

@@ -33,9 +33,14 @@ pub(super) struct Share {
     pub(super) above: Amount,
 }
 
-/// The share of each payment that is not trusted, in the order of txids.
-pub(super) fn shares(payments: &[Payment], coins: &HashMap<OutPoint, Coin>) -> Result<Vec<Share>, AmountError> {
-    let untrusted = untrusted(payments, coins);
+/// The share of each payment that is not trusted, in the order of txids. Without `trusts_change` none is, as by `spendzeroconfchange=0`.
+pub(super) fn shares(
+    payments: &[Payment],
+    coins: &HashMap<OutPoint, Coin>,
+    trusts_change: bool,
+) -> Result<Vec<Share>, AmountError> {
+    let untrusted =
+        if trusts_change { untrusted(payments, coins) } else { payments.iter().map(|payment| payment.txid).collect() };
     let mut spenders: BTreeMap<OutPoint, Vec<Txid>> = BTreeMap::new();
     for payment in payments {
         for input in &payment.inputs {
@@ -116,28 +121,36 @@ mod tests {
     #[test]
     fn the_change_of_a_payment_in_limbo_is_missing_from_the_wallets_balance() {
         let coins = coins(&[(coin(1, 0), 10, true)]);
-        assert_eq!(above(&shares(&[payment(2, false, &[coin(1, 0)], 6)], &coins).unwrap()), [(txid(2), 6)]);
-        assert_eq!(above(&shares(&[payment(2, true, &[coin(1, 0)], 6)], &coins).unwrap()), []);
+        assert_eq!(above(&shares(&[payment(2, false, &[coin(1, 0)], 6)], &coins, true).unwrap()), [(txid(2), 6)]);
+        assert_eq!(above(&shares(&[payment(2, true, &[coin(1, 0)], 6)], &coins, true).unwrap()), []);
     }
 
     #[test]
     fn a_chain_in_limbo_is_missing_its_last_change_only() {
         let coins = coins(&[(coin(1, 0), 10, true), (coin(2, 1), 6, true)]);
         let chain = [payment(2, false, &[coin(1, 0)], 6), payment(3, false, &[coin(2, 1)], 4)];
-        assert_eq!(above(&shares(&chain, &coins).unwrap()), [(txid(2), 0), (txid(3), 4)]);
+        assert_eq!(above(&shares(&chain, &coins, true).unwrap()), [(txid(2), 0), (txid(3), 4)]);
     }
 
     #[test]
     fn a_coin_spent_twice_is_taken_away_once() {
         let coins = coins(&[(coin(1, 0), 10, true)]);
         let rivals = [payment(2, false, &[coin(1, 0)], 6), payment(3, true, &[coin(1, 0)], 5)];
-        assert_eq!(above(&shares(&rivals, &coins).unwrap()), [(txid(2), -4)]);
+        assert_eq!(above(&shares(&rivals, &coins, true).unwrap()), [(txid(2), -4)]);
     }
 
     #[test]
     fn a_payment_that_spends_an_unposted_coin_is_not_trusted() {
         let coins = coins(&[(coin(1, 0), 10, false)]);
-        let found = shares(&[payment(2, true, &[coin(1, 0)], 6)], &coins).unwrap();
+        let found = shares(&[payment(2, true, &[coin(1, 0)], 6)], &coins, true).unwrap();
         assert_eq!(found, [Share { txid: txid(2), in_mempool: true, above: units(-4) }]);
+    }
+
+    #[test]
+    fn of_a_daemon_that_trusts_no_change_all_unspent_change_is_missing() {
+        let coins = coins(&[(coin(1, 0), 10, true), (coin(2, 1), 6, true)]);
+        let chain = [payment(2, true, &[coin(1, 0)], 6), payment(3, true, &[coin(2, 1)], 4)];
+        assert_eq!(above(&shares(&chain, &coins, true).unwrap()), []);
+        assert_eq!(above(&shares(&chain, &coins, false).unwrap()), [(txid(2), 0), (txid(3), 4)]);
     }
 }

@@ -136,6 +136,21 @@ pub(crate) const TROUBLES: &[Trouble] = &[
         },
     },
     Trouble {
+        kind: "the daemon does not trust unconfirmed change",
+        on: ALL,
+        says: Says::Explained,
+        names: &["untrusted"],
+        frozen: false,
+        make: |scene| {
+            scene.restart(&["-spendzeroconfchange=0"]);
+            let payout = scene.payout("0.35");
+            Made::until(&[("untrusted", payout)], |scene| {
+                scene.world.mine(1);
+                scene.restart(&[]);
+            })
+        },
+    },
+    Trouble {
         kind: "coins are locked",
         on: ALL,
         says: Says::Agrees,
