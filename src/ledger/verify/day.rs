@@ -13,6 +13,9 @@ use crate::store::{StoreError, Tx};
 
 /// Reads the postings of a day; the first thing that is wrong.
 pub(in crate::ledger) fn day(tx: &Tx<'_>, day: Day) -> Result<Option<Fault>, StoreError> {
+    if let Some(words) = records::misnumbered(tx)? {
+        return Ok(Some(Fault { seq: None, words }));
+    }
     let (before, last) = records::reach_of(tx, day)?;
     let mut fault = span(tx, day, before, last)?;
     if before > 0 && fault.as_ref().is_some_and(|fault| fault.seq.is_none()) {

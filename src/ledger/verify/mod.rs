@@ -89,7 +89,7 @@ pub(super) fn verify(tx: &Tx<'_>, marks: Vec<Mark>) -> Result<VerifyReport, Stor
     let credit_marks = marks_of(&marks, |mark| mark.credits.clone());
     let chronicle_marks = marks_of(&marks, |mark| mark.chronicle.clone());
     let (mut reader, mut references, mut days) = (Reader::new(marks), References::new(), Days::default());
-    let first = reader.compare().map(|words| Fault { seq: None, words });
+    let first = records::misnumbered(tx)?.or_else(|| reader.compare()).map(|words| Fault { seq: None, words });
     let fault = match first {
         Some(fault) => Some(fault),
         None => read(tx, &mut reader, &mut references, &mut days)?,

@@ -61,7 +61,8 @@ impl References {
         let References { first, events, sums, wrong, .. } = self;
         records::each_reference(tx, *first, end, |transaction| {
             let Reference { wallet, txid, event, net } = transaction;
-            let found = events.get((event - *first) as usize).copied().unwrap_or(NONE);
+            let place = usize::try_from(event.saturating_sub(first.cast_signed())).ok();
+            let found = place.and_then(|place| events.get(place)).copied().unwrap_or(NONE);
             if found == NONE || (found != ANY && found != beginning(txid)) {
                 wrong.get_or_insert_with(|| format!("transaction {txid} refers to an event that is not there, or not its own"));
             }

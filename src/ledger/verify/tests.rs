@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use crate::coin::Timestamp;
+use crate::coin::{Day, Timestamp};
 use crate::ledger::model::{ModelWallet, coin};
-use crate::ledger::{Posting, entries, sync, verify};
+use crate::ledger::{Posting, chronicle, day_fault, entries, sync, unexplained, verify};
 use crate::store::{Store, StoreError};
 
 /// Bytes that are flipped, spread over the file.
@@ -52,6 +52,25 @@ fn a_flipped_byte_shows_or_changed_nothing_of_the_ledger() {
         }
     }
     assert!(shown > 0, "some of {FLIPS} hit the ledger");
+}
+
+#[test]
+fn a_posting_before_the_first_that_hides_a_spend_is_named_and_no_day_is_stated_with_it() {
+    const NOW: Timestamp = Timestamp(1_700_000_000);
+    let dir = tempfile::tempdir().unwrap();
+    let (wallet, mut store) = (ModelWallet::new(), Store::open(dir.path()).unwrap());
+    wallet.deposit(1000);
+    wallet.mine(1, false);
+    sync(&mut store, &wallet, &coin(), NOW).unwrap();
+    wallet.send(&[(400, false)], None, true);
+    sync(&mut store, &wallet, &coin(), NOW).unwrap();
+    assert_eq!(store.read(|tx| unexplained(tx, "w")).unwrap().len(), 1);
+    store.write(|tx| chronicle::tamper(tx, super::records::HIDES_A_SPEND)).unwrap();
+    assert_eq!(store.read(|tx| unexplained(tx, "w")).unwrap(), [], "the sums of a transaction's postings do not show it");
+    for fault in [store.read(verify).unwrap().fault, store.read(|tx| day_fault(tx, Day::of(NOW))).unwrap()] {
+        let words = fault.expect("a fault").words;
+        assert!(words.contains("table entries has a row of the number -1, and the first is 1"), "{words}");
+    }
 }
 
 #[test]
