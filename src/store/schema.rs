@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::{StoreError, Tx, functions, migrate};
 
-/// Kind and name, and the words that make it.
+/// Kind and name, and the words that make it, to the letter: a quote or a line's end more, and words that forbid something are a mere text, or a comment.
 type Schema = BTreeMap<(String, String), String>;
 
 /// The first thing in the schema that is not as this bursar makes it, in words.
@@ -44,16 +44,13 @@ fn difference(expected: &Schema, found: &Schema) -> Option<String> {
 }
 
 fn read(connection: &Connection) -> Result<Schema, StoreError> {
-    // What SQLite keeps for itself has no words, or may be there or not (statistics).
-    let sql = "SELECT type, name, sql FROM main.sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+    // What SQLite makes for itself has no words, or is a table of statistics, which may be there or not. No other name is its own: somebody who makes the
+    // schema writable can give any.
+    let sql = "SELECT type, name, sql FROM main.sqlite_schema
+               WHERE sql IS NOT NULL AND NOT (type = 'table' AND name IN ('sqlite_stat1', 'sqlite_stat4'))";
     let mut statement = connection.prepare(sql)?;
-    let rows = statement.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), plain(&row.get::<_, String>(2)?))))?;
+    let rows = statement.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// Without what SQLite itself writes in one way or another, when a table gets a column or a name.
-fn plain(sql: &str) -> String {
-    sql.replace('"', "").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -85,6 +82,16 @@ mod tests {
                       UPDATE sqlite_schema SET sql = replace(sql, 'CHECK (amount > 0)', '') WHERE name = 'credits'; PRAGMA writable_schema = RESET";
         let weaker = "DROP TRIGGER entries_never_go; CREATE TRIGGER entries_never_go BEFORE DELETE ON entries WHEN 0 BEGIN SELECT RAISE(ABORT, 'no'); END";
         let added = "CREATE TRIGGER more AFTER INSERT ON entries BEGIN DELETE FROM entries; END";
+        let disguised = "PRAGMA writable_schema = ON;
+                         INSERT INTO sqlite_schema VALUES ('trigger', 'sqlite_more', 'entries', 0,
+                             'CREATE TRIGGER sqlite_more AFTER INSERT ON entries BEGIN DELETE FROM entries; END'); PRAGMA writable_schema = RESET";
+        // Its own words, as a text that is selected.
+        let mute = "PRAGMA writable_schema = ON;
+                    UPDATE sqlite_schema SET sql = replace(replace(sql, 'RAISE', '\"RAISE'), 'deleted'')', 'deleted'')\"') WHERE name = 'entries_never_go';
+                    PRAGMA writable_schema = RESET";
+        // The same words, and those behind a line's end in a comment.
+        let commented = "PRAGMA writable_schema = ON;
+                         UPDATE sqlite_schema SET sql = replace(sql, 'BEGIN', 'BEGIN --') WHERE name = 'entries_are_summed'; PRAGMA writable_schema = RESET";
         for (change, words) in [
             ("DROP TRIGGER audits_never_change", "trigger 'audits_never_change' of the store is missing"),
             ("DROP INDEX credits_event", "index 'credits_event' of the store is missing"),
@@ -92,6 +99,9 @@ mod tests {
             (weaker, "trigger 'entries_never_go' of the store is not as bursar makes it"),
             (checks, "table 'credits' of the store is not as bursar makes it"),
             (added, "trigger 'more' of the store is none of bursar's"),
+            (disguised, "trigger 'sqlite_more' of the store is none of bursar's"),
+            (mute, "trigger 'entries_never_go' of the store is not as bursar makes it"),
+            (commented, "trigger 'entries_are_summed' of the store is not as bursar makes it"),
         ] {
             let dir = tempfile::tempdir().unwrap();
             let mut store = Store::open(dir.path()).unwrap();
