@@ -21,8 +21,6 @@ pub(in crate::ledger) struct Book<'a> {
     credit_depth: u64,
     now: Timestamp,
     head: Head,
-    /// Some deposits of an older store wait for their addresses.
-    lacks_addresses: bool,
     /// In a block that left the chain, as far as anybody knows.
     astray: HashSet<Txid>,
     credited: u64,
@@ -45,9 +43,8 @@ impl<'a> Book<'a> {
         credit_depth: u64,
         now: Timestamp,
     ) -> Result<Book<'a>, StoreError> {
-        let (head, lacks_addresses) = (records::head(tx)?, records::lacks_addresses(tx)?);
-        let astray = HashSet::new();
-        Ok(Book { wallet, tip, credit_depth, now, head, lacks_addresses, astray, credited: 0, uncredited: vec![] })
+        let head = records::head(tx)?;
+        Ok(Book { wallet, tip, credit_depth, now, head, astray: HashSet::new(), credited: 0, uncredited: vec![] })
     }
 
     /// The deposits of a transaction that was just posted by `event`, but for the outputs that came from another wallet of ours. Those that are deep
@@ -91,9 +88,10 @@ impl<'a> Book<'a> {
     pub(in crate::ledger) fn follow(&mut self, tx: &Tx<'_>, sighting: &Sighting, next: &Followed) -> Result<(), LedgerError> {
         let Some(old) = &sighting.old else { return Ok(()) };
         let Some(event) = old.event else { return Ok(()) };
-        if self.lacks_addresses {
-            for entry in &sighting.entries {
-                records::learn_address(tx, event, entry)?;
+        // An older store knows none; and to whom a deposit is credited says the wallet, not a table that somebody can have changed.
+        for (vout, address) in rules::addresses(&sighting.entries) {
+            if let Some(other) = records::learn_address(tx, event, vout, address)? {
+                error!(txid = %old.txid, vout, address, other, "a deposit that waits stood with another address than the wallet's: the store was changed");
             }
         }
         match rules::lost(old, next, sighting.seen.standing) {

@@ -26,16 +26,27 @@ pub(super) struct Deposit {
 /// by ourselves is not, and change that a repaired wallet takes for a receipt is not. A receipt that names no output of its own cannot be
 /// told from another one, and nothing is credited for it.
 pub(super) fn deposits(entries: &[Entry], legs: &[Leg], own: bool) -> Vec<Deposit> {
-    let receipts = || entries.iter().filter(|entry| entry.category == Category::Receive);
     let ordered =
         |vout| legs.iter().any(|leg| leg.account == Account::Payout && leg.category == Some("send") && leg.vout == Some(vout));
-    let deposit = |entry: &Entry| {
-        let vout = entry.vout?;
-        let alone = receipts().filter(|other| other.vout == Some(vout)).count() == 1;
-        let counts = alone && entry.amount > Amount::ZERO && (!own || ordered(vout));
+    let deposit = |(vout, entry): (u32, &Entry)| {
+        let counts = entry.amount > Amount::ZERO && (!own || ordered(vout));
         counts.then(|| Deposit { vout, address: entry.address.clone(), amount: entry.amount })
     };
-    receipts().filter_map(deposit).collect()
+    receipts(entries).filter_map(deposit).collect()
+}
+
+/// Receipts that name an output, each alone.
+fn receipts(entries: &[Entry]) -> impl Iterator<Item = (u32, &Entry)> {
+    let all = || entries.iter().filter(|entry| entry.category == Category::Receive);
+    all().filter_map(move |entry| {
+        let vout = entry.vout?;
+        (all().filter(|other| other.vout == Some(vout)).count() == 1).then_some((vout, entry))
+    })
+}
+
+/// To which address each output was received, where the wallet says so.
+pub(super) fn addresses(entries: &[Entry]) -> impl Iterator<Item = (u32, &str)> {
+    receipts(entries).filter_map(|(vout, entry)| Some((vout, entry.address.as_deref()?)))
 }
 
 /// The greatest height at which a block is deep enough; none while the chain is too short for that.

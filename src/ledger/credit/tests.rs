@@ -240,6 +240,29 @@ fn a_final_deposit_that_is_double_spent_after_all_is_taken_back() {
 }
 
 #[test]
+fn the_address_of_a_deposit_that_waits_is_the_wallets_whatever_somebody_wrote_into_the_store() {
+    let mut bench = Bench::new();
+    bench.wallet.deposit(50);
+    bench.wallet.mine(1, false);
+    bench.sync();
+    let right = bench.store.read(records::waiting_addresses).unwrap();
+    assert!(right.len() == 1 && right[0].is_some(), "{right:?}");
+    let change = |bench: &mut Bench, change| {
+        assert!(bench.store.write::<_, StoreError>(|tx| records::tamper(tx, change, 0)).unwrap());
+        assert_ne!(bench.store.read(records::waiting_addresses).unwrap(), right);
+    };
+    for written in records::OTHER_ADDRESSES {
+        change(&mut bench, written);
+        bench.sync();
+        assert_eq!(bench.store.read(records::waiting_addresses).unwrap(), right);
+    }
+    change(&mut bench, records::OTHER_ADDRESSES[0]);
+    bench.wallet.mine(1, false);
+    assert_eq!(bench.sync().credited, 1);
+    assert_eq!((&bench.events()[0].address, bench.fault()), (&right[0], None));
+}
+
+#[test]
 fn a_shorter_chain_in_which_its_block_stands_changes_nothing() {
     let mut bench = Bench::new();
     bench.wallet.deposit(50);

@@ -95,7 +95,7 @@ impl View<'_> {
             fee: if category == Category::Send { fee } else { None },
             abandoned: category == Category::Send && tx.abandoned && depth == 0,
             category,
-            address: None,
+            address: Some(format!("address of {txid}:{vout}")),
             amount: amount(units),
             confirmations: depth,
             block: tx.block.filter(|_| depth > 0),
