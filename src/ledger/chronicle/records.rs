@@ -101,7 +101,7 @@ pub(crate) fn rewrite(tx: &Tx<'_>, changes: &str) -> Result<(), StoreError> {
 
 /// Damage to rows that the chronicle tells of, or to itself; and what is said of it.
 #[cfg(test)]
-pub(super) const DAMAGE: [(&str, &str); 19] = [
+pub(super) const DAMAGE: [(&str, &str); 23] = [
     ("UPDATE audits SET verdict = 'explained' WHERE id = 2", "audit 2 is not what was written down of it"),
     ("UPDATE audits SET report = replace(report, '1', '2') WHERE id = 1", "audit 1 is not what"),
     ("UPDATE audits SET time_s = time_s - 86400 WHERE id = 3", "audit 3 is not what"),
@@ -113,11 +113,18 @@ pub(super) const DAMAGE: [(&str, &str); 19] = [
     ),
     ("UPDATE freezes SET detail = 'nothing'", "freeze 1 is not what"),
     ("UPDATE freezes SET thawed_by = 'somebody else'", "freeze 1 is not what"),
+    ("UPDATE freezes SET thaw_reason = thaw_reason || char(0) || ' and by order of the board'", "freeze 1 is not what"),
+    ("UPDATE audits SET report = report || char(0) || 'x' WHERE id = 1", "audit 1 is not what"),
     ("DELETE FROM freezes", "freeze 1 is missing"),
     ("UPDATE checkpoints SET tip_height = 5, tip_block = printf('%064d', 0)", "checkpoint 1 is not what"),
     ("DELETE FROM checkpoints", "checkpoint 1 is missing"),
     ("UPDATE chronicle SET says = 'other' WHERE n = 2", "row 2 of the chronicle: it was changed after it was written"),
     ("UPDATE chronicle SET hash = printf('%064d', 0) WHERE n = 2", "row 2 of the chronicle: it was changed"),
+    ("UPDATE chronicle SET says = says || char(0) || 'x' WHERE n = 2", "row 2 of the chronicle: it was changed"),
+    (
+        "INSERT INTO chronicle SELECT 0, what, id, says, previous, hash FROM chronicle WHERE n = 2",
+        "table chronicle has a row of the number 0",
+    ),
     ("DELETE FROM chronicle WHERE n = 2", "row 3 of the chronicle: row 2 is missing"),
     ("UPDATE chronicle_head SET n = n - 1", "rows of the chronicle go on to"),
     ("INSERT INTO followed_counts VALUES ('hot', 5)", "the count of transactions of wallet 'hot' is not how many there are"),

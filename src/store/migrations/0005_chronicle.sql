@@ -30,18 +30,18 @@ BEGIN SELECT RAISE(ABORT, 'the chronicle is never deleted'); END;
 CREATE TRIGGER freezes_never_go BEFORE DELETE ON freezes
 BEGIN SELECT RAISE(ABORT, 'freezes are never deleted'); END;
 
--- What they say now. An audit's evidence is long: its SHA-256 stands for it.
+-- What they say now, each text to its end: SQLite's own quote() stops at a NUL. An audit's evidence is long: its SHA-256 stands for it.
 CREATE VIEW chronicled (what, id, says) AS
-SELECT 'audit', id, quote(time_s) || ',' || quote(verdict) || ',' || quote(tip_height) || ',' || quote(difference) || ',' || quote(wallet) || ','
-    || quote(sha256(report)) FROM audits
+SELECT 'audit', id, quoted(time_s) || ',' || quoted(verdict) || ',' || quoted(tip_height) || ',' || quoted(difference) || ',' || quoted(wallet) || ','
+    || quoted(sha256(report)) FROM audits
 UNION ALL
-SELECT 'freeze', id, quote(cause) || ',' || quote(detail) || ',' || quote(txids) || ',' || quote(amount) || ',' || quote(wallet) || ',' || quote(since_s) || ','
-    || quote(thawed_s) || ',' || quote(thawed_by) || ',' || quote(thaw_reason) || ',' || quote(overridden) FROM freezes
+SELECT 'freeze', id, quoted(cause) || ',' || quoted(detail) || ',' || quoted(txids) || ',' || quoted(amount) || ',' || quoted(wallet) || ',' || quoted(since_s) || ','
+    || quoted(thawed_s) || ',' || quoted(thawed_by) || ',' || quoted(thaw_reason) || ',' || quoted(overridden) FROM freezes
 UNION ALL
-SELECT 'checkpoint', n, quote(at_s) || ',' || quote(seq) || ',' || quote(hash) || ',' || quote(balances) || ',' || quote(tip_block) || ',' || quote(tip_height) || ','
-    || quote(credits) || ',' || quote(credits_hash) || ',' || quote(chronicle) || ',' || quote(chronicle_hash) FROM checkpoints
+SELECT 'checkpoint', n, quoted(at_s) || ',' || quoted(seq) || ',' || quoted(hash) || ',' || quoted(balances) || ',' || quoted(tip_block) || ',' || quoted(tip_height) || ','
+    || quoted(credits) || ',' || quoted(credits_hash) || ',' || quoted(chronicle) || ',' || quoted(chronicle_hash) FROM checkpoints
 UNION ALL
-SELECT 'rekeying', n, quote(wallet) || ',' || quote(at_s) || ',' || quote(old) || ',' || quote(new) || ',' || quote(who) || ',' || quote(reason) FROM rekeyings;
+SELECT 'rekeying', n, quoted(wallet) || ',' || quoted(at_s) || ',' || quoted(old) || ',' || quoted(new) || ',' || quoted(who) || ',' || quoted(reason) FROM rekeyings;
 
 -- Whoever names a row here has it written down.
 CREATE VIEW chronicler (what, id) AS SELECT what, id FROM chronicle;
