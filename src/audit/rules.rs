@@ -80,8 +80,9 @@ pub(super) fn compare(facts: &Facts) -> Result<Finding, AmountError> {
     let (shares, untrusted_for) = shares(facts, difference)?;
     let ledger = ledger_side(facts, &shares)?;
     let mut suspects = facts.wrong.named();
-    suspects.extend(facts.books.unexplained.iter().map(|(txid, amount)| unordered(*txid, *amount, SuspectKind::Unexplained)));
-    suspects.extend(facts.books.transfers.iter().map(|(txid, amount)| unordered(*txid, *amount, SuspectKind::Transfer)));
+    suspects.extend(facts.books.unexplained.iter().map(|(txid, amount, with_fee)| unexplained(*txid, *amount, *with_fee)));
+    suspects
+        .extend(facts.books.transfers.iter().map(|(txid, amount)| unordered(*txid, *amount, SuspectKind::Transfer, TRANSFER)));
     suspects.extend(waiting(facts, &shares, untrusted_for));
     let wallet = wallet_side(facts);
     let pending_differs = shares.is_empty() && wallet.pending.is_some_and(|pending| pending != ledger.pending);
@@ -199,11 +200,18 @@ fn remarks(ledger: &LedgerSide, wallet: &WalletSide) -> Result<Vec<String>, Amou
     Ok(remarks)
 }
 
-fn unordered(txid: Txid, amount: Amount, kind: SuspectKind) -> Suspect {
-    let words = match kind {
-        SuspectKind::Transfer => "bursar did not order this payment; another wallet of yours awaits all of it",
-        _ => "bursar did not order this payment; `bursar ledger explain` says what it was",
+const TRANSFER: &str = "bursar did not order this payment; another wallet of yours awaits all of it";
+
+fn unexplained(txid: Txid, amount: Amount, with_fee: bool) -> Suspect {
+    let words = if with_fee {
+        "bursar did not order this payment, and its fee is above the ceiling of one transaction; `bursar ledger explain` says what it was"
+    } else {
+        "bursar did not order this payment; `bursar ledger explain` says what it was"
     };
+    unordered(txid, amount, SuspectKind::Unexplained, words)
+}
+
+fn unordered(txid: Txid, amount: Amount, kind: SuspectKind, words: &str) -> Suspect {
     Suspect { txid, kind, ledger: Some(amount), wallet: Some(amount), words: words.to_owned(), state: None, standing: None }
 }
 

@@ -26,7 +26,8 @@ pub(super) struct Books {
     pub(super) balance: Amount,
     /// The transactions that are not final.
     pub(super) open: Vec<Followed>,
-    pub(super) unexplained: Vec<(Txid, Amount)>,
+    /// Payments that nobody ordered, and whether their fee is part of what is unexplained.
+    pub(super) unexplained: Vec<(Txid, Amount, bool)>,
     /// Payments that nobody ordered, and that another wallet of ours awaits.
     pub(super) transfers: Vec<(Txid, Amount)>,
     /// How many transactions it follows.
@@ -100,7 +101,12 @@ fn read_books(store: &mut Store, wallet: &str, coin: &CoinSettings) -> Result<Bo
             let places = following::awaited_elsewhere(tx, wallet, &txid, amount)?;
             // What was followed once need not be ours any more.
             let ours = coin.wallet.names().any(|name| places.contains(name));
-            if ours { &mut transfers } else { &mut unexplained }.push((txid, amount));
+            if ours {
+                transfers.push((txid, amount));
+            } else {
+                let with_fee = ledger::doubtful_fee(tx, wallet, &txid)? != Amount::ZERO;
+                unexplained.push((txid, amount, with_fee));
+            }
         }
         Ok(Books {
             wallet: wallet.to_owned(),

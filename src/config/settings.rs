@@ -9,6 +9,11 @@ use thiserror::Error;
 
 use crate::coin::{Amount, Chain, ChainParams, FeeRate, Profile};
 
+/// What most coins' daemons relay for at least, in base units per 1000 virtual bytes.
+const USUAL_FEE_PER_KVB: u64 = 1000;
+/// Of these the default ceiling of a transaction is made: a tenth of a coin with eight decimals.
+const MOST_FEES: u64 = 10_000;
+
 /// Everything that `bursar.toml` says.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -363,6 +368,15 @@ impl Settings {
 }
 
 impl CoinSettings {
+    /// The highest fee that one transaction may have: that of the settings or, because daemons hold raw transactions against no ceiling of their wallet,
+    /// what is theirs by default (`maxtxfee`): ten thousand times what a thousand bytes usually cost at least.
+    pub fn most_tx_fee(&self) -> Amount {
+        let relay = &self.profile.relay;
+        let usual = relay.fixed_fee_per_kvb.or(relay.min_fee_per_kvb).unwrap_or(USUAL_FEE_PER_KVB);
+        let by_default = i64::try_from(usual.saturating_mul(MOST_FEES)).unwrap_or(i64::MAX);
+        self.payouts.fee.max_per_tx.unwrap_or(Amount::from_base_units(by_default))
+    }
+
     /// The daemon's data directory; seen by the daemon and by the service. That of an attached daemon is where its owner says.
     pub fn daemon_dir(&self) -> PathBuf {
         self.daemon.data_dir.clone().unwrap_or_else(|| self.state_dir.join("daemon"))

@@ -3,7 +3,7 @@
 use tracing::{error, info, warn};
 
 use super::reading::{Forgotten, Sighting};
-use super::rules::{self, Decision, Leg};
+use super::rules::{self, Decision, Leg, Purpose};
 use super::{Account, Claim, Followed, Kind, LedgerError, SyncReport, TxState, credit, records, transfer, wallets};
 use crate::coin::{Amount, Timestamp, Txid};
 use crate::config::CoinSettings;
@@ -20,6 +20,8 @@ pub(super) struct Desk<'a> {
     /// The order that stands for payments from before bursar.
     pub(super) opening_order: String,
     pub(super) minted: Account,
+    /// The highest fee that is believed without an order.
+    pub(super) most_fee: Amount,
     pub(super) credit_depth: u64,
     pub(super) final_depth: u64,
     pub(super) now: Timestamp,
@@ -33,6 +35,7 @@ impl<'a> Desk<'a> {
             mark_prefix: format!("bursar:{}:", store.id()),
             opening_order: format!("bursar:opening:{}", store.id()),
             minted: if coin.profile.staking.is_some() { Account::Staked } else { Account::Mined },
+            most_fee: coin.most_tx_fee(),
             credit_depth: coin.credit_depth,
             final_depth: coin.final_depth,
             now,
@@ -152,10 +155,13 @@ fn post(tx: &Tx<'_>, desk: &Desk<'_>, sighting: &Sighting, book: &mut credit::Bo
     let known = sighting.old.as_ref().and_then(|old| old.comment.as_deref());
     let comment = sighting.seen.comment.as_deref().or(known);
     let claim = if sighting.seen.own { desk.claim(tx, &sighting.txid, comment)? } else { None };
-    let claimed = claim.as_ref().map(|claim| claim.account);
-    // A person's word is about what left the wallet, as it was when it was said: what came back is nobody's deposit.
-    let within = claimed.filter(|_| !claim.as_ref().is_some_and(Claim::is_persons_word));
-    let legs = rules::legs(&sighting.entries, claimed, within, desk.minted)?;
+    let purpose = Purpose {
+        claimed: claim.as_ref().map(|claim| claim.account),
+        by_word: claim.as_ref().is_some_and(Claim::is_persons_word),
+        minted: desk.minted,
+        most_fee: desk.most_fee,
+    };
+    let legs = rules::legs(&sighting.entries, &purpose)?;
     if legs.iter().any(|leg| leg.account == Account::Unexplained) {
         error!(txid = %sighting.txid, "the wallet paid what bursar did not order");
     }
@@ -224,9 +230,13 @@ pub(super) fn move_claimed(tx: &Tx<'_>, desk: &Desk<'_>) -> Result<u64, LedgerEr
     let mut moved = 0;
     for (txid, amount) in records::outstanding(tx, desk.wallet, Account::Unexplained)? {
         let Some(followed) = records::followed_by_txid(tx, desk.wallet, &txid)? else { continue };
-        let Some(account) = desk.claimed(tx, &txid, followed.comment.as_deref())? else { continue };
+        let Some(claim) = desk.claim(tx, &txid, followed.comment.as_deref())? else { continue };
         let leg = |account, amount| Leg { account, vout: None, category: None, amount };
-        let legs = [leg(Account::Unexplained, amount.checked_neg()?), leg(account, amount)];
+        let account = claim.account;
+        // An order paid what it paid, and its fee is one, however high: payouts judge that.
+        let fee = if claim.is_persons_word() { Amount::ZERO } else { records::doubtful_fee(tx, desk.wallet, &followed)? };
+        let mut legs = vec![leg(Account::Unexplained, amount.checked_neg()?), leg(account, amount.checked_sub(fee)?)];
+        legs.extend(Some(leg(Account::Fee, fee)).filter(|leg| leg.amount != Amount::ZERO));
         records::append(tx, &records::Event { reverses: followed.event, ..event(desk, Kind::Claimed, txid) }, &legs)?;
         info!(%txid, ?account, "a claim explains a payment");
         moved += 1;

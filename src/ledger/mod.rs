@@ -361,6 +361,12 @@ pub fn unexplained(tx: &Tx<'_>, wallet: &str) -> Result<Vec<(Txid, Amount)>, Sto
     records::outstanding(tx, wallet, Account::Unexplained)
 }
 
+/// What a wallet calls the fee of a transaction that nobody ordered, where it is above the ceiling and was posted as unexplained; else zero.
+pub fn doubtful_fee(tx: &Tx<'_>, wallet: &str, txid: &Txid) -> Result<Amount, StoreError> {
+    let followed = records::followed_by_txid(tx, wallet, txid)?;
+    followed.map_or(Ok(Amount::ZERO), |followed| records::doubtful_fee(tx, wallet, &followed))
+}
+
 /// Transactions of the paying wallet that nobody ordered and nobody has explained, payments to ourselves included, each with what went out by it.
 pub fn unordered(tx: &Tx<'_>) -> Result<Vec<(Txid, Amount)>, StoreError> {
     let mut found = Vec::new();

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::canonical;
-use super::rules::Leg;
+use super::rules::{DOUBTFUL_FEE, Leg};
 use super::{Account, Claim, Followed, Kind, Posting, TxState};
 use crate::coin::{Amount, Timestamp, Txid};
 use crate::daemon::Tip;
@@ -181,6 +181,14 @@ pub(super) fn standing(tx: &Tx<'_>, wallet: &str, txid: &Txid, event: u64) -> Re
         found.push((account_named(&row.get::<_, String>(0)?)?, Amount::from_base_units(row.get(1)?)));
     }
     Ok(found)
+}
+
+/// What the wallet calls the fee of a transaction, and was posted as unexplained.
+pub(super) fn doubtful_fee(tx: &Tx<'_>, wallet: &str, followed: &Followed) -> Result<Amount, StoreError> {
+    let sql = "SELECT coalesce(sum(amount), 0) FROM entries
+               WHERE txid = ?1 AND wallet = ?2 AND event = ?3 AND account = 'unexplained' AND category = ?4";
+    let values = params![followed.txid.to_string(), wallet, followed.event, DOUBTFUL_FEE];
+    Ok(Amount::from_base_units(tx.prepare_cached(sql)?.query_row(values, |row| row.get(0))?))
 }
 
 /// Whether a transaction of a wallet has a posting from that time or before.

@@ -105,16 +105,43 @@ pub(super) struct Leg {
     pub(super) amount: Amount,
 }
 
-/// The postings of one transaction: the wallet's net effect, and per entry where it came from or went. They sum to zero.
-///
-/// `claimed` is the account of the order that it fulfils, or of what a person said of it; `within` the same of what it paid to its own wallet. A receipt is a deposit whatever mark it carries: batches also pay to
-/// addresses of our own customers.
-pub(super) fn legs(
-    entries: &[Entry],
-    claimed: Option<Account>,
-    within: Option<Account>,
-    minted: Account,
-) -> Result<Vec<Leg>, AmountError> {
+/// The category of what the wallet calls a fee and the ledger doubts.
+pub(super) const DOUBTFUL_FEE: &str = "doubtful_fee";
+
+/// What the postings of a transaction are for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Purpose {
+    /// The account of the order that it fulfils, or of what a person said of it; none: nobody ordered it, or said anything.
+    pub(super) claimed: Option<Account>,
+    /// Whether `claimed` is what a person said. That is about what left the wallet, as it was when it was said.
+    pub(super) by_word: bool,
+    /// Where mined or staked coins come from.
+    pub(super) minted: Account,
+    /// The highest fee that is believed without an order.
+    pub(super) most_fee: Amount,
+}
+
+impl Purpose {
+    /// Of what is paid to nobody of ours.
+    fn spent(&self) -> Account {
+        self.claimed.unwrap_or(Account::Unexplained)
+    }
+
+    /// Of what is paid to the wallet itself. What came back is nobody's deposit, whatever a person said of the rest.
+    fn within(&self) -> Account {
+        self.claimed.filter(|_| !self.by_word).unwrap_or(Account::Internal)
+    }
+
+    /// The fee's account, and the word for it. What an order of ours costs, payouts judge by their own ceilings.
+    fn fee(&self, paid: Amount) -> (Account, &'static str) {
+        let ordered = self.claimed.is_some() && !self.by_word;
+        if ordered || paid <= self.most_fee { (Account::Fee, "fee") } else { (self.spent(), DOUBTFUL_FEE) }
+    }
+}
+
+/// The postings of one transaction: the wallet's net effect, and per entry where it came from or went. They sum to zero. A receipt is a deposit whatever
+/// mark it carries: batches also pay to addresses of our own customers.
+pub(super) fn legs(entries: &[Entry], purpose: &Purpose) -> Result<Vec<Leg>, AmountError> {
     let received: HashSet<Option<u32>> = entries
         .iter()
         .filter(|entry| entry.category == Category::Receive && entry.vout.is_some())
@@ -124,15 +151,17 @@ pub(super) fn legs(
     for entry in entries {
         let (account, category) = match entry.category {
             Category::Receive => (Account::Deposit, "receive"),
-            Category::Send if received.contains(&entry.vout) => (within.unwrap_or(Account::Internal), "send"),
-            Category::Send => (claimed.unwrap_or(Account::Unexplained), "send"),
-            Category::Generate | Category::Immature | Category::Orphan => (minted, "generate"),
+            Category::Send if received.contains(&entry.vout) => (purpose.within(), "send"),
+            Category::Send => (purpose.spent(), "send"),
+            Category::Generate | Category::Immature | Category::Orphan => (purpose.minted, "generate"),
             Category::Other(_) => continue,
         };
         legs.push(Leg { account, vout: entry.vout, category: Some(category), amount: entry.amount.checked_neg()? });
     }
     if let Some(fee) = entries.iter().find_map(|entry| entry.fee) {
-        legs.push(Leg { account: Account::Fee, vout: None, category: Some("fee"), amount: fee.checked_neg()? });
+        let paid = fee.checked_neg()?;
+        let (account, category) = purpose.fee(paid);
+        legs.push(Leg { account, vout: None, category: Some(category), amount: paid });
     }
     Ok(legs)
 }
@@ -242,6 +271,18 @@ mod tests {
         Entry { fee: Some(Amount::from_base_units(fee)), comment, ..entry(Category::Send, vout, -amount) }
     }
 
+    fn unordered() -> Purpose {
+        Purpose { claimed: None, by_word: false, minted: Account::Mined, most_fee: Amount::from_base_units(100) }
+    }
+
+    fn ordered() -> Purpose {
+        Purpose { claimed: Some(Account::Payout), ..unordered() }
+    }
+
+    fn said(account: Account) -> Purpose {
+        Purpose { claimed: Some(account), by_word: true, ..unordered() }
+    }
+
     fn accounts(legs: &[Leg]) -> Vec<(Account, i64)> {
         legs.iter().map(|leg| (leg.account, leg.amount.base_units())).collect()
     }
@@ -250,14 +291,14 @@ mod tests {
     fn the_fee_of_a_batch_counts_once() {
         let entries = [send(0, 100, -7), send(1, 50, -7)];
         assert_eq!(read(&entries).unwrap().net, Amount::from_base_units(-157));
-        let legs = legs(&entries, Some(Account::Payout), None, Account::Mined).unwrap();
+        let legs = legs(&entries, &ordered()).unwrap();
         assert_eq!(accounts(&legs), [(Account::Wallet, -157), (Account::Payout, 100), (Account::Payout, 50), (Account::Fee, 7)]);
     }
 
     #[test]
     fn an_unordered_spend_is_unexplained_unless_it_pays_ourselves() {
         let entries = [send(0, 100, -7), send(1, 50, -7), entry(Category::Receive, 1, 50)];
-        let legs = legs(&entries, None, None, Account::Mined).unwrap();
+        let legs = legs(&entries, &unordered()).unwrap();
         assert_eq!(
             accounts(&legs),
             [
@@ -270,10 +311,25 @@ mod tests {
         );
     }
 
+    /// Of a transaction that pays ourselves alone, or nobody at all, the fee is all that leaves the wallet.
+    #[test]
+    fn a_fee_above_the_ceiling_is_unexplained_as_a_whole_where_nobody_ordered_it() {
+        let lavish = [send(0, 5, -101), entry(Category::Receive, 0, 5)];
+        let of = |purpose: &Purpose| accounts(&legs(&lavish, purpose).unwrap())[3];
+        assert_eq!(of(&unordered()), (Account::Unexplained, 101));
+        assert_eq!(of(&ordered()), (Account::Fee, 101));
+        assert_eq!(of(&said(Account::Opening)), (Account::Opening, 101));
+        let burnt = legs(&[send(0, 0, -101)], &unordered()).unwrap();
+        assert_eq!(accounts(&burnt)[1..], [(Account::Unexplained, 0), (Account::Unexplained, 101)]);
+        assert_eq!(burnt[2].category, Some(DOUBTFUL_FEE));
+        let usual = legs(&[send(0, 5, -100)], &unordered()).unwrap();
+        assert_eq!((usual[2].account, usual[2].category), (Account::Fee, Some("fee")));
+    }
+
     #[test]
     fn a_receipt_with_our_own_mark_is_a_deposit() {
         let receipt = Entry { comment: Some("mark".to_owned()), ..entry(Category::Receive, 0, 30) };
-        let legs = legs(&[send(0, 30, -1), receipt], Some(Account::Payout), Some(Account::Payout), Account::Mined).unwrap();
+        let legs = legs(&[send(0, 30, -1), receipt], &ordered()).unwrap();
         assert_eq!(accounts(&legs), [(Account::Wallet, -1), (Account::Payout, 30), (Account::Deposit, -30), (Account::Fee, 1)]);
     }
 

@@ -7,7 +7,7 @@ use bursar::coin::{Amount, Txid};
 use bursar::keeper::Keeper;
 use serde_json::{Value, json};
 
-use crate::support::{Generation, World};
+use crate::support::{BURN_ADDRESS, Generation, World};
 
 /// Litecoin 0.21 cannot mine past 430 on regtest; room is left for one more trouble.
 const LAST_HEIGHT: u64 = 280;
@@ -151,9 +151,13 @@ impl Scene {
     pub(crate) fn raw_spend(&self, coin: &Value) -> Value {
         let value = Amount::parse_reported(&coin["amount"].to_string(), 8).unwrap().base_units() - 1_000_000;
         let value = number(&Amount::from_base_units(value).to_decimal(8));
+        self.raw_to(coin, &json!({ self.world.outside_address(): value }))
+    }
+
+    /// Spends a coin of ours by a raw transaction with these outputs, which leave the rest to whoever mines it; not sent.
+    pub(crate) fn raw_to(&self, coin: &Value, outputs: &Value) -> Value {
         let inputs = json!([{"txid": coin["txid"], "vout": coin["vout"]}]);
-        let address = self.world.outside_address();
-        let unsigned = self.world.node_rpc("createrawtransaction", json!([inputs, { address: value }]));
+        let unsigned = self.world.node_rpc("createrawtransaction", json!([inputs, outputs]));
         let signed = self.world.rpc("signrawtransactionwithwallet", json!([unsigned]));
         assert_eq!(signed["complete"], true, "{signed}");
         signed["hex"].clone()
@@ -163,6 +167,17 @@ impl Scene {
     pub(crate) fn send_raw(&self, raw: &Value) -> Txid {
         let txid = text(&self.world.node_rpc("sendrawtransaction", json!([raw]))).parse().unwrap();
         self.world.settle();
+        txid
+    }
+
+    /// Has a raw transaction mined, which no mempool need like.
+    pub(crate) fn mine_raw(&self, raw: &Value) -> Txid {
+        let txid = text(&self.world.node_rpc("decoderawtransaction", json!([raw]))["txid"]).parse().unwrap();
+        match self.world.generation {
+            Generation::Litecoin018 => _ = self.world.node_rpc("sendrawtransaction", json!([raw, true])),
+            _ => _ = self.world.node_rpc("generateblock", json!([BURN_ADDRESS, [raw]])),
+        }
+        self.world.mine(1);
         txid
     }
 

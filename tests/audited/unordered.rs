@@ -31,6 +31,30 @@ pub(crate) const TROUBLES: &[Trouble] = &[
         },
     },
     Trouble {
+        kind: "a person moved a coin within the wallet, and nearly all of it went as the fee",
+        on: ALL,
+        says: Says::Unexplained,
+        names: &["unexplained"],
+        frozen: true,
+        make: |scene| {
+            let coin = scene.coin_of(&scene.final_deposit("0.9"));
+            let given_away = scene.mine_raw(&scene.raw_to(&coin, &json!({ scene.world.new_address(): 0.1 })));
+            Made::until(&[("unexplained", given_away)], move |scene| scene.explain_as(&given_away, "fee"))
+        },
+    },
+    Trouble {
+        kind: "a person paid nobody, and a whole coin went as the fee",
+        on: ALL,
+        says: Says::Unexplained,
+        names: &["unexplained"],
+        frozen: true,
+        make: |scene| {
+            let coin = scene.coin_of(&scene.final_deposit("0.9"));
+            let given_away = scene.mine_raw(&scene.raw_to(&coin, &json!({ "data": "ab".repeat(20) })));
+            Made::until(&[("unexplained", given_away)], move |scene| scene.explain_as(&given_away, "fee"))
+        },
+    },
+    Trouble {
         kind: "a person spent a locked coin",
         on: ALL,
         says: Says::Unexplained,

@@ -46,7 +46,7 @@ pub(in crate::ledger) fn by_word(
     let mut statement = tx.prepare_cached(
         "SELECT account, sum(amount) FROM entries e
          WHERE txid = ?1 AND wallet = ?2 AND event >= ?3 AND account NOT IN ('wallet', 'unexplained')
-           AND (kind = 'explained' OR (kind = 'posting' AND category = 'send' AND account = ?4
+           AND (kind = 'explained' OR (kind = 'posting' AND category IN ('send', 'doubtful_fee') AND account = ?4
                 AND NOT EXISTS (SELECT 1 FROM entries r WHERE r.event = e.event AND r.vout = e.vout AND r.category = 'receive')))
          GROUP BY account HAVING sum(amount) <> 0 ORDER BY account",
     )?;

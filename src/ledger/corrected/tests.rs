@@ -10,6 +10,8 @@ use crate::coin::{Timestamp, Txid};
 use crate::store::Store;
 
 const NOW: Timestamp = Timestamp(1_700_000_000);
+/// The highest fee of a transaction that nobody ordered, as the model's settings have it.
+const MOST_FEE: i64 = 10_000_000;
 
 struct Bench {
     wallet: ModelWallet,
@@ -155,4 +157,46 @@ fn a_move_within_the_wallet_is_no_payment_whatever_was_said_of_it() {
     bench.explain(&moved, Account::Internal, "ada").unwrap();
     assert!(bench.explain(&moved, Account::Payout, "bob").is_err());
     assert_eq!(bench.balances(), before);
+}
+
+/// What a payment by hand gave away as its fee is a person's to explain, too, and their word holds through a reorg.
+#[test]
+fn a_fee_that_was_explained_can_be_corrected_after_a_reorg() {
+    let (mut bench, _) = Bench::paid_by_hand();
+    bench.wallet.deposit(MOST_FEE + 1000);
+    bench.wallet.mine(1, false);
+    bench.sync();
+    let [before_payout, before_fee, _, before_unexplained] = bench.balances();
+    let lavish = bench.wallet.send_at(MOST_FEE + 1, &[(30, true)], None, true).unwrap();
+    bench.wallet.mine(1, false);
+    bench.sync();
+    assert_eq!(bench.balances(), [before_payout, before_fee, 30, before_unexplained + MOST_FEE + 1]);
+    let said = bench.explain(&lavish, Account::Payout, "ada").unwrap();
+    assert_eq!(said.amount.base_units(), MOST_FEE + 1);
+    bench.wallet.reorg(1, |_| true);
+    bench.wallet.abandon(0);
+    bench.sync();
+    assert_eq!(bench.balances()[0], before_payout);
+    bench.wallet.mine_abandoned(&lavish);
+    bench.sync();
+    assert_eq!(bench.balances(), [before_payout + MOST_FEE + 1, before_fee, 30, before_unexplained]);
+    bench.explain(&lavish, Account::Fee, "bob").unwrap();
+    assert_eq!(bench.balances(), [before_payout, before_fee + MOST_FEE + 1, 30, before_unexplained]);
+    bench.words();
+}
+
+#[test]
+fn an_order_that_takes_a_payment_over_has_its_fee_as_a_fee() {
+    let (mut bench, _) = Bench::paid_by_hand();
+    bench.wallet.deposit(MOST_FEE + 1000);
+    bench.wallet.mine(1, false);
+    bench.sync();
+    let [before_payout, before_fee, _, before_unexplained] = bench.balances();
+    let lavish = bench.wallet.send_at(MOST_FEE + 1, &[(50, false)], None, true).unwrap();
+    bench.sync();
+    assert_eq!(bench.balances(), [before_payout, before_fee, 0, before_unexplained + MOST_FEE + 51]);
+    let order = Claim { mark: "bursar:s:1:b".to_owned(), order: "b".to_owned(), account: Account::Payout };
+    bench.store.write(|tx| claim(tx, &order).and_then(|()| claim_txid(tx, "b", &lavish))).unwrap();
+    bench.sync();
+    assert_eq!(bench.balances(), [before_payout + 50, before_fee + MOST_FEE + 1, 0, before_unexplained]);
 }

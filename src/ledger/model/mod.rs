@@ -86,15 +86,24 @@ impl ModelWallet {
 
     /// Pays strangers (and, where the flag says so, ourselves) out of trusted coins; none if they do not suffice.
     pub(crate) fn send(&self, payments: &[(i64, bool)], comment: Option<&str>, broadcast: bool) -> Option<Txid> {
+        self.send_at(FEE, payments, comment, broadcast)
+    }
+
+    /// The same with another fee than usual.
+    pub(crate) fn send_at(&self, fee: i64, payments: &[(i64, bool)], comment: Option<&str>, broadcast: bool) -> Option<Txid> {
         let owner = |own: bool| if own { Owner::Wallet(self.place) } else { Owner::Stranger };
         let payments: Vec<_> = payments.iter().map(|(units, own)| (*units, owner(*own))).collect();
-        self.pay(&payments, comment, broadcast)
+        self.pay_at(fee, &payments, comment, broadcast)
     }
 
     /// Pays whomever out of trusted coins; none if they do not suffice.
     pub(crate) fn pay(&self, payments: &[(i64, Owner)], comment: Option<&str>, broadcast: bool) -> Option<Txid> {
+        self.pay_at(FEE, payments, comment, broadcast)
+    }
+
+    fn pay_at(&self, fee: i64, payments: &[(i64, Owner)], comment: Option<&str>, broadcast: bool) -> Option<Txid> {
         let mut world = self.world.borrow_mut();
-        let mut missing = FEE + payments.iter().map(|(units, _)| units).sum::<i64>();
+        let mut missing = fee + payments.iter().map(|(units, _)| units).sum::<i64>();
         let mut inputs = Vec::new();
         for (coin, value) in world.of(self.place).coins() {
             if missing > 0 && world.of(self.place).is_trusted(&coin.txid) && !world.locked.contains(&coin) {

@@ -15,12 +15,8 @@ use crate::unlock::UnlockError;
 
 /// The input may be replaced by one with a higher fee, where the network does that, and has no relative lock (BIP 125, BIP 68).
 pub(super) const SEQUENCE: u32 = 0xffff_fffd;
-/// What most coins' daemons relay for at least, in base units per 1000 virtual bytes.
-const USUAL_FEE_PER_KVB: u64 = 1000;
 /// The daemon's code of a wallet that has no keys left, and is locked: an open one makes more.
 const OUT_OF_KEYS: i64 = -12;
-/// Of these the default ceiling of a transaction is made: a tenth of a coin with eight decimals.
-const MOST_FEES: u64 = 10_000;
 
 /// What a transaction is made of, all that it takes to make the same one again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,17 +155,8 @@ pub(super) fn need(
         lasting_rate: fee.min_rate.max(relay),
         least_change: rules::least_change(relay),
         max_vbytes: coin.payouts.max_tx_vbytes,
-        max_fee: rules::fee_ceiling(Some(most_fee(coin)), fee.max_per_payout, payouts),
+        max_fee: rules::fee_ceiling(Some(coin.most_tx_fee()), fee.max_per_payout, payouts),
     })
-}
-
-/// The highest fee of a transaction: that of the settings or, because daemons hold raw transactions against no ceiling of their wallet,
-/// what is theirs by default (`maxtxfee`): ten thousand times what a thousand bytes usually cost at least.
-fn most_fee(coin: &CoinSettings) -> Amount {
-    let relay = &coin.profile.relay;
-    let usual = relay.fixed_fee_per_kvb.or(relay.min_fee_per_kvb).unwrap_or(USUAL_FEE_PER_KVB);
-    let by_default = i64::try_from(usual.saturating_mul(MOST_FEES)).unwrap_or(i64::MAX);
-    coin.payouts.fee.max_per_tx.unwrap_or(Amount::from_base_units(by_default))
 }
 
 /// The outputs of a transaction by address, the change in its place.
