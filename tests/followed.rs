@@ -88,3 +88,50 @@ fn a_sync_alarms_for_a_credit_of_a_followed_wallet_and_says_which_is_away() {
     let told = printed(&world, &["ledger", "sync"]);
     assert!(told.contains("WALLET 'deposits' IS NOT IN STEP") && told.contains("take it off wallet.follow"), "{told}");
 }
+
+/// The followed wallet without private keys, and an address that it was told of.
+fn watching(generation: Generation) -> (World, String) {
+    let world = World::with(generation, &[("wallet.follow", "[\"deposits\"]"), ("ledger.credit_depth", "2")]);
+    drop(world.start_daemon());
+    world.node_rpc("createwallet", json!(["keys"]));
+    let of_keys = |method: &str, args: Value| world.try_rpc("/wallet/keys", method, args).unwrap();
+    let address = of_keys("getnewaddress", json!([])).as_str().unwrap().to_owned();
+    let descriptor = of_keys("getaddressinfo", json!([address]))["desc"].clone();
+    if generation == Generation::Knots {
+        world.node_rpc("createwallet", json!([FOLLOWED, true, true]));
+        ask(&world, "importdescriptors", json!([[{"desc": descriptor, "timestamp": "now"}]]));
+    } else {
+        world.node_rpc("createwallet", json!([FOLLOWED, true]));
+        ask(&world, "importaddress", json!([address, "", false]));
+    }
+    (world, address)
+}
+
+#[test]
+fn a_wallet_that_only_watches_is_refused_and_one_of_descriptors_without_keys_is_followed() {
+    for generation in Generation::ALL {
+        let (world, address) = watching(generation);
+        world.pay_in(&address, "2");
+        world.mine(4);
+        let synced = world.order(&["ledger", "sync"]).0["followed"][0].clone();
+        let (check, _) = world.order(&["check"]);
+        let found = check["checks"].as_array().unwrap().iter().find(|one| one["name"] == "followed_wallet").unwrap().clone();
+        let status = world.done(&["status"])["followed"][0].clone();
+        if generation == Generation::Knots {
+            assert_eq!(synced["report"]["credited"], 1, "{generation:?}: {synced:#}");
+            assert_eq!((&found["level"], &status["error"]), (&json!("warning"), &Value::Null), "{generation:?}: {found:#}");
+            assert!(found["message"].as_str().unwrap().contains("never audited"), "{generation:?}: {found:#}");
+            continue;
+        }
+        for error in [&synced["error"], &status["error"]] {
+            assert_eq!(error["code"], "watch_only_wallet", "{generation:?}: {synced:#} {status:#}");
+            assert!(error["next"].as_str().unwrap().contains("take it off wallet.follow"), "{generation:?}: {error:#}");
+        }
+        assert_eq!(found["level"], "critical", "{generation:?}: {found:#}");
+        assert!(found["message"].as_str().unwrap().contains("has no private keys"), "{generation:?}: {found:#}");
+        let (audit, code) = world.order(&["audit", "run"]);
+        assert_eq!((&audit["followed"][0]["error"]["code"], code), (&json!("watch_only_wallet"), 3), "{generation:?}: {audit:#}");
+        let (_, code) = world.order(&["ledger", "open", "--wallet", FOLLOWED]);
+        assert_eq!(code, 1, "{generation:?}");
+    }
+}

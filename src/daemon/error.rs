@@ -67,6 +67,14 @@ pub enum RpcError {
         /// What the daemon says.
         found: String,
     },
+    /// A wallet that holds neither private keys nor descriptors: the daemon counts what its addresses receive as watched, and nobody's money.
+    #[error(
+        "wallet '{wallet}' has no private keys and is no descriptor wallet: the daemon counts what its addresses receive as watched, not as the wallet's money, and none of its deposits would show"
+    )]
+    WatchOnly {
+        /// Its name.
+        wallet: String,
+    },
     /// An answer that we cannot read.
     #[error("RPC {method}: the daemon's answer could not be read: {reason}")]
     Unreadable {
@@ -114,7 +122,10 @@ impl RpcError {
     /// The daemon cannot have acted on the call, whatever the method.
     pub fn is_certainly_not_run(&self) -> bool {
         match self {
-            RpcError::NotConnected { .. } | RpcError::Refused { .. } | RpcError::WrongDaemon { .. } => true,
+            RpcError::NotConnected { .. }
+            | RpcError::Refused { .. }
+            | RpcError::WrongDaemon { .. }
+            | RpcError::WatchOnly { .. } => true,
             RpcError::Http { status, body, .. } => {
                 matches!(status, 401 | 403 | 404) || body.trim() == "Work queue depth exceeded"
             }
@@ -129,7 +140,10 @@ impl RpcError {
             RpcError::NotConnected { .. } | RpcError::Lost { .. } => true,
             RpcError::Http { status, body, .. } => *status == 503 || body.trim() == "Work queue depth exceeded",
             RpcError::Daemon { .. } => self.is_warming_up(),
-            RpcError::Unreadable { .. } | RpcError::Refused { .. } | RpcError::WrongDaemon { .. } => false,
+            RpcError::Unreadable { .. }
+            | RpcError::Refused { .. }
+            | RpcError::WrongDaemon { .. }
+            | RpcError::WatchOnly { .. } => false,
         }
     }
 }

@@ -156,6 +156,8 @@ impl From<RpcError> for Failure {
             RpcError::Http { status: 403, .. } => Failure::new("daemon", error, exit::FAILED)
                 .next("rpcwhitelist or rpcallowip in the daemon's conf forbids it: for a kept daemon `bursar daemon restart`, which gives it the present lists; for an attached one let its owner allow it"),
             RpcError::WrongDaemon { .. } => Failure::new("wrong_daemon", error, exit::FAILED),
+            RpcError::WatchOnly { .. } => Failure::new("watch_only_wallet", error, exit::FAILED)
+                .next("follow the wallet that has the keys of these addresses, or a descriptor wallet of them, which needs none; or take it off wallet.follow"),
             RpcError::Daemon { code: -13, .. } => Failure::new("wallet_locked", error, exit::LOCKED),
             _ if error.is_transient() => Failure::new("daemon_busy", error, exit::LATER).next("try again in a minute"),
             _ => Failure::new("daemon", error, exit::FAILED),

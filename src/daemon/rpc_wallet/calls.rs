@@ -105,6 +105,7 @@ impl Wallet for RpcWallet {
     fn wallet_beside(&self, name: &str) -> Result<Option<Box<dyn Wallet>>, RpcError> {
         let mut beside = self.beside(name);
         beside.ensure_loaded()?;
+        beside.ensure_not_watch_only()?;
         // Wallets are told of a transaction a moment after the mempool has it (facts/daemons.md §5). Daemons that tell them at once do not know this call,
         // and one that refuses it leaves us where we were without it.
         if let Err(error) = self.node.call::<Value>("syncwithvalidationinterfacequeue", &[]) {

@@ -113,6 +113,19 @@ impl RpcWallet {
         }
     }
 
+    /// Fails with [`RpcError::WatchOnly`] for a wallet of which nothing counts as its money: without private keys, and of the kind before descriptors, whose
+    /// addresses are known to be the wallet's by their keys alone. It would look like one that nobody pays to: seen on Litecoin 0.18 and 0.21.
+    pub fn ensure_not_watch_only(&self) -> Result<(), RpcError> {
+        if !self.abilities.wallet_paths() {
+            return Ok(());
+        }
+        let info = self.wallet_info()?;
+        match info.private_keys_enabled {
+            Some(false) if !info.descriptors => Err(RpcError::WatchOnly { wallet: self.name.clone() }),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether the daemon lists the wallet as loaded: cheap for a wallet of any size. Daemons with a single wallet always have it loaded.
     pub fn wallet_listed(&self) -> Result<bool, RpcError> {
         if !self.abilities.wallet_paths() {

@@ -205,6 +205,8 @@ pub(super) struct WalletInfoReply {
     pub(super) hdmasterkeyid: Option<String>,
     #[serde(default)]
     pub(super) descriptors: bool,
+    /// 0.17 and later.
+    pub(super) private_keys_enabled: Option<bool>,
 }
 
 /// `listdescriptors`.

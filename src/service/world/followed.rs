@@ -40,7 +40,7 @@ impl World {
         self.connect()?;
         let beside = self.wallet.as_ref().map(|wallet| wallet.beside(name));
         let Some(mut beside) = beside else { return Err(not_connected(name)) };
-        beside.ensure_loaded().map_err(|error| not_loaded(name, error))?;
+        beside.ensure_loaded().and_then(|()| beside.ensure_not_watch_only()).map_err(|error| not_loaded(name, error))?;
         Ok(work(&mut self.store, &beside, &self.coin, Timestamp::now())?)
     }
 
@@ -165,7 +165,9 @@ impl World {
             Some(wallet) => wallet.with_limits(&self.coin, limits),
             None => RpcWallet::connect_with(&self.coin, limits)?,
         };
-        near.beside(name).balances()
+        let beside = near.beside(name);
+        beside.ensure_not_watch_only()?;
+        beside.balances()
     }
 
     /// Whether each of them is loaded, in step, and agrees.
