@@ -8,9 +8,13 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::process::Output;
 
+use bursar::audit;
+use bursar::coin::Timestamp;
 use bursar::config::RpcRole;
-use serde_json::Value;
-use support::{BURN_ADDRESS, Generation, World};
+use bursar::store::Store;
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use support::{BURN_ADDRESS, Generation, Service, World};
 
 /// The entries by name, and the exit code.
 fn check(world: &World) -> (BTreeMap<String, Value>, i32) {
@@ -36,16 +40,17 @@ fn a_coin_whose_work_is_done_is_well_in_every_respect() {
         let (checks, code) = check(&world);
         assert_eq!(code, 1, "{checks:#?}");
         let warned: Vec<&str> = checks.keys().map(String::as_str).filter(|name| level(&checks, name) != "ok").collect();
-        assert_eq!(warned, ["audit", "backup", "drill", "ledger"], "{generation:?}: {checks:#?}");
+        assert_eq!(warned, ["audit", "backup", "drill", "ledger", "service"], "{generation:?}: {checks:#?}");
 
         for order in [["ledger", "sync"], ["audit", "run"], ["backup", "create"], ["backup", "drill"]] {
             world.done(&order);
         }
+        let _service = Service::start(&world);
         let nagios = world.bursar(&["check", "--output", "nagios"]);
         let lines = lines(&nagios);
         assert_eq!(nagios.status.code(), Some(0), "{lines:#?}");
-        assert_eq!(lines[0], "BURSAR OK - all 17 checks are well | ok=17 warning=0 critical=0 unknown=0");
-        assert_eq!(lines.len(), 18, "{lines:#?}");
+        assert_eq!(lines[0], "BURSAR OK - all 18 checks are well | ok=18 warning=0 critical=0 unknown=0");
+        assert_eq!(lines.len(), 19, "{lines:#?}");
         let audit = world.bursar(&["audit", "run", "--output", "nagios"]);
         assert!(self::lines(&audit)[0].starts_with("BURSAR OK - ledger and wallet agree at height"), "{audit:?}");
     }
@@ -64,6 +69,60 @@ fn a_stopped_daemon_is_critical_and_the_rest_is_checked_all_the_same() {
     assert_eq!((found("settings"), found("permissions"), found("conf"), found("disk")), ("ok", "ok", "ok", "ok"), "{checks:#?}");
     let nagios = world.bursar(&["check", "--output", "nagios"]);
     assert!(lines(&nagios)[0].starts_with("BURSAR CRITICAL - keeper: the daemon is stopped"), "{nagios:?}");
+}
+
+/// The store remembers that the ledger was in step so many seconds from now; nobody has it open.
+fn synced(world: &World, seconds: Option<i64>) {
+    let store = Connection::open(world.coin().service_dir().join("bursar.db")).unwrap();
+    let time = seconds.map(|seconds| Timestamp::now().0 + seconds);
+    store.execute("UPDATE wallets SET synced_s = ?1", [time]).unwrap();
+}
+
+#[test]
+fn a_ledger_that_nobody_keeps_is_critical_and_a_service_that_does_not_run_is_told() {
+    let world = World::with(Generation::Litecoin021, &[("wallet.follow", "[\"deposits\"]")]);
+    world.done(&["daemon", "start"]);
+    world.node_rpc("createwallet", json!(["deposits"]));
+    world.done(&["ledger", "sync"]);
+    world.done(&["audit", "run"]);
+    let (checks, code) = check(&world);
+    assert_eq!((level(&checks, "service"), level(&checks, "ledger"), code), ("warning", "ok", 1), "{checks:#?}");
+    for (seconds, words) in [
+        (Some(-3600), "last in step 360"),
+        (Some(3600), "ahead of this machine's clock"),
+        (None, "not in step since bursar was updated"),
+    ] {
+        synced(&world, seconds);
+        let (checks, code) = check(&world);
+        assert_eq!(code, 2, "{checks:#?}");
+        for name in ["ledger", "followed_wallet"] {
+            assert_eq!(level(&checks, name), "critical", "{seconds:?}: {checks:#?}");
+            assert!(checks[name]["message"].as_str().unwrap().contains(words), "{seconds:?}: {checks:#?}");
+            assert!(checks[name]["next"].as_str().unwrap().contains("`bursar ledger sync`"), "{seconds:?}: {checks:#?}");
+        }
+    }
+    // Where one runs, it brings the ledger in step before it is asked.
+    let service = Service::start(&world);
+    let (checks, _) = check(&world);
+    assert_eq!((level(&checks, "service"), level(&checks, "ledger")), ("ok", "ok"), "{checks:#?}");
+    drop(service);
+    let (checks, _) = check(&world);
+    assert_eq!((level(&checks, "service"), level(&checks, "ledger")), ("warning", "ok"), "{checks:#?}");
+}
+
+#[test]
+fn an_audit_of_a_day_to_come_says_nothing_of_today() {
+    let world = World::new(Generation::Litecoin021);
+    world.done(&["daemon", "start"]);
+    world.done(&["ledger", "sync"]);
+    let mut store = Store::open_existing(&world.coin().service_dir()).unwrap();
+    let tomorrow = Timestamp(Timestamp::now().0 + 86_400);
+    audit::run(&mut store, &world.wallet(), world.coin(), tomorrow).unwrap();
+    drop(store);
+    let audited = check(&world).0["audit"].clone();
+    assert_eq!(audited["level"], "warning", "{audited}");
+    assert!(audited["message"].as_str().unwrap().contains("ahead of this machine's clock"), "{audited}");
+    assert_eq!(audited["next"], "see that the clock is right, then `bursar audit run`");
 }
 
 #[test]

@@ -326,6 +326,11 @@ pub fn tip_of(tx: &Tx<'_>, wallet: &str) -> Result<Option<Tip>, StoreError> {
     Ok(wallets::wallet(tx, wallet)?.and_then(|wallet| wallet.tip))
 }
 
+/// When the ledger was last in step with a wallet; none where that is not known: never, or by an older bursar.
+pub fn synced_at(tx: &Tx<'_>, wallet: &str) -> Result<Option<Timestamp>, StoreError> {
+    Ok(wallets::wallet(tx, wallet)?.and_then(|wallet| wallet.synced))
+}
+
 /// The balance of one account of the paying wallet.
 pub fn balance(tx: &Tx<'_>, account: Account) -> Result<Amount, StoreError> {
     wallets::of_paying(tx, |wallet| balance_of(tx, wallet, account))

@@ -173,7 +173,9 @@ impl<'a> Poster<'a> {
         report.posted += flow::move_claimed(tx, desk)?;
         report.unknown_marks = records::stray_marks(tx, desk.wallet)?;
         sighting::grow(tx, desk.wallet, identity.tx_count, desk.now)?;
-        Ok(wallets::move_wallet(tx, desk.wallet, identity.fingerprint.as_deref(), reading.cursor, reading.tip)?)
+        // A first reading may have taken hours: what it found is of now.
+        let at = (reading.tip, Timestamp::now());
+        Ok(wallets::move_wallet(tx, desk.wallet, identity.fingerprint.as_deref(), reading.cursor, at)?)
     }
 }
 

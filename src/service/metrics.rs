@@ -14,6 +14,7 @@ use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeV
 use self::credits::CreditSeries;
 use self::queue::QueueSeries;
 use self::wallets::WalletSeries;
+use super::schedule::{Age, SYNC_STALE_S};
 use super::{Answer, CheckReport, Checked, Failure, Level, Order, StatusReport, World, exit};
 use crate::coin::{Amount, Timestamp};
 use crate::config::{CoinSettings, DaemonMode};
@@ -21,9 +22,6 @@ use crate::daemon::health::{ConditionKind, free_mib};
 use crate::ledger;
 use crate::payout::State;
 use crate::store::Place;
-
-/// A service whose last good sync is older than this is not healthy.
-const SYNC_STALE_S: i64 = 600;
 
 /// What the worker does when nobody ordered anything.
 const LOOKING: &str = "looking at the daemon";
@@ -227,11 +225,12 @@ impl Metrics {
         if last_sync_s == 0 {
             return Err("the ledger was not in step with the wallet yet".to_owned());
         }
-        let age_s = Timestamp::now().0 - last_sync_s;
-        if age_s > SYNC_STALE_S {
-            return Err(format!("the ledger was last in step {age_s} s ago"));
+        let (last, now) = (Timestamp(last_sync_s), Timestamp::now());
+        match Age::within(SYNC_STALE_S, last, now) {
+            Age::Fresh => Ok(()),
+            Age::Overdue => Err(format!("the ledger was last in step {} s ago", now.0.saturating_sub(last_sync_s))),
+            Age::Ahead => Err(format!("the ledger was last in step at {last}, which is ahead of this machine's clock")),
         }
-        Ok(())
     }
 
     /// The same, and payouts are open: for a person who looks at the unit.

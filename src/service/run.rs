@@ -42,7 +42,7 @@ pub(super) enum Job {
 pub fn run(world: World) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new("runtime", error, exit::FAILED))?;
-    runtime.block_on(serve(world))
+    runtime.block_on(serve(world.serving()))
 }
 
 async fn serve(world: World) -> Result<(), Failure> {

@@ -40,6 +40,62 @@ fn table(coin: &CoinSettings) -> Vec<(&'static str, &str, Order)> {
     table
 }
 
+/// A ledger that was not in step for longer than this is not kept.
+pub(super) const SYNC_STALE_S: i64 = 600;
+
+/// By so many seconds a clock may have been set back before what was done seems to be ahead of it.
+const CLOCK_OFF_S: i64 = 600;
+
+/// How old the last time is of something that is done again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Age {
+    /// It was done in time.
+    Fresh,
+    /// It was not.
+    Overdue,
+    /// Its time is to come: the clock was set back, and does not tell.
+    Ahead,
+}
+
+impl Age {
+    /// Of something that a cron expression orders: overdue once it was due twice since.
+    pub(super) fn by_schedule(cron: &str, last: Timestamp, now: Timestamp) -> Age {
+        Age::of(last, now, || is_overdue(cron, last, now))
+    }
+
+    /// Of something that is overdue after so many seconds.
+    pub(super) fn within(seconds: i64, last: Timestamp, now: Timestamp) -> Age {
+        Age::of(last, now, || now.0.saturating_sub(last.0) > seconds)
+    }
+
+    fn of(last: Timestamp, now: Timestamp, is_overdue: impl FnOnce() -> bool) -> Age {
+        match last.0 > now.0.saturating_add(CLOCK_OFF_S) {
+            true => Age::Ahead,
+            false if is_overdue() => Age::Overdue,
+            false => Age::Fresh,
+        }
+    }
+
+    /// What is wrong with it; none while it is fresh.
+    pub(super) fn words(self, last: Timestamp) -> Option<String> {
+        match self {
+            Age::Fresh => None,
+            Age::Overdue => Some(format!("overdue: the last was at {last}")),
+            Age::Ahead => Some(format!(
+                "the last is of {last}, which is ahead of this machine's clock: whether it is overdue cannot be told"
+            )),
+        }
+    }
+
+    /// What to do about it, where `order` does it once more.
+    pub(super) fn next(self, order: &str) -> String {
+        match self {
+            Age::Ahead => format!("see that the clock is right, then {order}"),
+            Age::Fresh | Age::Overdue => order.to_owned(),
+        }
+    }
+}
+
 /// Whether what this cron expression orders was due twice since then. False where the expression or a time means nothing.
 pub(super) fn is_overdue(cron: &str, last: Timestamp, now: Timestamp) -> bool {
     let parsed = CronParser::builder().seconds(Seconds::Required).build().parse(cron);
@@ -74,6 +130,25 @@ pub(super) async fn start(coin: &CoinSettings, jobs: Sender<Job>) -> Result<JobS
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_ahead_of_the_clock_is_not_fresh() {
+        let now = Timestamp(1_700_000_000);
+        for (later, expected) in [
+            (0, Age::Fresh),
+            (-600, Age::Fresh),
+            (-601, Age::Overdue),
+            (600, Age::Fresh),
+            (601, Age::Ahead),
+            (-now.0, Age::Overdue),
+            (i64::MAX - now.0, Age::Ahead),
+        ] {
+            assert_eq!(Age::within(600, Timestamp(now.0 + later), now), expected, "{later}");
+        }
+        let by_schedule = |later| Age::by_schedule("0 3 0 * * *", Timestamp(now.0 + later), now);
+        assert_eq!([-3 * 86_400, 0, 86_400].map(by_schedule), [Age::Overdue, Age::Fresh, Age::Ahead]);
+        assert_eq!(Age::Fresh.words(now), None);
+    }
 
     #[test]
     fn a_job_is_overdue_when_it_was_due_twice() {

@@ -5,6 +5,7 @@ mod beginning;
 mod check;
 mod check_checkpoint;
 mod check_credits;
+mod check_service;
 mod check_webhook;
 mod execute;
 mod followed;
@@ -54,8 +55,8 @@ pub struct World {
     staking_in_log: Option<StakingVerdict>,
     /// Why a followed wallet is not in step, by its name; said once.
     followed_trouble: BTreeMap<String, Failure>,
-    /// When the ledger was last brought in step by this process.
-    last_sync: Option<Timestamp>,
+    /// Whether this is the service, and not a command that found none.
+    serves: bool,
     /// How many keys the wallet had after it last made more.
     keypool_full: Option<u64>,
     /// Why it could not make more, as a code; said once.
@@ -90,7 +91,7 @@ impl World {
             staking: None,
             staking_in_log: None,
             followed_trouble: BTreeMap::new(),
-            last_sync: None,
+            serves: false,
             keypool_full: None,
             keypool_trouble: None,
             last_flush: None,
@@ -98,6 +99,11 @@ impl World {
         };
         world.distrust_salvage()?;
         Ok(world)
+    }
+
+    /// The same as the service, which keeps the ledger in step and whose answers stand for it.
+    pub(super) fn serving(self) -> World {
+        World { serves: true, ..self }
     }
 
     /// A second connection to the store, for another thread.

@@ -62,6 +62,7 @@ const MIGRATIONS: &[&str] = &[
         include_str!("migrations/0005_chronicle.sql"),
         include_str!("migrations/0005_tie.sql"),
         include_str!("migrations/0005_words.sql"),
+        include_str!("migrations/0005_synced.sql"),
     ),
 ];
 

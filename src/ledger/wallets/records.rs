@@ -16,11 +16,13 @@ pub(in crate::ledger) struct FollowedWallet {
     pub(in crate::ledger) fingerprint: Option<String>,
     pub(in crate::ledger) cursor: Option<Tip>,
     pub(in crate::ledger) tip: Option<Tip>,
+    /// When it was last there.
+    pub(in crate::ledger) synced: Option<Timestamp>,
 }
 
 fn select_wallets(tx: &Tx<'_>, condition: &str, parameters: impl rusqlite::Params) -> Result<Vec<FollowedWallet>, StoreError> {
     let mut statement = tx.prepare_cached(&format!(
-        "SELECT name, pays, fingerprint, cursor_block, cursor_height, tip_block, tip_height FROM wallets {condition}"
+        "SELECT name, pays, fingerprint, cursor_block, cursor_height, tip_block, tip_height, synced_s FROM wallets {condition}"
     ))?;
     let mut rows = statement.query(parameters)?;
     let mut found = Vec::new();
@@ -31,6 +33,7 @@ fn select_wallets(tx: &Tx<'_>, condition: &str, parameters: impl rusqlite::Param
             fingerprint: row.get(2)?,
             cursor: place(row.get(3)?, row.get(4)?)?,
             tip: place(row.get(5)?, row.get(6)?)?,
+            synced: row.get::<_, Option<i64>>(7)?.map(Timestamp),
         });
     }
     Ok(found)
@@ -63,24 +66,25 @@ pub(in crate::ledger) fn insert_wallet(
     Ok(())
 }
 
-/// Stands the ledger at `tip`. A fingerprint that was not known is learned; a known one is never replaced.
+/// Stands the ledger at `tip`, now. A fingerprint that was not known is learned; a known one is never replaced.
 pub(in crate::ledger) fn move_wallet(
     tx: &Tx<'_>,
     name: &str,
     fingerprint: Option<&str>,
     cursor: Option<Tip>,
-    tip: Tip,
+    (tip, now): (Tip, Timestamp),
 ) -> Result<(), StoreError> {
     tx.execute(
         "UPDATE wallets SET fingerprint = coalesce(fingerprint, ?2), cursor_block = ?3, cursor_height = ?4, tip_block = ?5,
-         tip_height = ?6 WHERE name = ?1",
+         tip_height = ?6, synced_s = ?7 WHERE name = ?1",
         params![
             name,
             fingerprint,
             cursor.map(|cursor| cursor.hash.to_string()),
             cursor.map(|cursor| cursor.height),
             tip.hash.to_string(),
-            tip.height
+            tip.height,
+            now.0
         ],
     )?;
     Ok(())

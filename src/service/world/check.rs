@@ -16,12 +16,10 @@ use crate::keeper::{self, KeeperReport, Phase, ProcessState};
 use crate::ledger;
 use crate::payout::{self, State};
 use crate::repair;
-use crate::service::schedule::is_overdue;
+use crate::service::schedule::Age;
 use crate::service::{AuditSummary, CheckReport, Checked, Failure, Level};
 use crate::store::StoreError;
 
-/// A service whose last good sync is older than this does not keep the ledger.
-const SYNC_STALE_S: i64 = 600;
 /// Blocks that come while we look.
 const BLOCKS_BEHIND: u64 = 2;
 
@@ -35,6 +33,7 @@ impl World {
         let verified = if usable { self.verify_start() } else { self.guard_disks() };
         let mut checks = vec![
             Checked::new("settings", Level::Ok, format!("{} is valid", self.settings_file.display())),
+            self.check_service(),
             self.check_permissions(),
             self.check_conf(),
             self.check_keeper(),
@@ -180,9 +179,8 @@ impl World {
         let Some(tip) = self.read(ledger::synced_tip)? else {
             return at(Level::Warning, "never in step with the wallet yet".to_owned());
         };
-        let age_s = self.last_sync.map_or(0, |last| now.0.saturating_sub(last.0));
-        if age_s > SYNC_STALE_S {
-            return at(Level::Critical, format!("last in step {age_s} s ago, at height {}", tip.height));
+        if let Some((words, next)) = self.stale_sync(&self.coin.wallet.name.clone(), now)? {
+            return Ok(Checked::new("ledger", Level::Critical, format!("{words}, at height {}", tip.height)).next(next));
         }
         let height = facts.chain.as_ref().map_or(tip.height, |chain| chain.blocks);
         let behind = height.saturating_sub(tip.height);
@@ -196,14 +194,16 @@ impl World {
         let Some(last) = self.read(|tx| audit::last(tx, None))? else {
             return at(Level::Warning, "never audited".to_owned()).map(|checked: Checked| checked.next(run));
         };
-        let overdue = is_overdue(&self.coin.schedule.audit, last.time, now);
+        let age = Age::by_schedule(&self.coin.schedule.audit, last.time, now);
         match last.verdict {
             Verdict::Unexplained => at(Level::Critical, AuditSummary::of(&last).unexplained()),
             Verdict::Explained => at(Level::Warning, format!("differences at {}, all explained", last.time)),
-            Verdict::Agrees if overdue => at(Level::Warning, format!("overdue: the last was at {}", last.time)),
-            Verdict::Agrees => return at(Level::Ok, format!("agreed at {}", last.time)),
+            Verdict::Agrees => match age.words(last.time) {
+                Some(words) => at(Level::Warning, words),
+                None => return at(Level::Ok, format!("agreed at {}", last.time)),
+            },
         }
-        .map(|checked| checked.next(run))
+        .map(|checked| checked.next(age.next(run)))
     }
 
     fn check_payouts(&mut self, now: Timestamp) -> Result<Vec<Checked>, Failure> {
@@ -245,8 +245,9 @@ impl World {
         }
         let create = "`bursar backup create`";
         let Some(last) = self.read(backup::last_backup)? else { return warn("never made".to_owned(), create) };
-        if is_overdue(&self.coin.schedule.backup, last.created, now) {
-            return warn(format!("overdue: the last was made at {}", last.created), create);
+        let age = Age::by_schedule(&self.coin.schedule.backup, last.created, now);
+        if let Some(words) = age.words(last.created) {
+            return warn(words, &age.next(create));
         }
         let identity = self.wallet.as_ref().map(|wallet| wallet.with_limits(&self.coin, quick_limits()).identity());
         let due = match identity {
@@ -260,17 +261,21 @@ impl World {
     }
 
     fn check_drill(&mut self, now: Timestamp) -> Result<Checked, Failure> {
-        let warn = |words: String| Ok(Checked::new("drill", Level::Warning, words).next("`bursar backup drill`"));
+        let drill = "`bursar backup drill`";
+        let warn = |words: String| Ok(Checked::new("drill", Level::Warning, words).next(drill));
         let (last, passed) = self.read(|tx| Ok::<_, StoreError>((backup::last_drill(tx)?, backup::last_passed_drill(tx)?)))?;
         match (last, passed) {
             (Some(last), _) if !last.passed => warn(format!("the last, at {}, FAILED: {}", last.started, last.problem)),
             (_, None) => warn("no backup was ever restored to try it".to_owned()),
-            (_, Some(passed))
-                if self.coin.backup.identity_file.is_some() && is_overdue(&self.coin.schedule.drill, passed, now) =>
-            {
-                warn(format!("overdue: the last passed at {passed}"))
+            (_, Some(passed)) => {
+                // Without an identity nothing opens a backup but a person's order.
+                let age =
+                    self.coin.backup.identity_file.as_ref().map(|_| Age::by_schedule(&self.coin.schedule.drill, passed, now));
+                match age.and_then(|age| Some((age.words(passed)?, age.next(drill)))) {
+                    Some((words, next)) => Ok(Checked::new("drill", Level::Warning, words).next(next)),
+                    None => Ok(Checked::new("drill", Level::Ok, format!("passed at {passed}"))),
+                }
             }
-            (_, Some(passed)) => Ok(Checked::new("drill", Level::Ok, format!("passed at {passed}"))),
         }
     }
 

@@ -3,12 +3,10 @@
 use super::World;
 use crate::coin::Timestamp;
 use crate::ledger::checkpoint::{self, Exported, Unclear};
-use crate::service::schedule::is_overdue;
+use crate::service::schedule::Age;
 use crate::service::{Checked, Failure, Level};
 
 const NAME: &str = "checkpoint";
-/// By so many seconds a clock may have been set back.
-const CLOCK_OFF_S: i64 = 600;
 
 impl World {
     pub(super) fn check_checkpoint(&mut self, now: Timestamp) -> Result<Checked, Failure> {
@@ -35,17 +33,13 @@ impl World {
 
 /// What the time of the last export says. `fits`: what is said of the store behind it.
 fn by_age(last: Option<Timestamp>, schedule: &str, now: Timestamp, fits: &str) -> Checked {
-    let warn = |words: String| Checked::new(NAME, Level::Warning, words).next("`bursar ledger checkpoint`");
-    match last {
-        None => warn("none was exported yet".to_owned()),
-        Some(last) if last.0 > now.0.saturating_add(CLOCK_OFF_S) => {
-            let words = format!(
-                "the last is of {last}, which is ahead of this machine's clock: whether it is overdue cannot be told{fits}"
-            );
-            warn(words).next("see that the clock is right, then `bursar ledger checkpoint`")
-        }
-        Some(last) if is_overdue(schedule, last, now) => warn(format!("overdue: the last was exported at {last}{fits}")),
-        Some(last) => Checked::new(NAME, Level::Ok, format!("exported at {last}{fits}")),
+    let warn = |words: String| Checked::new(NAME, Level::Warning, words);
+    let export = "`bursar ledger checkpoint`";
+    let Some(last) = last else { return warn("none was exported yet".to_owned()).next(export) };
+    let age = Age::by_schedule(schedule, last, now);
+    match age.words(last) {
+        Some(words) => warn(format!("{words}{fits}")).next(age.next(export)),
+        None => Checked::new(NAME, Level::Ok, format!("exported at {last}{fits}")),
     }
 }
 

@@ -299,7 +299,6 @@ impl World {
         self.close_keys_left_open();
         self.keep_keys_ahead();
         let report = self.with_wallet(ledger::sync)?;
-        self.last_sync = Some(Timestamp::now());
         let settled = self.with_wallet(payout::settle)?;
         for (txid, problem) in &settled.missing {
             warn!(%txid, problem, "a payment of ours is not in the mempool");

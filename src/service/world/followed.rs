@@ -8,7 +8,7 @@ use crate::coin::{Timestamp, Txid};
 use crate::config::CoinSettings;
 use crate::daemon::{Balances, Limits, RpcError, RpcWallet, Wallet};
 use crate::ledger;
-use crate::service::schedule::is_overdue;
+use crate::service::schedule::Age;
 use crate::service::{Answer, AuditSummary, Checked, Failure, FollowedAudit, FollowedStatus, FollowedSync, Level, exit};
 use crate::store::{Store, StoreError};
 
@@ -173,8 +173,12 @@ impl World {
     /// Whether each of them is loaded, in step, and agrees.
     pub(super) fn check_followed(&mut self, usable: bool, now: Timestamp) -> Result<Vec<Checked>, Failure> {
         let statuses = self.followed_status(usable, crate::daemon::health::quick_limits())?;
-        let overdue = |last: Timestamp| is_overdue(&self.coin.schedule.audit, last, now);
-        Ok(statuses.iter().map(|status| checked(status, overdue)).collect())
+        let mut all = Vec::new();
+        for status in &statuses {
+            let stale = self.stale_sync(&status.wallet, now)?;
+            all.push(checked(status, stale, |last| Age::by_schedule(&self.coin.schedule.audit, last, now)));
+        }
+        Ok(all)
     }
 }
 
@@ -194,8 +198,8 @@ fn not_connected(name: &str) -> Failure {
     Failure::new("not_connected", format!("wallet '{name}' cannot be asked: the daemon does not answer"), exit::LATER)
 }
 
-fn checked(status: &FollowedStatus, overdue: impl Fn(Timestamp) -> bool) -> Checked {
-    use audit::Verdict::{Agrees, Explained, Unexplained};
+fn checked(status: &FollowedStatus, stale: Option<(String, String)>, age: impl Fn(Timestamp) -> Age) -> Checked {
+    use audit::Verdict::{Explained, Unexplained};
     let name = &status.wallet;
     let at = |level, words: String| Checked::new("followed_wallet", level, format!("'{name}' {words}"));
     let run = "`bursar audit run`";
@@ -206,15 +210,18 @@ fn checked(status: &FollowedStatus, overdue: impl Fn(Timestamp) -> bool) -> Chec
     let Some(tip) = status.ledger_tip else {
         return at(Level::Warning, "was never in step yet".to_owned()).next("`bursar ledger sync`");
     };
+    if let Some((words, next)) = stale {
+        return at(Level::Critical, format!("{words}, at height {}", tip.height)).next(next);
+    }
     match &status.last_audit {
         None => at(Level::Warning, "was never audited".to_owned()).next(run),
         Some(last) if last.verdict == Unexplained => at(Level::Critical, format!("has {}", last.unexplained())).next(run),
         Some(last) if last.verdict == Explained => {
             at(Level::Warning, format!("differed at {}, all explained", last.time)).next(run)
         }
-        Some(last) if last.verdict == Agrees && overdue(last.time) => {
-            at(Level::Warning, format!("has no audit since {}", last.time)).next(run)
-        }
-        Some(last) => at(Level::Ok, format!("is in step at height {}, agreed at {}", tip.height, last.time)),
+        Some(last) => match age(last.time).words(last.time) {
+            Some(words) => at(Level::Warning, format!("has its audit {words}")).next(age(last.time).next(run)),
+            None => at(Level::Ok, format!("is in step at height {}, agreed at {}", tip.height, last.time)),
+        },
     }
 }
