@@ -45,6 +45,11 @@ const STILL_RUNS: &str = "wait, then give the order again; daemon.stop_timeout_s
 const DAMAGED: &str = "keep the file as it is (bursar.db, with its -wal), and stop the service; `bursar ledger verify` names the first bad row. A whole copy is in the \
                        backups (`bursar backup list`): payouts stay frozen until what it lacks was looked at";
 
+/// What to do about an account at the end of what 64 bits count.
+const TOO_LARGE: &str = "keep this store: it is whole, and only takes no further postings. `bursar ledger balance` shows which account is near 9223372036854775807 base units, and \
+                         `bursar ledger export` writes all of it. Only a new store (another state_dir, `bursar ledger open`) counts from the start; it knows no payout of \
+                         this one, so submit none of them again (see *Looking* in the README)";
+
 /// What to do about a file that is no store any more.
 const MALFORMED: &str = "stop the service, and move `bursar.db`, `bursar.db-wal` and `bursar.db-shm` to another folder: keep them as they are. Then bring `bursar.db` back from \
                          the newest backup (`bursar backup list`; see *Backups* in the README): payouts stay frozen until what it lacks was looked at";
@@ -129,6 +134,7 @@ impl From<StoreError> for Failure {
             StoreError::Io { .. } | StoreError::Sqlite(_) => Failure::new("store", error, exit::FAILED).next(
                 "see to the free space, the rights and the health of the disk that holds state_dir; then give the order again",
             ),
+            StoreError::TooLarge(_) => Failure::new("amounts_too_large", error, exit::FAILED).next(TOO_LARGE),
             StoreError::Damaged(_) => Failure::new("store", error, exit::FAILED).next(DAMAGED),
         }
     }
@@ -379,6 +385,13 @@ mod tests {
     fn a_damaged_store_says_what_to_keep_and_where_a_whole_one_is() {
         let next = Failure::from(StoreError::Damaged("a row".to_owned())).next.unwrap();
         assert!(["keep the file", "bursar ledger verify", "bursar backup list"].iter().all(|step| next.contains(step)), "{next}");
+    }
+
+    #[test]
+    fn an_account_that_is_full_is_no_fault_of_the_disk_and_says_what_may_not_be_paid_again() {
+        let failure = Failure::from(StoreError::TooLarge("integer overflow".to_owned()));
+        let next = failure.next.unwrap();
+        assert!(failure.code == "amounts_too_large" && next.contains("submit none of them again"), "{next}");
     }
 
     #[test]

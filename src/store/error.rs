@@ -53,10 +53,32 @@ pub enum StoreError {
     },
     /// SQLite.
     #[error("store: {0}; nothing of this step was kept")]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(#[source] rusqlite::Error),
+    /// A sum of amounts beyond 64 bits, in the words of SQLite.
+    #[error(
+        "store: the sum of an account's amounts does not fit 64 bits ({0}); nothing of this step was kept, and what was kept before stands"
+    )]
+    TooLarge(String),
     /// A row that breaks a promise of the schema.
     #[error("store: {0}")]
     Damaged(String),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> StoreError {
+        use rusqlite::ffi::SQLITE_CONSTRAINT_DATATYPE;
+        match error {
+            // SQLite goes on with a float where an addition does not fit, which no table of ours takes; `sum` fails by itself. Nothing else is added up here.
+            rusqlite::Error::SqliteFailure(code, Some(words))
+                if words == "integer overflow"
+                    || (code.extended_code == SQLITE_CONSTRAINT_DATATYPE
+                        && words.starts_with("cannot store REAL value in INTEGER column")) =>
+            {
+                StoreError::TooLarge(words)
+            }
+            error => StoreError::Sqlite(error),
+        }
+    }
 }
 
 impl StoreError {

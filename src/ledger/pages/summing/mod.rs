@@ -30,13 +30,42 @@ mod tests {
     use crate::ledger::model::{ModelWallet, coin};
     use crate::ledger::reading::Since;
     use crate::ledger::records::meddle;
-    use crate::ledger::{pages, verify};
+    use crate::ledger::{entries, pages, verify};
     use crate::store::Store;
 
     const NOW: Timestamp = Timestamp(1_700_000_000);
 
     fn schema(store: &mut Store) -> Vec<(String, Option<String>)> {
         store.read(records::schema).unwrap()
+    }
+
+    #[test]
+    fn a_turnover_beyond_64_bits_is_refused_by_name_with_the_next_step_and_leaves_what_was_there() {
+        const MUCH: i64 = 5_000_000_000_000_000_000;
+        for page in [1, 1000] {
+            let dir = tempfile::tempdir().unwrap();
+            let (wallet, mut store) = (ModelWallet::new(), Store::open(dir.path()).unwrap());
+            let turn_over = |store: &mut Store, now| {
+                wallet.deposit(MUCH);
+                wallet.mine(2, false);
+                let done = pages::sync(store, &wallet, &coin(), Since::Cursor, page, now);
+                wallet.send(&[(MUCH - 7, false)], None, true);
+                wallet.mine(2, false);
+                done
+            };
+            turn_over(&mut store, NOW).unwrap();
+            let everything = |store: &mut Store| (store.read(|tx| entries(tx, 0, usize::MAX)).unwrap(), schema(store));
+            // Those of one day, and of several.
+            for now in [NOW, Timestamp(NOW.0 + 86_400)] {
+                let before = everything(&mut store);
+                let refused = turn_over(&mut store, now).expect_err("the account of deposits is full");
+                let cause = matches!(refused, LedgerError::Store(crate::store::StoreError::TooLarge(_)));
+                assert!(cause && refused.to_string().contains("does not fit 64 bits"), "{refused:?}");
+                let (kept, after) = (before.0.len(), everything(&mut store));
+                assert_eq!((&after.0[..kept], &after.1), (&before.0[..], &before.1));
+                assert_eq!(store.read(verify).unwrap().fault, None);
+            }
+        }
     }
 
     #[test]
