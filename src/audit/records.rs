@@ -54,6 +54,12 @@ pub(super) fn between(tx: &Tx<'_>, from: Timestamp, before: Timestamp) -> Result
     collect(statement.query([from.0, before.0])?)
 }
 
+/// Whether an audit of a later time was made before one of these.
+pub(super) fn out_of_order(tx: &Tx<'_>, from: Timestamp, before: Timestamp) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM audits WHERE time_s >= ?2 AND id < (SELECT max(id) FROM audits WHERE time_s >= ?1 AND time_s < ?2))";
+    Ok(tx.prepare_cached(sql)?.query_row([from.0, before.0], |row| row.get(0))?)
+}
+
 /// The last audit before those of that time, and the first behind them, by number; 0, none: there is none. One that was moved to another time is among these
 /// or between.
 pub(super) fn around(tx: &Tx<'_>, from: Timestamp, before: Timestamp) -> Result<(i64, Option<i64>), StoreError> {

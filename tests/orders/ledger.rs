@@ -14,6 +14,7 @@ pub(super) fn a_statement() -> audit::SignedStatement {
         store: "0".repeat(32),
         day: "2026-11-20".parse().unwrap(),
         is_over: false,
+        out_of_order: true,
         balances: vec![ledger::DayBalance { wallet: wallet.clone(), account, opening: LEAST, closing: MOST }],
         movements: vec![ledger::Movement { wallet: wallet.clone(), account, kind, amount: LEAST, entries: u64::MAX }],
         audits: vec![audit::AuditLine {

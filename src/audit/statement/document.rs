@@ -21,6 +21,9 @@ pub(super) fn text(statement: &Statement) -> String {
     if !statement.is_over {
         text += "NOT FINAL: made before the day was over\n";
     }
+    if statement.out_of_order {
+        text += "OUT OF ORDER: the clock was set back, and some of this came after what stands in later days; a statement made before that may differ\n";
+    }
     let mut wallets: Vec<&str> = statement.balances.iter().map(|balance| balance.wallet.as_str()).collect();
     wallets.dedup();
     for wallet in &wallets {

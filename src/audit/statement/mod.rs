@@ -3,6 +3,8 @@
 //! The day is read again before it is signed: postings, hashes, sums, audits. What does not fit is refused, and the first bad row named.
 //!
 //! The same day gives the same text whenever it is asked for, once it is over: when it was made stands in the comment of the signature, which is signed with it.
+//! Only a clock that is set back changes it still, and then it says so. To hold what comes then for a later day would make times untrue, and one leap of the
+//! clock into a far year would end all statements.
 
 mod document;
 #[cfg(test)]
@@ -69,6 +71,10 @@ pub struct Statement {
     pub day: Day,
     /// Whether the day was over; if not, it can still change.
     pub is_over: bool,
+    /// The clock was set back: entries or audits of later days were written before some of this day, or entries before some of an earlier one. What was said of
+    /// the day before that may be other.
+    #[serde(default)]
+    pub out_of_order: bool,
     /// Every account that had an entry by the end of the day.
     pub balances: Vec<DayBalance>,
     /// What moved, by account and kind of entry.
@@ -122,10 +128,10 @@ pub(super) fn statement(
         return Err(StatementError::NotYet(day));
     }
     let id = store.id().to_owned();
-    let (DayBook { balances, movements, last }, audits) = store.read(|tx| {
+    let (DayBook { balances, movements, last, out_of_order }, audits, audits_out_of_order) = store.read(|tx| {
         look_again(tx, day)?;
         let audits = records::between(tx, day.start(), day.end())?;
-        Ok::<_, StatementError>((ledger::day(tx, day)?, audits))
+        Ok::<_, StatementError>((ledger::day(tx, day)?, audits, records::out_of_order(tx, day.start(), day.end())?))
     })?;
     let audits = audits.into_iter().map(|report| AuditLine {
         wallet: report.of.clone(),
@@ -142,6 +148,7 @@ pub(super) fn statement(
         store: id,
         day,
         is_over: now >= day.end(),
+        out_of_order: out_of_order || audits_out_of_order,
         balances,
         movements,
         audits: audits.collect(),
@@ -177,6 +184,7 @@ fn sign(
     let Statement { coin: of, day, .. } = &statement;
     let (name, key) = (format!("{of}-{day}.{ending}"), SigningKey::of(coin)?);
     let state = if statement.is_over { "" } else { ", before the day was over" };
-    let signature = key.sign(document.as_bytes(), &format!("bursar statement of {of} for {day}, made {now}{state}"))?;
+    let order = if statement.out_of_order { ", out of order" } else { "" };
+    let signature = key.sign(document.as_bytes(), &format!("bursar statement of {of} for {day}, made {now}{state}{order}"))?;
     Ok(SignedStatement { statement, name, document, signature, public_key: key.public().to_string() })
 }

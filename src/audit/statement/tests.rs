@@ -105,6 +105,34 @@ fn a_day_that_is_not_over_says_so_and_one_that_has_not_begun_has_none() {
 }
 
 #[test]
+fn a_day_that_is_over_stays_the_same_and_says_so_where_the_clock_was_set_back_into_it() {
+    for money_moves in [true, false] {
+        let (mut bench, day) = two_days();
+        let next = Day::of(day.end());
+        let all = |bench: &mut Bench, day| {
+            [StatementFormat::Text, StatementFormat::Json, StatementFormat::Csv].map(|format| bench.of(day, format).document)
+        };
+        let before = [day, next].map(|day| all(&mut bench, day));
+        bench.audit(Timestamp(FIRST.0 + 3 * DAY_S));
+        assert_eq!([day, next].map(|day| all(&mut bench, day)), before);
+        assert!(before.iter().all(|documents| !documents[0].contains("OUT OF ORDER")));
+        if money_moves {
+            bench.wallet.deposit(70);
+            bench.wallet.mine(1, false);
+        }
+        bench.audit(FIRST);
+        let after = bench.of(day, StatementFormat::Text);
+        assert!(after.document.contains("OUT OF ORDER") && after.signature.contains("Z, out of order"), "{}", after.document);
+        assert!(bench.of(day, StatementFormat::Json).document.contains("\"out_of_order\": true"));
+        let later = bench.of(Day::from_number(day.number() - 1), StatementFormat::Text);
+        assert!(!later.document.contains("OUT OF ORDER"), "what was before it is as it was");
+        let later = bench.of(Day::from_number(day.number() + 4), StatementFormat::Text);
+        assert!(!later.document.contains("OUT OF ORDER"), "nor does it matter to what comes after all of them");
+        assert_eq!(bench.store.read(verify).unwrap().fault, None);
+    }
+}
+
+#[test]
 fn a_day_that_was_tampered_with_is_not_signed_and_the_first_bad_row_is_named() {
     for (change, of, words) in records::DAMAGE {
         let (mut bench, first) = two_days();

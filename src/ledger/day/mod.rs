@@ -17,6 +17,8 @@ pub struct DayBook {
     pub movements: Vec<Movement>,
     /// The newest entry at its end; none: there was none yet.
     pub last: Option<LastEntry>,
+    /// Entries of later days were posted before the newest of this day and those before it: the clock was set back, and the day changed after it was over.
+    pub out_of_order: bool,
 }
 
 /// An account over a day.
@@ -57,5 +59,10 @@ pub struct LastEntry {
 }
 
 pub(super) fn book(tx: &Tx<'_>, day: Day) -> Result<DayBook, StoreError> {
-    Ok(DayBook { balances: records::balances(tx, day)?, movements: records::movements(tx, day)?, last: records::last(tx, day)? })
+    Ok(DayBook {
+        balances: records::balances(tx, day)?,
+        movements: records::movements(tx, day)?,
+        last: records::last(tx, day)?,
+        out_of_order: records::out_of_order(tx, day)?,
+    })
 }

@@ -49,3 +49,9 @@ pub(super) fn last(tx: &Tx<'_>, day: Day) -> Result<Option<LastEntry>, StoreErro
     let last = statement.query_row([day.number()], |row| Ok(LastEntry { seq: row.get(0)?, hash: row.get(1)? }));
     Ok(last.optional()?)
 }
+
+/// Whether the entries up to the end of a day are others than the first ones of the ledger.
+pub(super) fn out_of_order(tx: &Tx<'_>, day: Day) -> Result<bool, StoreError> {
+    let sql = "SELECT coalesce(max(last_seq) <> sum(entries), 0) FROM days WHERE day <= ?1";
+    Ok(tx.prepare_cached(sql)?.query_row([day.number()], |row| row.get(0))?)
+}
