@@ -319,7 +319,7 @@ impl Sender<'_> {
         // What fails from here on is done again by `settle`: the payment itself is known.
         match verify::inspect(self.store, self.wallet, batch, &batch::asked(outputs), &txid, now) {
             Ok(seen) => {
-                (entry.state, entry.fee, entry.vsize, entry.note) = (seen.state, seen.fee, Some(seen.vsize), seen.problem);
+                (entry.state, entry.fee, entry.vsize, entry.note) = (seen.state, seen.fee, seen.vsize, seen.problem);
                 self.observer.step(Step::OutputsChecked(batch.id.clone()));
                 self.tell_excess(entry);
                 if let Presence::Missing(why) = verify::keep_alive(self.wallet, &txid, &seen.raw_hex) {
@@ -388,7 +388,7 @@ impl Sender<'_> {
 
     /// A fee that is grossly above the plan is told loudly: it is paid, but the next one need not be.
     fn tell_excess(&self, entry: &mut BatchReport) {
-        let (Some(fee), Some(vsize)) = (entry.fee, entry.vsize) else { return };
+        let (Some(fee), vsize) = (entry.fee, entry.vsize) else { return };
         let excess = rules::judge_paid(&self.coin.payouts.fee, entry.planned_rate, fee, vsize, entry.payouts as u64);
         if let Some(excess) = excess {
             tracing::error!(batch = %entry.id, fee = fee.base_units(), vsize, "{excess}");

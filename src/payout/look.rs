@@ -81,7 +81,7 @@ fn inputs_of(wallet: &dyn Wallet, txids: &[Txid]) -> Result<Vec<BTreeSet<OutPoin
 
 /// What a transaction spends.
 pub(super) fn inputs(wallet: &dyn Wallet, raw_hex: &str) -> Result<BTreeSet<OutPoint>, RpcError> {
-    Ok(wallet.decode(raw_hex)?.inputs.into_iter().collect())
+    Ok(wallet.decode(raw_hex)?.spent().collect())
 }
 
 /// Whether all share an input with each other, so that at most one can confirm.

@@ -34,7 +34,7 @@ pub struct BatchReport {
     pub total: Amount,
     /// The fee, above zero, once the wallet has told it.
     pub fee: Option<Amount>,
-    /// Virtual size of the transaction, once it was fetched.
+    /// Virtual size of the transaction, once it was fetched; none of one that spends out of an extension block (MWEB), whose fee goes by more than that.
     pub vsize: Option<u64>,
     /// The fee rate that was planned.
     #[serde(default)]

@@ -294,7 +294,7 @@ impl<'a> Settler<'a> {
         let mut inputs: Vec<BTreeSet<OutPoint>> = Vec::new();
         for member in &members {
             let Some(raw_hex) = &member.raw_hex else { return Ok(false) };
-            inputs.push(self.wallet.decode(raw_hex)?.inputs.into_iter().collect());
+            inputs.push(look::inputs(self.wallet, raw_hex)?);
         }
         if inputs.is_empty() {
             return Ok(sweep::proof(self.store, self.wallet, self.coin, batch)?.is_some());
@@ -339,7 +339,7 @@ impl<'a> Settler<'a> {
             let Some(known) = self.wallet.transaction(&txid)? else { continue };
             let decoded = self.decode_if_readable(&known.raw_hex)?;
             if let Some(decoded) = decoded.filter(|decoded| rules::pays_nobody_of(&asked, decoded)) {
-                spent.extend(decoded.inputs);
+                spent.extend(decoded.spent());
             }
         }
         Ok(spent)
@@ -373,7 +373,7 @@ impl<'a> Settler<'a> {
             for member in losers {
                 let Some(raw_hex) = &member.raw_hex else { continue };
                 let lost = self.wallet.decode(raw_hex)?;
-                if lost.inputs.iter().any(|input| won.contains(input)) {
+                if lost.spent().any(|coin| won.contains(&coin)) {
                     outputs.extend(lost.outputs.iter().map(|output| OutPoint { txid: member.txid, vout: output.vout }));
                 }
             }

@@ -16,8 +16,8 @@ pub(super) struct Seen {
     pub(super) state: BatchState,
     /// Its fee, above zero; the wallet tells it as what it lost.
     pub(super) fee: Option<Amount>,
-    /// Its virtual size.
-    pub(super) vsize: u64,
+    /// Its virtual size; none of one with a part in an extension block, whose fee goes by another measure too.
+    pub(super) vsize: Option<u64>,
     /// Its signed bytes.
     pub(super) raw_hex: String,
     /// What is wrong with it.
@@ -78,7 +78,7 @@ pub(super) fn inspect(
         life::advance_batch(tx, batch, Event::Unprovable, Some(what), now)
     })?;
     let fee = known.entries.iter().find_map(|entry| entry.fee?.checked_neg().ok());
-    Ok(Seen { state, fee, vsize: decoded.vsize, raw_hex: known.raw_hex, problem })
+    Ok(Seen { state, fee, vsize: decoded.extension.is_none().then_some(decoded.vsize), raw_hex: known.raw_hex, problem })
 }
 
 /// Sees to it that the network has a transaction: if the mempool lacks it and no block holds it, the same bytes are given again.

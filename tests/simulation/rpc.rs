@@ -196,7 +196,7 @@ impl Wallet for ModelWallet {
                 outputs.map(|(vout, (value, script))| TxOutput { vout, amount: amount(*value), script_hex: script.clone() });
             let vsize = 11 + 68 * tx.inputs.len() as u64 + 34 * tx.outputs.len() as u64;
             let inputs = tx.inputs.iter().map(|(input, _)| *input).collect();
-            Ok(DecodedTx { txid: tx.txid(), vsize, inputs, outputs: outputs.collect() })
+            Ok(DecodedTx { txid: tx.txid(), vsize, inputs, outputs: outputs.collect(), extension: None })
         })
     }
 

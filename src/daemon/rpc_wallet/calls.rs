@@ -13,7 +13,7 @@ use tracing::debug;
 use super::super::probe::RescanWay;
 use super::super::{
     AddressFacts, AddressScript, Balances, BlockPlace, ChainCoin, DecodedTx, Entry, FeeWay, HeldCoin, LockState, MempoolEntry,
-    RpcError, SendMany, Signed, Tip, TxOutput, Unspent, Wallet, WalletIdentity, WalletTx,
+    RpcError, SendMany, Signed, Tip, Unspent, Wallet, WalletIdentity, WalletTx,
 };
 use super::replies::{
     AddressReply, ChainReply, DecodedReply, DescriptorsReply, EntryReply, HeaderReply, MempoolReply, ReceivedReply, ScanReply,
@@ -179,16 +179,8 @@ impl Wallet for RpcWallet {
     }
 
     fn decode(&self, raw_hex: &str) -> Result<DecodedTx, RpcError> {
-        let method = "decoderawtransaction";
-        let reply: DecodedReply = self.node.call(method, &[json!(raw_hex)])?;
-        let inputs = reply.vin.iter().filter_map(|input| Some(OutPoint { txid: input.txid?, vout: input.vout? })).collect();
-        let output = |reply: &super::replies::OutputReply| {
-            let amount = amount(method, &reply.value, self.decimals)?;
-            Ok(TxOutput { vout: reply.n, amount, script_hex: reply.script.hex.clone() })
-        };
-        let outputs = reply.vout.iter().map(output).collect::<Result<_, RpcError>>()?;
-        let bytes = raw_hex.len() as u64 / 2;
-        Ok(DecodedTx { txid: reply.txid, vsize: reply.vsize.or(reply.size).unwrap_or(bytes), inputs, outputs })
+        let reply: DecodedReply = self.node.call("decoderawtransaction", &[json!(raw_hex)])?;
+        reply.into_decoded(raw_hex.len() as u64 / 2, self.decimals)
     }
 
     fn in_mempool(&self, txid: &Txid) -> Result<bool, RpcError> {

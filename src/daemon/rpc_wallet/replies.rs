@@ -5,8 +5,8 @@ use serde::Deserialize;
 use serde_json::Number;
 
 use super::super::rpc::unreadable;
-use super::super::{Category, Entry, RpcError, WalletTx};
-use crate::coin::{Amount, BlockHash, Timestamp, Txid};
+use super::super::{Category, DecodedTx, Entry, Extension, RpcError, TxOutput, WalletTx};
+use crate::coin::{Amount, BlockHash, OutPoint, Timestamp, Txid};
 
 /// An amount, exactly as reported.
 pub(super) fn amount(method: &str, number: &Number, decimals: u8) -> Result<Amount, RpcError> {
@@ -110,22 +110,73 @@ pub(super) struct DecodedReply {
     pub(super) size: Option<u64>,
     pub(super) vin: Vec<InputReply>,
     pub(super) vout: Vec<OutputReply>,
+    /// The kernels of its part in Litecoin's extension block (MWEB).
+    #[serde(default)]
+    pub(super) vkern: Vec<KernelReply>,
 }
 
-/// An input; a coinbase has no txid, nor has one from Litecoin's extension block.
+impl DecodedReply {
+    /// The fact in it. `bytes` is its size where the daemon says none.
+    pub(super) fn into_decoded(self, bytes: u64, decimals: u8) -> Result<DecodedTx, RpcError> {
+        let amount = |value: &Number| amount("decoderawtransaction", value, decimals);
+        let mut outputs = Vec::new();
+        for reply in &self.vout {
+            if !reply.ismweb {
+                let (Some(value), Some(vout), Some(script)) = (&reply.value, reply.n, &reply.script) else {
+                    return Err(unreadable("decoderawtransaction", "an output lacks value, n or scriptPubKey"));
+                };
+                outputs.push(TxOutput { vout, amount: amount(value)?, script_hex: script.hex.clone() });
+            }
+        }
+        let mut extension = Extension::default();
+        // Ids of coins in there are as long as those of transactions, and none is that of one.
+        extension.inputs.extend(self.vin.iter().filter_map(|input| Some(OutPoint { txid: input.output_id?, vout: 0 })));
+        for pegout in self.vkern.iter().flat_map(|kernel| &kernel.pegout) {
+            extension.pegouts.push((pegout.script.hex.clone(), amount(&pegout.value)?));
+        }
+        let takes_part = !self.vkern.is_empty() || !extension.inputs.is_empty() || self.vout.iter().any(|reply| reply.ismweb);
+        Ok(DecodedTx {
+            txid: self.txid,
+            vsize: self.vsize.or(self.size).unwrap_or(bytes),
+            inputs: self.vin.iter().filter_map(|input| Some(OutPoint { txid: input.txid?, vout: input.vout? })).collect(),
+            outputs,
+            extension: takes_part.then_some(extension),
+        })
+    }
+}
+
+/// An input; a coinbase has no txid, and one from Litecoin's extension block an id of its own kind.
 #[derive(Deserialize)]
 pub(super) struct InputReply {
-    pub(super) txid: Option<Txid>,
-    pub(super) vout: Option<u32>,
+    txid: Option<Txid>,
+    vout: Option<u32>,
+    output_id: Option<Txid>,
 }
 
-/// An output.
+/// An output. One that stays in Litecoin's extension block has an id of its own kind, and nothing else is known of it.
 #[derive(Deserialize)]
 pub(super) struct OutputReply {
-    pub(super) value: Number,
-    pub(super) n: u32,
+    #[serde(default)]
+    ismweb: bool,
+    value: Option<Number>,
+    n: Option<u32>,
     #[serde(rename = "scriptPubKey")]
-    pub(super) script: ScriptReply,
+    script: Option<ScriptReply>,
+}
+
+/// A kernel: what a transaction moves into the extension block, and out of it.
+#[derive(Deserialize)]
+pub(super) struct KernelReply {
+    #[serde(default)]
+    pegout: Vec<PegoutReply>,
+}
+
+/// What is paid out of the extension block: the block's own transaction makes the output.
+#[derive(Deserialize)]
+pub(super) struct PegoutReply {
+    value: Number,
+    #[serde(rename = "scriptPubKey")]
+    script: ScriptReply,
 }
 
 /// A locking script.
@@ -300,6 +351,36 @@ mod tests {
         assert_eq!(staked.category, Category::Other("stake".to_owned()));
         let moved = entry(r#"{"category":"send","amount":1.0,"account":"a","otheraccount":"b"}"#).unwrap();
         assert_eq!(moved.category, Category::Other("send".to_owned()));
+    }
+
+    fn decoded(text: &str) -> Result<DecodedTx, RpcError> {
+        serde_json::from_str::<DecodedReply>(text).unwrap().into_decoded(9, 8)
+    }
+
+    /// As Litecoin 0.21.2 says it of a payment from one coin of the chain and one of the extension block, with its change in there.
+    #[test]
+    fn a_payment_out_of_the_extension_block_pays_what_its_kernel_pays() {
+        let [txid, spent, hidden, change] = ["ab", "cd", "ef", "12"].map(|byte| byte.repeat(32));
+        let text = format!(
+            r#"{{"txid":"{txid}","vsize":194,"vin":[{{"ismweb":false,"txid":"{spent}","vout":3}},{{"ismweb":true,"output_id":"{hidden}"}}],
+                "vout":[{{"ismweb":false,"value":6.9999113,"n":0,"scriptPubKey":{{"hex":"5920"}}}},{{"ismweb":true,"output_id":"{change}"}}],
+                "vkern":[{{"fee":0.0000251,"pegin":6.9999113,"pegout":[{{"value":25.00000000,"scriptPubKey":{{"hex":"0014"}}}}]}}]}}"#
+        );
+        let decoded = decoded(&text).unwrap();
+        let paid: Vec<(&str, i64)> = decoded.paid().map(|(script, amount)| (script, amount.base_units())).collect();
+        assert_eq!(paid, [("5920", 699_991_130), ("0014", 2_500_000_000)]);
+        let spent: Vec<(String, u32)> = decoded.spent().map(|coin| (coin.txid.to_string(), coin.vout)).collect();
+        assert_eq!(spent, [("cd".repeat(32), 3), ("ef".repeat(32), 0)]);
+        assert_eq!((decoded.inputs.len(), decoded.outputs.len()), (1, 1), "on the chain");
+    }
+
+    #[test]
+    fn a_plain_transaction_has_no_part_in_an_extension_block_and_each_of_its_outputs_an_amount() {
+        let plain =
+            |output: &str| decoded(&format!(r#"{{"txid":"{}","vin":[{{"coinbase":"00"}}],"vout":[{output}]}}"#, "ab".repeat(32)));
+        let whole = plain(r#"{"value":1.0,"n":0,"scriptPubKey":{"hex":"51"}}"#).unwrap();
+        assert_eq!((whole.extension, whole.vsize, whole.inputs.len()), (None, 9, 0));
+        assert!(plain(r#"{"n":0,"scriptPubKey":{"hex":"51"}}"#).is_err(), "no amount");
     }
 
     #[test]

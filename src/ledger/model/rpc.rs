@@ -96,7 +96,7 @@ impl Wallet for ModelWallet {
         let tx = &world.txs[&txid];
         let outputs =
             (0..).zip(&tx.outputs).map(|(vout, (value, _))| TxOutput { vout, amount: amount(*value), script_hex: String::new() });
-        Ok(DecodedTx { txid, vsize: 100, inputs: tx.inputs.clone(), outputs: outputs.collect() })
+        Ok(DecodedTx { txid, vsize: 100, inputs: tx.inputs.clone(), outputs: outputs.collect(), extension: None })
     }
 
     fn in_mempool(&self, txid: &Txid) -> Result<bool, RpcError> {

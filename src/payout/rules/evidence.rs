@@ -176,7 +176,7 @@ pub fn judge_unmarked(alike: Option<Txid>, breaks: Vec<String>) -> Unmarked {
 /// Whether a transaction pays none of the scripts: only then does it prove, by what it spends, that nobody of them was paid.
 pub fn pays_nobody_of(asked: &[(String, Amount)], sent: &DecodedTx) -> bool {
     let scripts: BTreeSet<&str> = asked.iter().map(|(script, _)| script.as_str()).collect();
-    !sent.outputs.iter().any(|output| scripts.contains(output.script_hex.as_str()))
+    !sent.paid().any(|(script, _)| scripts.contains(script))
 }
 
 /// Whether a transaction pays exactly what was asked, to the unit: each script once, and besides at most one output, the change.
@@ -185,12 +185,10 @@ pub fn pays_nobody_of(asked: &[(String, Amount)], sent: &DecodedTx) -> bool {
 pub fn compare_outputs(asked: &[(String, Amount)], sent: &DecodedTx) -> Result<(), String> {
     let mut left: BTreeMap<&str, Amount> = asked.iter().map(|(script, amount)| (script.as_str(), *amount)).collect();
     let mut others = 0;
-    for output in &sent.outputs {
-        match left.remove(output.script_hex.as_str()) {
-            Some(amount) if amount == output.amount => {}
-            Some(amount) => {
-                return Err(format!("output {} pays {:?} where {amount:?} were asked for", output.vout, output.amount));
-            }
+    for (script, paid) in sent.paid() {
+        match left.remove(script) {
+            Some(amount) if amount == paid => {}
+            Some(amount) => return Err(format!("it pays {paid:?} to script {script} where {amount:?} were asked for")),
             None => others += 1,
         }
     }
@@ -204,8 +202,8 @@ pub fn compare_outputs(asked: &[(String, Amount)], sent: &DecodedTx) -> Result<(
 /// Whether a transaction spends exactly these coins and makes exactly these outputs, to the unit. The error says what differs.
 pub fn compare_exactly(coins: &[OutPoint], outputs: &[(String, Amount)], found: &DecodedTx) -> Result<(), String> {
     let (asked, spent): (BTreeSet<&OutPoint>, BTreeSet<&OutPoint>) = (coins.iter().collect(), found.inputs.iter().collect());
-    if asked != spent || found.inputs.len() != coins.len() {
-        return Err(format!("it spends {} coins, and not exactly the {} that were chosen", found.inputs.len(), coins.len()));
+    if asked != spent || found.inputs.len() != coins.len() || found.extension.is_some() {
+        return Err(format!("it spends {} coins, and not exactly the {} that were chosen", found.spent().count(), coins.len()));
     }
     let mut asked: Vec<(&str, Amount)> = outputs.iter().map(|(script, amount)| (script.as_str(), *amount)).collect();
     let mut made: Vec<(&str, Amount)> = found.outputs.iter().map(|output| (output.script_hex.as_str(), output.amount)).collect();

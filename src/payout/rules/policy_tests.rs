@@ -271,10 +271,16 @@ fn a_chain_keeps_a_margin_and_a_crowd_is_left_alone() {
 #[test]
 fn a_fee_that_was_really_paid_is_held_against_plan_and_ceilings() {
     let settings = FeeSettings { max_per_tx: Some(units(10_000)), max_per_payout: Some(units(500)), ..FeeSettings::default() };
-    assert_eq!(judge_paid(&settings, rate(20), units(4000), 200, 10), None);
-    assert!(judge_paid(&settings, rate(20), units(4000), 200, 7).unwrap().contains("max_fee_per_payout"));
-    assert!(judge_paid(&settings, rate(20), units(10_001), 500, 100).unwrap().contains("max_tx_fee"));
-    assert!(judge_paid(&FeeSettings::default(), rate(20), units(8200), 200, 1).unwrap().contains("41 per virtual byte where 20"));
+    assert_eq!(judge_paid(&settings, rate(20), units(4000), Some(200), 10), None);
+    assert!(judge_paid(&settings, rate(20), units(4000), Some(200), 7).unwrap().contains("max_fee_per_payout"));
+    assert!(judge_paid(&settings, rate(20), units(10_001), Some(500), 100).unwrap().contains("max_tx_fee"));
+    assert!(
+        judge_paid(&FeeSettings::default(), rate(20), units(8200), Some(200), 1)
+            .unwrap()
+            .contains("41 per virtual byte where 20")
+    );
+    assert_eq!(judge_paid(&FeeSettings::default(), rate(20), units(8200), None, 1), None, "no size to judge by");
+    assert!(judge_paid(&settings, rate(20), units(4000), None, 7).unwrap().contains("max_fee_per_payout"));
 }
 
 #[test]

@@ -129,12 +129,12 @@ pub fn fee_ceiling(per_tx: Option<Amount>, per_payout: Option<Amount>, payouts: 
     per_tx.into_iter().chain(per_payout.map(|limit| of_all(limit, payouts as u64))).min()
 }
 
-/// What a person should be told about the fee that was really paid; none when it is about what was planned.
-pub fn judge_paid(settings: &FeeSettings, planned: FeeRate, fee: Amount, vbytes: u64, payouts: u64) -> Option<String> {
+/// What a person should be told about the fee that was really paid; none when it is about what was planned. Where its size says nothing of its fee (none), only the ceilings are kept.
+pub fn judge_paid(settings: &FeeSettings, planned: FeeRate, fee: Amount, vbytes: Option<u64>, payouts: u64) -> Option<String> {
     if let Some(ceiling) = above_ceiling(settings, fee, payouts) {
         return Some(format!("the daemon paid a fee above {}: it chose more coins than expected", ceiling.key()));
     }
-    let paid = FeeRate::from_per_kvb(u64::try_from(fee.base_units()).unwrap_or(0).saturating_mul(1000) / vbytes.max(1));
+    let paid = FeeRate::from_per_kvb(u64::try_from(fee.base_units()).unwrap_or(0).saturating_mul(1000) / vbytes?.max(1));
     let excess = paid.per_kvb() > planned.per_kvb().saturating_mul(GROSS_EXCESS);
     excess.then(|| format!("the daemon paid {paid} per virtual byte where {planned} was planned: look at its fee options"))
 }

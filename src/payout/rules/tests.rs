@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::coin::{Amount, BlockHash, OutPoint, Txid};
-use crate::daemon::{DecodedTx, RpcError, TxOutput};
+use crate::daemon::{DecodedTx, Extension, RpcError, TxOutput};
 use crate::ledger::TxState;
 use crate::payout::batch::BatchState;
 
@@ -249,7 +249,8 @@ fn transaction(outputs: &[(&str, i64)]) -> DecodedTx {
         let script_hex = (*script).to_owned();
         TxOutput { vout, amount: units(*amount), script_hex }
     });
-    DecodedTx { txid: txid(1), vsize: 200, inputs: vec![OutPoint { txid: txid(2), vout: 0 }], outputs: outputs.collect() }
+    let inputs = vec![OutPoint { txid: txid(2), vout: 0 }];
+    DecodedTx { txid: txid(1), vsize: 200, inputs, outputs: outputs.collect(), extension: None }
 }
 
 #[test]
@@ -264,6 +265,26 @@ fn outputs_are_compared_to_the_unit() {
         &[("aa", 5), ("aa", 5), ("bb", 7), ("cc", 1)],
     ] {
         assert!(compare_outputs(&asked, &transaction(wrong)).is_err(), "{wrong:?}");
+    }
+}
+
+#[test]
+fn what_is_paid_out_of_an_extension_block_is_paid() {
+    let asked = [("aa".to_owned(), units(5))];
+    let paying = |outputs: &[(&str, i64)], pegouts: &[(&str, i64)]| {
+        let pegouts = pegouts.iter().map(|(script, amount)| ((*script).to_owned(), units(*amount))).collect();
+        DecodedTx { extension: Some(Extension { inputs: vec![], pegouts }), ..transaction(outputs) }
+    };
+    assert_eq!(compare_outputs(&asked, &paying(&[("pegin", 99)], &[("aa", 5)])), Ok(()));
+    assert!(!pays_nobody_of(&asked, &paying(&[], &[("aa", 1)])));
+    assert!(pays_nobody_of(&asked, &paying(&[("bb", 5)], &[("cc", 5)])));
+    for (outputs, pegouts) in [
+        (&[("pegin", 99)][..], &[("aa", 4)][..]),
+        (&[("aa", 5)], &[("aa", 5), ("bb", 1)]),
+        (&[("aa", 5)], &[("bb", 1), ("cc", 1)]),
+        (&[], &[]),
+    ] {
+        assert!(compare_outputs(&asked, &paying(outputs, pegouts)).is_err(), "{outputs:?} {pegouts:?}");
     }
 }
 

@@ -275,6 +275,7 @@ fn a_transaction_is_compared_coin_by_coin_and_to_the_unit() {
         vsize: 100,
         inputs: vec![point(0), point(1)],
         outputs: vec![output(0, 5, "a"), output(1, 7, "b")],
+        extension: None,
     };
     let asked = [("b".to_owned(), units(7)), ("a".to_owned(), units(5))];
     assert_eq!(compare_exactly(&[point(1), point(0)], &asked, &found), Ok(()));
