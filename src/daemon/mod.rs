@@ -5,6 +5,7 @@
 mod access;
 mod conf;
 mod credentials;
+mod decoded;
 mod error;
 pub mod health;
 mod http;
@@ -28,6 +29,7 @@ pub use access::{
     AccessError, NOT_MADE_YET, adopt_rotated, ensure_access, keeper_access, planned_rpcauth, renew, rotate, rpcauth_lines,
 };
 pub use conf::render;
+pub use decoded::{DecodedTx, Extension, TxOutput};
 pub use error::RpcError;
 pub use http::{Answer as HttpAnswer, AnswerReader, HttpError};
 pub use limits::Limits;
