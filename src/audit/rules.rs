@@ -80,7 +80,7 @@ pub(super) fn compare(facts: &Facts) -> Result<Finding, AmountError> {
     let (shares, untrusted_for) = shares(facts, difference)?;
     let ledger = ledger_side(facts, &shares)?;
     let mut suspects = facts.wrong.named();
-    suspects.extend(facts.books.unexplained.iter().map(|(txid, amount, with_fee)| unexplained(*txid, *amount, *with_fee)));
+    suspects.extend(facts.books.unexplained.iter().map(|(txid, amount, fee)| unexplained(*txid, *amount, *fee)));
     suspects
         .extend(facts.books.transfers.iter().map(|(txid, amount)| unordered(*txid, *amount, SuspectKind::Transfer, TRANSFER)));
     suspects.extend(waiting(facts, &shares, untrusted_for));
@@ -202,11 +202,13 @@ fn remarks(ledger: &LedgerSide, wallet: &WalletSide) -> Result<Vec<String>, Amou
 
 const TRANSFER: &str = "bursar did not order this payment; another wallet of yours awaits all of it";
 
-fn unexplained(txid: Txid, amount: Amount, with_fee: bool) -> Suspect {
-    let words = if with_fee {
-        "bursar did not order this payment, and its fee is above the ceiling of one transaction; `bursar ledger explain` says what it was"
-    } else {
-        "bursar did not order this payment; `bursar ledger explain` says what it was"
+fn unexplained(txid: Txid, amount: Amount, fee: Amount) -> Suspect {
+    let words = match fee.base_units() {
+        0 => "bursar did not order this payment; `bursar ledger explain` says what it was",
+        1.. => {
+            "bursar did not order this payment, and its fee is above the ceiling of one transaction; `bursar ledger explain` says what it was"
+        }
+        _ => "bursar did not order this payment, and others put coins into it, too; `bursar ledger explain` says what it was",
     };
     unordered(txid, amount, SuspectKind::Unexplained, words)
 }

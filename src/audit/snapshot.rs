@@ -26,8 +26,8 @@ pub(super) struct Books {
     pub(super) balance: Amount,
     /// The transactions that are not final.
     pub(super) open: Vec<Followed>,
-    /// Payments that nobody ordered, and whether their fee is part of what is unexplained.
-    pub(super) unexplained: Vec<(Txid, Amount, bool)>,
+    /// Payments that nobody ordered, what is unexplained of each, and of that, what the wallet calls its fee.
+    pub(super) unexplained: Vec<(Txid, Amount, Amount)>,
     /// Payments that nobody ordered, and that another wallet of ours awaits.
     pub(super) transfers: Vec<(Txid, Amount)>,
     /// How many transactions it follows.
@@ -104,8 +104,7 @@ fn read_books(store: &mut Store, wallet: &str, coin: &CoinSettings) -> Result<Bo
             if ours {
                 transfers.push((txid, amount));
             } else {
-                let with_fee = ledger::doubtful_fee(tx, wallet, &txid)? != Amount::ZERO;
-                unexplained.push((txid, amount, with_fee));
+                unexplained.push((txid, amount, ledger::doubtful_fee(tx, wallet, &txid)?));
             }
         }
         Ok(Books {

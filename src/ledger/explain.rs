@@ -93,7 +93,8 @@ pub(super) fn explain(
     let begun = followed.event.unwrap_or(event);
     let stands = records::standing(tx, &wallet.name, txid, begun)?.iter().any(|(known, _)| *known == account);
     let wrong = |why: &str| LedgerError::WrongAccount { txid: *txid, account, why: why.to_owned() };
-    rules::may_explain(account, followed.own, stands).map_err(wrong)?;
+    let brought = legs.iter().any(|leg| ![account, Account::Wallet].contains(&leg.account) && leg.amount > Amount::ZERO);
+    rules::may_explain(account, followed.own, stands, brought).map_err(wrong)?;
     let next = Followed { net: followed.seen_net, ..followed };
     let number = append(tx, &wallet.name, &next, event, &legs, (who, reason), now)?;
     corrected::remember(tx, &wallet, &next, account, corrects_word)?;

@@ -235,7 +235,12 @@ pub(super) fn move_claimed(tx: &Tx<'_>, desk: &Desk<'_>) -> Result<u64, LedgerEr
         let account = claim.account;
         // An order paid what it paid, and its fee is one, however high: payouts judge that.
         let fee = if claim.is_persons_word() { Amount::ZERO } else { records::doubtful_fee(tx, desk.wallet, &followed)? };
-        let mut legs = vec![leg(Account::Unexplained, amount.checked_neg()?), leg(account, amount.checked_sub(fee)?)];
+        let (fee, paid) = (fee.max(Amount::ZERO), amount.checked_sub(fee.max(Amount::ZERO))?);
+        if paid < Amount::ZERO && rules::is_spending(account) {
+            // Others put more into it than it paid them: where that came from, a person has to say.
+            continue;
+        }
+        let mut legs = vec![leg(Account::Unexplained, amount.checked_neg()?), leg(account, paid)];
         legs.extend(Some(leg(Account::Fee, fee)).filter(|leg| leg.amount != Amount::ZERO));
         records::append(tx, &records::Event { reverses: followed.event, ..event(desk, Kind::Claimed, txid) }, &legs)?;
         info!(%txid, ?account, "a claim explains a payment");

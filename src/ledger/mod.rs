@@ -366,7 +366,8 @@ pub fn unexplained(tx: &Tx<'_>, wallet: &str) -> Result<Vec<(Txid, Amount)>, Sto
     records::outstanding(tx, wallet, Account::Unexplained)
 }
 
-/// What a wallet calls the fee of a transaction that nobody ordered, where it is above the ceiling and was posted as unexplained; else zero.
+/// What a wallet calls the fee of a transaction that nobody ordered, where it was posted as unexplained: it is above the ceiling, or below zero, because
+/// others put coins in, too. Else zero.
 pub fn doubtful_fee(tx: &Tx<'_>, wallet: &str, txid: &Txid) -> Result<Amount, StoreError> {
     let followed = records::followed_by_txid(tx, wallet, txid)?;
     followed.map_or(Ok(Amount::ZERO), |followed| records::doubtful_fee(tx, wallet, &followed))

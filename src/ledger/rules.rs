@@ -132,11 +132,21 @@ impl Purpose {
         self.claimed.filter(|_| !self.by_word).unwrap_or(Account::Internal)
     }
 
-    /// The fee's account, and the word for it. What an order of ours costs, payouts judge by their own ceilings.
+    /// The fee's account, and the word for it. What an order of ours costs, payouts judge by their own ceilings. Below zero it is none: the wallet takes
+    /// what its own coins were worth less all outputs, and others put coins in, too.
     fn fee(&self, paid: Amount) -> (Account, &'static str) {
         let ordered = self.claimed.is_some() && !self.by_word;
-        if ordered || paid <= self.most_fee { (Account::Fee, "fee") } else { (self.spent(), DOUBTFUL_FEE) }
+        if ordered || (Amount::ZERO..=self.most_fee).contains(&paid) {
+            return (Account::Fee, "fee");
+        }
+        let takes = paid > Amount::ZERO || !is_spending(self.spent());
+        (if takes { self.spent() } else { Account::Unexplained }, DOUBTFUL_FEE)
     }
+}
+
+/// Whether an account is for what leaves us, and never for what comes in.
+pub(super) fn is_spending(account: Account) -> bool {
+    matches!(account, Account::Payout | Account::Fee)
 }
 
 /// The postings of one transaction: the wallet's net effect, and per entry where it came from or went. They sum to zero. A receipt is a deposit whatever
@@ -167,10 +177,12 @@ pub(super) fn legs(entries: &[Entry], purpose: &Purpose) -> Result<Vec<Leg>, Amo
 }
 
 /// Whether `account` can be what a transaction was for: of a payment of ours (`own`), or of what others paid. Where something of it stands there already
-/// (`stands`), less or more of that can be meant; but what a payment paid to its own wallet makes no deposit of the rest.
-pub(super) fn may_explain(account: Account, own: bool, stands: bool) -> Result<(), &'static str> {
+/// (`stands`), less or more of that can be meant; but what a payment paid to its own wallet makes no deposit of the rest. Of a payment of ours into which
+/// others put more than it paid them (`brought`), it says where that came from.
+pub(super) fn may_explain(account: Account, own: bool, stands: bool, brought: bool) -> Result<(), &'static str> {
     match account {
-        Account::Deposit if own => Err("it is a payment of this wallet: payout, fee, internal or opening"),
+        _ if own && brought && is_spending(account) => Err("others put coins into it, too: deposit, internal or opening"),
+        Account::Deposit if own && !brought => Err("it is a payment of this wallet: payout, fee, internal or opening"),
         _ if stands => Ok(()),
         Account::Mined | Account::Staked if own => Err("it is a payment of this wallet: payout, fee, internal or opening"),
         Account::Payout | Account::Fee if !own => {
@@ -324,6 +336,19 @@ mod tests {
         assert_eq!(burnt[2].category, Some(DOUBTFUL_FEE));
         let usual = legs(&[send(0, 5, -100)], &unordered()).unwrap();
         assert_eq!((usual[2].account, usual[2].category), (Account::Fee, Some("fee")));
+    }
+
+    /// The wallet tells a fee of its own coins less all outputs: where others put coins in, it is less than nothing.
+    #[test]
+    fn a_fee_below_zero_is_what_others_put_in_and_no_fee() {
+        let joint = [send(0, 500, 400), entry(Category::Receive, 0, 500)];
+        let of = |purpose: &Purpose| accounts(&legs(&joint, purpose).unwrap());
+        let [wallet, internal, deposit] = [(Account::Wallet, 400), (Account::Internal, 500), (Account::Deposit, -500)];
+        assert_eq!(of(&unordered()), [wallet, internal, deposit, (Account::Unexplained, -400)]);
+        assert_eq!(of(&said(Account::Deposit))[3], (Account::Deposit, -400));
+        assert_eq!(of(&said(Account::Fee))[3], (Account::Unexplained, -400));
+        assert!(may_explain(Account::Deposit, true, false, true).is_ok());
+        assert!(may_explain(Account::Fee, true, true, true).is_err());
     }
 
     #[test]

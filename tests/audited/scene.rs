@@ -109,6 +109,13 @@ impl Scene {
         self.world.pay_in(address, amount).parse().unwrap()
     }
 
+    /// What the ledger has under an account, in base units.
+    pub(crate) fn booked(&self, account: &str) -> i64 {
+        let balances = self.world.done(&["ledger", "balance"])["balances"].clone();
+        let found = balances.as_array().unwrap().iter().find(|known| known["account"] == account);
+        found.map_or(0, |known| known["amount"].as_i64().unwrap())
+    }
+
     /// A deposit that is final, and that the ledger knows.
     pub(crate) fn final_deposit(&self, amount: &str) -> Txid {
         let txid = self.deposit(amount);
@@ -168,6 +175,20 @@ impl Scene {
         let txid = text(&self.world.node_rpc("sendrawtransaction", json!([raw]))).parse().unwrap();
         self.world.settle();
         txid
+    }
+
+    /// A transaction with a coin of ours and one of a stranger, which pays all but the fee to one address of ours; not sent.
+    pub(crate) fn raw_with_stranger(&self, coin: &Value) -> Value {
+        let theirs = self.world.outside_rpc("listunspent", json!([1]))[0].clone();
+        let units = |coin: &Value| Amount::parse_reported(&coin["amount"].to_string(), 8).unwrap().base_units();
+        let all = Amount::from_base_units(units(coin) + units(&theirs) - 20_000).to_decimal(8);
+        let inputs: Vec<Value> = [coin, &theirs].map(|coin| json!({"txid": coin["txid"], "vout": coin["vout"]})).into();
+        let outputs = json!({ self.world.new_address(): number(&all) });
+        let unsigned = self.world.node_rpc("createrawtransaction", json!([inputs, outputs]));
+        let ours = self.world.rpc("signrawtransactionwithwallet", json!([unsigned]));
+        let signed = self.world.outside_rpc("signrawtransactionwithwallet", json!([ours["hex"]]));
+        assert_eq!(signed["complete"], true, "{signed}");
+        signed["hex"].clone()
     }
 
     /// Has a raw transaction mined, which no mempool need like.

@@ -55,6 +55,24 @@ pub(crate) const TROUBLES: &[Trouble] = &[
         },
     },
     Trouble {
+        kind: "a person spent a coin together with one of a stranger, all of it to the wallet",
+        on: ALL,
+        says: Says::Unexplained,
+        names: &["unexplained"],
+        frozen: true,
+        make: |scene| {
+            let coin = scene.coin_of(&scene.final_deposit("0.9"));
+            let fees = scene.booked("fee");
+            let joint = scene.mine_raw(&scene.raw_with_stranger(&coin));
+            scene.sync();
+            assert_eq!(scene.booked("fee"), fees, "a fee is never below zero");
+            let (refused, code) =
+                scene.world.order(&["ledger", "explain", &joint.to_string(), "--as", "fee", "--reason", "none"]);
+            assert_eq!((code, &refused["error"]["code"]), (2, &json!("wrong_account")), "{refused}");
+            Made::until(&[("unexplained", joint)], move |scene| scene.explain_as(&joint, "deposit"))
+        },
+    },
+    Trouble {
         kind: "a person spent a locked coin",
         on: ALL,
         says: Says::Unexplained,

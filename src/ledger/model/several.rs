@@ -61,6 +61,14 @@ impl ModelWallet {
         Some(replacement)
     }
 
+    /// One transaction spends all coins of this wallet and of another one, and pays all but the fee to this one.
+    pub(crate) fn gather(&self, other: &ModelWallet, fee: i64) -> Txid {
+        let mut world = self.world.borrow_mut();
+        let coins = [world.of(self.place).coins(), world.of(other.place).coins()].concat();
+        let all = coins.iter().map(|(_, value)| value).sum::<i64>();
+        world.add(coins.into_iter().map(|(coin, _)| coin).collect(), vec![(all - fee, Owner::Wallet(self.place))], None, true)
+    }
+
     /// A payment that was abandoned is given to the network once more, where its coins are still there.
     pub(crate) fn revive(&self, pick: usize) {
         let mut abandoned = self.unconfirmed(true, false);

@@ -171,3 +171,28 @@ fn a_payer_that_comes_back_meets_what_stands_as_a_transfer_on_the_other_side() {
     bench.sync_followed();
     assert_eq!(bench.books(), ([0, 100, 50], [0, -100], 0));
 }
+
+/// Each wallet takes the other one's coins for a stranger's; together they lost the fee, and no more.
+#[test]
+fn what_two_wallets_spent_together_leaves_the_fee_when_a_person_says_that_it_was_internal() {
+    let (mut bench, _) = Bench::paid(100, 0);
+    bench.paying.mine(1, false);
+    bench.sync_both();
+    let accounts = [Account::Fee, Account::Unexplained, Account::Internal];
+    let stands = |bench: &mut Bench, wallet: &str| {
+        accounts.map(|account| bench.store.read(|tx| balance_of(tx, wallet, account)).unwrap().base_units())
+    };
+    let before = [stands(&mut bench, "w"), stands(&mut bench, "b")];
+    let together = bench.paying.gather(&bench.followed, 7);
+    bench.paying.mine(1, false);
+    bench.sync_both();
+    let [ours, theirs] = [stands(&mut bench, "w"), stands(&mut bench, "b")];
+    assert_eq!([ours[0], theirs[0]], [before[0][0], before[1][0]], "no fee below zero");
+    assert_eq!([ours[1] - before[0][1], theirs[1] - before[1][1]], [7 - 100, 100], "what each gained and lost");
+    for wallet in ["w", "b"] {
+        explain(&mut bench.store, Some(wallet), &together, Account::Internal, "so it was", "ada", NOW).unwrap();
+    }
+    assert_eq!(bench.store.read(verify).unwrap().fault, None);
+    let [ours, theirs] = [stands(&mut bench, "w"), stands(&mut bench, "b")];
+    assert_eq!([ours[0], ours[1], theirs[0], theirs[1]], [before[0][0], before[0][1], before[1][0], before[1][1]]);
+}
