@@ -29,7 +29,7 @@ fn make(file: &Path, from: &Path) {
     connection.pragma_update(None, "user_version", 2).unwrap();
     connection.execute("ATTACH ?1 AS newer", [from.to_str().unwrap()]).unwrap();
     let wallet = "name, fingerprint, opened_s, opening_height, cursor_block, cursor_height, tip_block, tip_height";
-    for (table, columns) in [("store", "*"), ("wallets", wallet), ("entries", "*"), ("transactions", "*")] {
+    for (table, columns) in [("store", "one, id"), ("wallets", wallet), ("entries", "*"), ("transactions", "*")] {
         let places = if columns == "*" { String::new() } else { format!("({columns})") };
         // Entries lie in the order in which they were posted, which the chain of hashes has to see.
         connection.execute_batch(&format!("INSERT INTO main.{table} {places} SELECT {columns} FROM newer.{table}")).unwrap();
