@@ -16,7 +16,8 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::backup::StepResult;
 use rusqlite::config::DbConfig;
@@ -75,6 +76,11 @@ const LOCK: &str = "lock";
 /// How long a connection waits while another one writes. The longest write takes over a payout file: a million rows are half a minute on a busy host
 /// with a slow disk. Whoever has somebody waiting sets less ([`Store::wait_at_most`]).
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A lock that was given back is held for a moment longer by a process that this one, or the one that had it, is just starting: until its `exec`.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+/// How often it is tried again.
+const LOCK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Bytes of the log that stay on disk after a write that needed more, once the log begins anew.
 const LOG_BYTES_KEPT: u32 = 16 << 20;
@@ -277,9 +283,13 @@ fn take_lock(dir: &Path) -> Result<File, StoreError> {
     options.create(true).truncate(false).write(true).mode(0o600).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
     let lock = options.open(&path);
     let lock = lock.map_err(|error| StoreError::Io { path: path.clone(), error })?;
-    match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(lock),
-        Err(_) => Err(StoreError::Held(dir.to_owned())),
+    let began = Instant::now();
+    loop {
+        match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(lock),
+            Err(_) if began.elapsed() < LOCK_PATIENCE => thread::sleep(LOCK_INTERVAL),
+            Err(_) => return Err(StoreError::Held(dir.to_owned())),
+        }
     }
 }
 
@@ -337,6 +347,24 @@ mod tests {
         assert!(matches!(Store::open(dir.path()), Err(StoreError::Held(_))));
         drop(store);
         assert_eq!(Store::open(dir.path()).unwrap().id(), id);
+    }
+
+    /// As a process does that was forked while the store was open, until it runs its program.
+    #[test]
+    fn a_copy_of_the_lock_that_goes_soon_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let copy = store.lock.as_ref().unwrap().try_clone().unwrap();
+        drop(store);
+        let (began, may_go) = std::sync::mpsc::channel();
+        let holder = thread::spawn(move || {
+            may_go.recv().unwrap();
+            thread::sleep(LOCK_INTERVAL);
+            drop(copy);
+        });
+        began.send(()).unwrap();
+        Store::open(dir.path()).unwrap();
+        holder.join().unwrap();
     }
 
     #[test]

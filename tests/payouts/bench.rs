@@ -5,7 +5,6 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use bursar::coin::Timestamp;
 use bursar::config::CoinSettings;
@@ -16,10 +15,10 @@ use bursar::payout::{
     SettleReport, State, Step, Submitted,
 };
 use bursar::service::{self, Answer, Failure, Order};
-use bursar::store::{Store, StoreError};
+use bursar::store::Store;
 use serde_json::{Value, json};
 
-use crate::support::{FaultProxy, Generation, World, wait_for};
+use crate::support::{FaultProxy, Generation, World};
 
 /// A script that nobody holds the key of, as an address: version 111 is the same on all regtest chains.
 pub fn payee(number: u32) -> String {
@@ -102,7 +101,7 @@ impl Bench {
     pub fn new(world: World) -> Bench {
         let keeper = world.start_daemon();
         world.fund(&["10"; 10]);
-        let store = open_store(&world.coin().service_dir());
+        let store = Store::open(&world.coin().service_dir()).unwrap();
         Bench { store, keeper, world, attached: None }
     }
 
@@ -117,7 +116,7 @@ impl Bench {
 
     /// The bench of a world whose daemon runs and whose store is not open elsewhere.
     pub fn open(world: World, keeper: Keeper) -> Bench {
-        let store = open_store(&world.coin().service_dir());
+        let store = Store::open(&world.coin().service_dir()).unwrap();
         Bench { store, keeper, world, attached: None }
     }
 
@@ -125,7 +124,6 @@ impl Bench {
     pub fn part(self) -> (World, Keeper) {
         let Bench { store, keeper, world, .. } = self;
         drop(store);
-        drop(open_store(&world.coin().service_dir()));
         (world, keeper)
     }
 
@@ -208,30 +206,26 @@ impl Bench {
 
     /// Carries out an order as `bursar` does, with the store of this bench.
     pub fn order(&mut self, order: &Order) -> Result<Answer, Failure> {
-        let elsewhere = open_store(&self.world.dir().join("elsewhere"));
+        let elsewhere = Store::open(&self.world.dir().join("elsewhere")).unwrap();
         drop(std::mem::replace(&mut self.store, elsewhere));
-        let mut service = once_free("the store", || {
-            match service::World::open(&self.world.settings, self.world.coin(), service::WithoutStore::Begin) {
-                Err(failure) if failure.code == "store_held" => None,
-                opened => Some(opened.unwrap_or_else(|failure| panic!("{failure:?}"))),
-            }
-        });
+        let opened = service::World::open(&self.world.settings, self.world.coin(), service::WithoutStore::Begin);
+        let mut service = opened.unwrap_or_else(|failure| panic!("{failure:?}"));
         let answer = service.execute(order);
         drop(service);
-        self.store = open_store(&self.world.coin().service_dir());
+        self.store = Store::open(&self.world.coin().service_dir()).unwrap();
         answer
     }
 
     /// The store of an earlier time takes the place of the present one.
     pub fn replace_store(&mut self, old: &Path) {
         let dir = self.world.coin().service_dir();
-        let elsewhere = open_store(&self.world.dir().join("elsewhere"));
+        let elsewhere = Store::open(&self.world.dir().join("elsewhere")).unwrap();
         drop(std::mem::replace(&mut self.store, elsewhere));
         for file in ["bursar.db-wal", "bursar.db-shm"] {
             fs::remove_file(dir.join(file)).ok();
         }
         fs::copy(old, dir.join("bursar.db")).unwrap();
-        self.store = open_store(&dir);
+        self.store = Store::open(&dir).unwrap();
     }
 
     /// Every output of every block, by locking script: the amounts in base units. Read past bursar.
@@ -244,18 +238,6 @@ impl Bench {
 pub fn request(id: &str, address: &str, amount: &str) -> Request {
     let priority = payout::Priority::Normal;
     Request { id: id.to_owned(), address: address.to_owned(), amount: amount.to_owned(), priority }
-}
-
-/// A process that another test has forked a moment ago holds our lock until it runs its program.
-fn once_free<T>(what: &str, open: impl FnMut() -> Option<T>) -> T {
-    wait_for(Duration::from_secs(10), what, open)
-}
-
-fn open_store(dir: &Path) -> Store {
-    once_free("a store", || match Store::open(dir) {
-        Err(StoreError::Held(_)) => None,
-        opened => Some(opened.unwrap_or_else(|error| panic!("{error}"))),
-    })
 }
 
 /// Every output of every block of the active chain, by locking script.
