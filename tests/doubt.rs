@@ -58,11 +58,12 @@ fn a_payment_by_hand_does_not_settle_a_call_that_still_hangs_in_the_daemon() {
     for generation in [Litecoin021, Knots] {
         let mut bench = Bench::new(World::behind_proxy(generation));
         bench.submit("a", &payee(1), "0.5");
-        bench.proxy().once("sendmany", Fault::LateCopy(Duration::from_secs(3)));
+        bench.proxy().once("sendmany", Fault::CopyOnOrder);
         bench.flush();
         let by_hand = pay_by_hand(&bench.world, "");
         // The call runs after the first look and before the fence.
         let runs = |world: &World| {
+            world.proxy.as_ref().unwrap().send_copies();
             wait_for(DEADLINE, "the call", || comments(world).iter().any(|comment| comment.starts_with("bursar:")).then_some(()));
         };
         let report = bench.resolve_watched(&|step| matches!(step, Step::Looked(_)), &runs).unwrap();

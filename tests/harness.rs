@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bursar::daemon::{BalanceSource, RpcError, Wallet};
 use serde_json::{Value, json};
-use support::{Fault, Generation, World, call, wait_for};
+use support::{Fault, Generation, PATIENCE, World, call, wait_for};
 
 #[test]
 fn a_world_funds_and_pays_in_on_every_daemon() {
@@ -86,7 +86,7 @@ fn the_proxy_breaks_calls_as_ordered() {
     proxy.clear();
     proxy.once(method, Fault::LateCopy(Duration::from_millis(300)));
     assert_eq!(mine().unwrap_err().code, 0);
-    wait_for(Duration::from_secs(20), "the late copy", || (height() == 5).then_some(()));
+    wait_for(PATIENCE, "the late copy", || (height() == 5).then_some(()));
     assert_eq!((proxy.seen(method), proxy.forwarded(method)), (7, 5));
 }
 
@@ -95,14 +95,15 @@ fn a_late_copy_from_before_a_fence_is_refused() {
     let world = World::behind_proxy(Generation::Litecoin021);
     let mut keeper = world.start_daemon();
     let proxy = world.proxy.as_ref().unwrap();
-    proxy.once("generatetoaddress", Fault::LateCopy(Duration::from_secs(3)));
+    proxy.once("generatetoaddress", Fault::CopyOnOrder);
     through(&world, "generatetoaddress", json!([1, support::BURN_ADDRESS])).unwrap_err();
     keeper.stop().unwrap();
     bursar::daemon::renew(world.coin()).unwrap();
     keeper.start(&[]).unwrap();
-    wait_for(Duration::from_secs(20), "the late copy", || (proxy.forwarded("generatetoaddress") == 1).then_some(()));
+    proxy.send_copies();
+    wait_for(PATIENCE, "the late copy", || (proxy.forwarded("generatetoaddress") == 1).then_some(()));
     let log = world.coin().chain_dir().join("debug.log");
-    wait_for(Duration::from_secs(20), "the refusal", || {
+    wait_for(PATIENCE, "the refusal", || {
         std::fs::read_to_string(&log).unwrap().contains("ThreadRPCServer incorrect password attempt").then_some(())
     });
     assert_eq!(world.node_rpc("getblockcount", json!([])), 0);

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use support::{BURN_ADDRESS, Fault, Generation, Service, World, free_port, wait_for};
 
 /// Whoever looks at a daemon that hangs has an answer within this, and not after the half minute of an ordinary call.
-const SECONDS: Duration = Duration::from_secs(12);
+const SECONDS: Duration = Duration::from_secs(25);
 
 fn causes(world: &World) -> Vec<String> {
     let status = world.done(&["status"]);
@@ -65,7 +65,7 @@ fn a_daemon_that_hangs_keeps_nobody_waiting() {
         assert_eq!(unknown["checks"][0]["level"], "unknown", "{generation:?}: {unknown}");
         daemon.signal(Signal::CONT);
         audit.wait().unwrap();
-        wait_for(SECONDS, "it answers again", || (conditions(&world.done(&["status"])) == [""; 0]).then_some(()));
+        wait_for(support::PATIENCE, "it answers again", || (conditions(&world.done(&["status"])) == [""; 0]).then_some(()));
         drop(service);
     }
 }
@@ -359,7 +359,7 @@ fn a_start_behind_the_back_of_the_service_is_noticed() {
     let mut stranger = world.keeper();
     stranger.stop().unwrap();
     fs::copy(&old, &file).unwrap();
-    wait_for(Duration::from_secs(60), "the service notices", || {
+    wait_for(support::PATIENCE, "the service notices", || {
         world.order(&["ledger", "sync"]);
         causes(&world).contains(&"shrunk_wallet".to_owned()).then_some(())
     });

@@ -7,7 +7,6 @@ mod bench;
 mod support;
 
 use std::fs;
-use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use bench::{Bench, payee, script_of};
@@ -15,30 +14,8 @@ use bursar::gate::{self, Cause};
 use bursar::keeper::wallet_dir;
 use bursar::service::exit;
 use bursar::store::{Store, StoreError};
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use support::{Fault, Generation, World, wait_for};
-
-const DEADLINE: Duration = Duration::from_secs(60);
-
-/// `bursar run`, ended by SIGTERM with the value.
-struct Service(Child);
-
-impl Service {
-    fn start(world: &World) -> Service {
-        let child = world.bursar_command(&["run"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        wait_for(DEADLINE, "the service", || ask(world, &["daemon", "status"]).to_string().contains("running").then_some(()));
-        Service(child)
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let pid = Pid::from_raw(self.0.id().cast_signed()).unwrap();
-        kill_process(pid, Signal::TERM).ok();
-        self.0.wait().ok();
-    }
-}
+use support::{Fault, Generation, PATIENCE, Service, World, wait_for};
 
 /// What `bursar` answers, as JSON.
 fn ask(world: &World, args: &[&str]) -> Value {
@@ -65,12 +42,12 @@ fn a_daemon_that_did_not_start_after_a_fence_is_started_again_and_one_that_a_per
     assert_eq!(world.daemon_pid(), None);
     fs::remove_dir_all(&conf).unwrap();
     // Nobody gives an order from here on.
-    wait_for(DEADLINE, "the daemon", || world.daemon_pid());
-    wait_for(DEADLINE, "the proof", || {
+    wait_for(PATIENCE, "the daemon", || world.daemon_pid());
+    wait_for(PATIENCE, "the proof", || {
         ask(&world, &["pay", "show", "a"]).to_string().contains("proven not to be sent").then_some(())
     });
     let sent = || ask(&world, &["pay", "list", "--state", "sent"]).to_string().contains("\"a\"");
-    wait_for(DEADLINE, "the payment", || {
+    wait_for(PATIENCE, "the payment", || {
         world.bursar(&["pay", "flush"]);
         sent().then_some(())
     });

@@ -15,7 +15,7 @@ use bursar::daemon::{Limits, RpcWallet, Wallet};
 use bursar::gate::{self, Cause};
 use bursar::payout::{self, BatchState, LocalHost, PayoutError, PersonsWord, Resolution, State, Step};
 use serde_json::json;
-use support::{Fault, Generation, World};
+use support::{Fault, Generation, PATIENCE, World, wait_for};
 
 use Generation::{Knots, Litecoin018, Litecoin021};
 
@@ -187,11 +187,13 @@ fn a_lost_answer_is_doubt_and_the_payment_is_found_by_its_mark() {
 fn a_timeout_is_doubt_and_the_late_payment_is_found() {
     let mut bench = Bench::new(World::behind_proxy(Litecoin021));
     bench.submit("a", &payee(1), "0.5");
-    bench.proxy().once("sendmany", Fault::DelayReply(Duration::from_secs(3)));
-    let limits = Limits { deadline: Some(Duration::from_secs(1)), ..Limits::default() };
+    let answer = bench.proxy().hold_answers("sendmany");
+    // All other calls must be answered within it, on a busy machine too.
+    let limits = Limits { deadline: Some(Duration::from_secs(5)), ..Limits::default() };
     let wallet = RpcWallet::connect_with(bench.world.coin(), limits).unwrap();
     let report = bench.flush_with(&wallet, &mut ()).unwrap();
     assert_eq!(report.batches[0].state, BatchState::InDoubt, "{report:?}");
+    drop(answer);
     assert!(matches!(bench.resolve().batches[0].resolution, Resolution::Sent { .. }));
     pay_all(&mut bench);
     assert_eq!(bench.paid_on_chain()[&script_of(1)], vec![50_000_000]);
@@ -219,12 +221,16 @@ fn a_late_copy_of_the_call_meets_other_credentials() {
     for generation in [Litecoin018, Knots] {
         let mut bench = Bench::new(World::behind_proxy(generation));
         bench.submit("a", &payee(1), "0.5");
-        bench.proxy().once("sendmany", Fault::LateCopy(Duration::from_secs(6)));
+        bench.proxy().once("sendmany", Fault::CopyOnOrder);
         bench.flush();
         assert_eq!(bench.resolve().batches[0].resolution, Resolution::NotSent { times: 1 });
         pay_all(&mut bench);
-        support::wait_for(Duration::from_secs(20), "the late copy", || (bench.proxy().forwarded("sendmany") == 2).then_some(()));
-        std::thread::sleep(Duration::from_secs(1));
+        bench.proxy().send_copies();
+        wait_for(PATIENCE, "the late copy", || (bench.proxy().forwarded("sendmany") == 2).then_some(()));
+        let log = bench.world.coin().chain_dir().join("debug.log");
+        wait_for(PATIENCE, "the refusal", || {
+            fs::read_to_string(&log).unwrap().contains("ThreadRPCServer incorrect password attempt").then_some(())
+        });
         bench.world.mine(1);
         assert_eq!(bench.paid_on_chain()[&script_of(1)], vec![50_000_000]);
     }
@@ -384,7 +390,7 @@ fn an_attached_daemon_is_restarted_by_a_person_and_its_uptime_is_checked() {
     bench.keeper.stop().unwrap();
     std::thread::sleep(Duration::from_secs(2));
     bench.restart();
-    let now = support::wait_for(Duration::from_secs(10), "the doubt lies before the start", || {
+    let now = wait_for(PATIENCE, "the doubt lies before the start", || {
         let report = bench.try_resolve(true).ok()?;
         Some(report.batches[0].resolution.clone())
     });

@@ -10,7 +10,6 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use bursar::store::{Store, StoreError};
 use rustix::process::Signal;
@@ -275,19 +274,33 @@ fn sigterm_finishes_the_order_that_is_under_way() {
     submit(&world, "one");
     let daemon = world.daemon_process();
     let proxy = world.proxy.as_ref().unwrap();
-    proxy.once("sendmany", Fault::DelayReply(Duration::from_secs(3)));
+    let answer = proxy.hold_answers("sendmany");
     let flush = placed(&world, &["pay", "flush"]);
     wait_for(PATIENCE, "the daemon is told to send", || (proxy.forwarded("sendmany") == 1).then_some(()));
     service.signal(Signal::TERM);
     wait_for(PATIENCE, "the service takes note", || service.log().contains("SIGTERM").then_some(()));
-    let (refusal, code) = world.order(&["pay", "hold", "one"]);
-    assert_eq!((code, &refusal["error"]["code"]), (75, &json!("stopping")), "what comes later is refused: {refusal}");
+    let hold = placed(&world, &["pay", "hold", "one"]);
+    wait_for(PATIENCE, "the next order is with the service", || has_socket(hold.id()).then_some(()));
+    drop(answer);
+    let held = hold.wait_with_output().unwrap();
+    let refusal: Value = serde_json::from_slice(&held.stdout).unwrap();
+    assert_eq!(
+        (held.status.code(), &refusal["error"]["code"]),
+        (Some(75), &json!("stopping")),
+        "what comes later is refused: {refusal}"
+    );
     assert_eq!(service.ended().code(), Some(0));
     assert!(daemon.has_ended());
     let flushed = flush.wait_with_output().unwrap();
     let report: Value = serde_json::from_slice(&flushed.stdout).unwrap();
     assert_eq!((flushed.status.code(), &report["batches"][0]["state"]), (Some(0), &json!("sent")), "{report}");
     assert_eq!(state_of(&world, "one"), "sent");
+}
+
+/// Whether a process has a socket: a command has none but the one to the service.
+fn has_socket(pid: u32) -> bool {
+    let Ok(files) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+    files.flatten().any(|file| fs::read_link(file.path()).is_ok_and(|of| of.to_string_lossy().starts_with("socket:")))
 }
 
 fn placed(world: &World, args: &[&str]) -> Child {

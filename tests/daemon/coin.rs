@@ -10,6 +10,9 @@ use bursar::config::{
     ScheduleSettings, WalletSettings, WebhookSettings,
 };
 
+/// How many of its calls may be open at once.
+pub(crate) const RPC_CONCURRENCY: usize = 2;
+
 /// A coin whose state is below `dir`.
 pub(crate) fn coin(profile: &str, program: &Path, dir: &Path) -> CoinSettings {
     let profile = Profile::built_in(profile).unwrap().unwrap();
@@ -34,7 +37,7 @@ pub(crate) fn coin(profile: &str, program: &Path, dir: &Path) -> CoinSettings {
             connect: Vec::new(),
             rpc_threads: 4,
             rpc_work_queue: 16,
-            rpc_concurrency: 2,
+            rpc_concurrency: RPC_CONCURRENCY,
             max_connections: 8,
             dbcache_mib: 16,
             keypool: 20,

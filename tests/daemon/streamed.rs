@@ -10,8 +10,8 @@ use crate::server::{Request, Server, http};
 use bursar::daemon::{Limits, Rpc, RpcError};
 use serde_json::Value;
 
-/// Long enough for loopback, short enough for a test.
-const SOON: Limits = Limits { deadline: Some(Duration::from_millis(300)), max_body: None };
+/// For what does not end by itself.
+const SOON: Limits = Limits { deadline: Some(Duration::from_secs(1)), max_body: None };
 /// Longer than any test takes.
 const PATIENT: Limits = Limits { deadline: Some(Duration::from_secs(60)), max_body: None };
 
@@ -26,7 +26,7 @@ fn list(server: &Server, limits: Limits) -> (Vec<u64>, Result<(), RpcError>) {
 }
 
 fn list_of(answer: &str) -> (Vec<u64>, Result<(), RpcError>) {
-    list(&Server::answering(answer), SOON)
+    list(&Server::answering(answer), PATIENT)
 }
 
 /// The body ends with the connection.
@@ -158,7 +158,7 @@ fn errors_are_the_same_as_those_of_any_other_call() {
         "SSH-2.0-OpenSSH_9.2\r\n\r\n".to_owned(),
     ] {
         let server = Server::answering(&answer);
-        let called = Rpc::with_limits(&server.coin, SOON).call::<Value>("listsinceblock", &[]).unwrap_err();
-        assert_eq!(list(&server, SOON), (vec![], Err(called)), "{answer}");
+        let called = Rpc::with_limits(&server.coin, PATIENT).call::<Value>("listsinceblock", &[]).unwrap_err();
+        assert_eq!(list(&server, PATIENT), (vec![], Err(called)), "{answer}");
     }
 }

@@ -2,20 +2,27 @@
 
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
-use crate::coin::write_credentials;
+use crate::coin::{RPC_CONCURRENCY, write_credentials};
 use crate::ports::free_port;
 use crate::server::{Request, Server, http};
 use bursar::daemon::{Limits, Rpc, RpcError};
 use serde_json::{Value, json};
 
-/// Long enough for loopback, short enough for a test.
-const SOON: Limits = Limits { deadline: Some(Duration::from_millis(300)), max_body: None };
+/// For what does not end by itself.
+const SOON: Limits = Limits { deadline: Some(Duration::from_secs(1)), max_body: None };
+/// Longer than any test takes.
+const PATIENT: Limits = Limits { deadline: Some(Duration::from_secs(60)), max_body: None };
 
 fn answer_to(server: &Server, method: &str) -> Result<Value, RpcError> {
-    Rpc::with_limits(&server.coin, SOON).call(method, &[])
+    Rpc::with_limits(&server.coin, PATIENT).call(method, &[])
+}
+
+/// The error of a call to a server that never comes to an end.
+fn no_answer_to(server: &Server) -> RpcError {
+    Rpc::with_limits(&server.coin, SOON).call::<Value>("sendmany", &[]).unwrap_err()
 }
 
 /// The error of a call that this answer follows.
@@ -46,7 +53,7 @@ fn a_server_that_never_answers_may_have_run_the_call_and_is_not_asked_twice() {
         Request::read(&mut stream);
         let _ = stream.read(&mut [0]);
     });
-    let error = answer_to(&server, "sendmany").unwrap_err();
+    let error = no_answer_to(&server);
     assert_lost(&error);
     assert!(error.to_string().contains("the deadline passed"), "{error}");
     assert_eq!(server.connections.load(Ordering::SeqCst), 1);
@@ -73,7 +80,7 @@ fn a_drip_of_bytes_does_not_extend_the_deadline() {
             std::thread::sleep(Duration::from_millis(20));
         }
     });
-    assert_lost(&answer_to(&server, "sendmany").unwrap_err());
+    assert_lost(&no_answer_to(&server));
 }
 
 #[test]
@@ -180,7 +187,7 @@ fn answering_each(answer: fn(&Value) -> Value) -> Server {
 
 fn ask_each(server: &Server, count: usize) -> Result<Vec<Result<Value, RpcError>>, RpcError> {
     let args: Vec<Vec<Value>> = (0..count).map(|number| vec![json!(number)]).collect();
-    Rpc::with_limits(&server.coin, SOON).ask_each("validateaddress", &args)
+    Rpc::with_limits(&server.coin, PATIENT).ask_each("validateaddress", &args)
 }
 
 #[test]
@@ -246,10 +253,12 @@ fn error_body(code: i64, message: &str) -> String {
 #[test]
 fn no_more_calls_are_open_than_allowed() {
     let (open, most) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
-    let seen = Arc::clone(&most);
+    let (seen, full) = (Arc::clone(&most), Barrier::new(RPC_CONCURRENCY));
     let server = Server::start(move |mut stream| {
         let request = Request::read(&mut stream);
         seen.fetch_max(open.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        // None is answered before as many are open as may be; after that, one too many has a moment to come.
+        full.wait();
         std::thread::sleep(Duration::from_millis(30));
         open.fetch_sub(1, Ordering::SeqCst);
         let body = json!({ "result": 1, "error": null, "id": request.json["id"] }).to_string();
@@ -262,7 +271,7 @@ fn no_more_calls_are_open_than_allowed() {
             scope.spawn(|| rpc.call::<Value>("getblockcount", &[]).unwrap());
         }
     });
-    assert_eq!(most.load(Ordering::SeqCst), server.coin.daemon.rpc_concurrency);
+    assert_eq!(most.load(Ordering::SeqCst), RPC_CONCURRENCY);
 }
 
 #[test]

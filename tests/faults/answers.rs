@@ -136,9 +136,12 @@ fn a_lost_answer_to_the_payment_itself_leaves_it_in_doubt_and_it_is_paid_once() 
 
 #[test]
 fn a_daemon_that_hangs_is_reported_and_left_running() {
-    let world = World::with(Generation::Litecoin021, &[("daemon.start_timeout_s", "1"), ("daemon.stop_timeout_s", "1")]);
+    let mut world = World::new(Generation::Litecoin021);
     world.start_daemon();
     run(&world, &["ledger", "sync"]).done();
+    for limit in ["start_timeout_s", "stop_timeout_s"] {
+        world.edit_settings(&format!("{limit} = 60"), &format!("{limit} = 1"));
+    }
     let pid = world.daemon_pid().unwrap();
     signal(pid, Signal::STOP);
     let waits = run(&world, &["daemon", "start"]);

@@ -2,16 +2,13 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::thread;
-use std::time::Duration;
+use std::sync::Arc;
 
 use bursar::keeper::ProcessState;
+use rustix::process::Signal;
 
 use crate::scene::{Ran, exit_of, run, unchanged};
-use crate::support::{BURN_ADDRESS, Fault, Generation, World, wait_for};
-
-/// How long the daemon's last answer takes to arrive: time enough to die before the next call.
-const LAST_ANSWER: Duration = Duration::from_secs(1);
+use crate::support::{BURN_ADDRESS, Fault, Generation, Moment, PATIENCE, World, wait_for};
 
 /// A world behind a proxy with money, one payout in its queue, and places for backups.
 fn ready_to_pay() -> World {
@@ -31,15 +28,17 @@ fn ready_to_pay() -> World {
 /// Gives an order; the daemon answers its first call of `method` and is then killed.
 fn dies_after(world: &World, method: &str, order: &[&str]) -> Ran {
     let proxy = world.proxy.as_ref().unwrap();
-    let seen = proxy.seen(method);
-    proxy.once(method, Fault::DelayReply(LAST_ANSWER));
-    thread::scope(|scope| {
-        let ran = scope.spawn(|| run(world, order));
-        wait_for(Duration::from_secs(60), method, || (proxy.seen(method) > seen).then_some(()));
-        thread::sleep(LAST_ANSWER / 4);
-        world.kill_daemon();
-        ran.join().unwrap()
-    })
+    let (daemon, last) = (world.daemon_process(), method.to_owned());
+    proxy.watch(Some(Arc::new(move |moment, answered| {
+        if moment == Moment::Answered && answered == last && !daemon.has_ended() {
+            daemon.signal(Signal::KILL);
+            wait_for(PATIENCE, "its end", || daemon.has_ended().then_some(()));
+        }
+        Fault::Pass
+    })));
+    let ran = run(world, order);
+    proxy.watch(None);
+    ran
 }
 
 fn archives(world: &World) -> Vec<PathBuf> {

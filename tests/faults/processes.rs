@@ -76,9 +76,10 @@ fn a_taken_peer_port_is_named_in_the_daemons_words_and_with_the_key() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(said.contains("Unable to bind") && said.contains(&port), "{generation:?}: {said}");
         if generation == Generation::Litecoin021 {
-            // It goes on without the port, because it still has one for Tor: the warning is all there is.
-            assert_eq!(Ran::of(&output).exit, 0);
-            continue;
+            // It goes on without the port where it gets the one for Tor, which is the same for all: the warning is all there is.
+            if output.status.success() {
+                continue;
+            }
         }
         let words = ["Unable to bind", &port, "daemon.p2p_port"];
         Ran::of(&output).fails_with(&format!("{generation:?}"), 1, "daemon_not_started", &words);

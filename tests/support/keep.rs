@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -14,6 +15,12 @@ use super::service::{PATIENCE, send};
 use super::wait_for;
 use super::world::World;
 
+/// The socket that systemd would listen on.
+const SOCKET: &str = "notify";
+
+/// How a word of our own on it begins.
+const MARK: &str = "MARK=";
+
 /// A running keeper of a world's coin. Killed with the value, which leaves its daemon to the world.
 pub struct Keep<'a> {
     world: &'a World,
@@ -21,21 +28,21 @@ pub struct Keep<'a> {
     log: PathBuf,
     said: Arc<Mutex<Vec<String>>>,
     // Where systemd would listen; ends with the value.
-    _socket: tempfile::TempDir,
+    socket: tempfile::TempDir,
 }
 
 impl<'a> Keep<'a> {
     /// Starts it, does not wait.
     pub fn spawn(world: &'a World, args: &[&str]) -> Keep<'a> {
         let socket = tempfile::tempdir().expect("a folder");
-        let path = socket.path().join("notify");
+        let path = socket.path().join(SOCKET);
         let said = listen(&UnixDatagram::bind(&path).expect("a socket"));
         let log = (0..).map(|number| world.dir().join(format!("keep-{number}.log"))).find(|log| !log.exists()).expect("a name");
         let stderr = File::create(&log).expect("its log");
         let mut command = world.bursar_command(&[&["keep"], args].concat());
         command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "60000000");
         let child = command.stdout(Stdio::null()).stderr(stderr).spawn().expect("bursar runs");
-        Keep { world, child, log, said, _socket: socket }
+        Keep { world, child, log, said, socket }
     }
 
     /// Starts it and waits for `READY=1`.
@@ -45,9 +52,18 @@ impl<'a> Keep<'a> {
         keep
     }
 
-    /// What systemd heard, a line each, in order.
+    /// What systemd heard until now, a line each, in order.
     pub fn said(&self) -> Vec<String> {
-        self.said.lock().expect("what was said").clone()
+        static MARKS: AtomicUsize = AtomicUsize::new(0);
+        // A word of our own comes after all that was said before.
+        let mark = format!("{MARK}{}", MARKS.fetch_add(1, Ordering::SeqCst));
+        let ours = UnixDatagram::unbound().expect("a socket");
+        ours.send_to(mark.as_bytes(), self.socket.path().join(SOCKET)).expect("the mark is sent");
+        wait_for(PATIENCE, "what was said", || {
+            let said = self.said.lock().expect("what was said");
+            let end = said.iter().position(|line| *line == mark)?;
+            Some(said[..end].iter().filter(|line| !line.starts_with(MARK)).cloned().collect())
+        })
     }
 
     /// Waits until a line that starts like this was said.
@@ -95,7 +111,7 @@ impl<'a> Keep<'a> {
 impl Drop for Keep<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            eprintln!("the keeper said:\n{}\nto systemd: {:?}", self.log(), self.said());
+            eprintln!("the keeper said:\n{}\nto systemd: {:?}", self.log(), self.said.lock());
         }
         if matches!(self.child.try_wait(), Ok(None)) {
             let _ = self.child.kill();

@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::rpc::{Message, read_message};
+use super::rpc::{CALL_TIMEOUT, Message, read_message};
+use super::wait_for;
 
 /// What happens to a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub enum Fault {
     TruncateReply(usize),
     /// The connection is closed, and the daemon gets a late copy of the call: what a fence is for.
     LateCopy(Duration),
+    /// The same; the copy comes when the test says so ([`FaultProxy::send_copies`]).
+    CopyOnOrder,
     /// The daemon never sees the call; this HTTP status and body come back.
     Answer(u16, String),
     /// The daemon never sees the call; this JSON-RPC error comes back, by code and text.
@@ -73,6 +77,7 @@ struct Orders {
     seen: HashMap<String, usize>,
     forwarded: HashMap<String, usize>,
     watcher: Option<Arc<Watcher>>,
+    copies_are_sent: bool,
 }
 
 /// The proxy. Ends with the value.
@@ -133,6 +138,24 @@ impl FaultProxy {
     /// From now on this watcher sees each call, and chooses the fault of those that have none by order; none: nobody does.
     pub fn watch(&self, watcher: Option<Arc<Watcher>>) {
         self.orders.lock().expect("orders").watcher = watcher;
+    }
+
+    /// From now on the copies that wait for this order go to the daemon.
+    pub fn send_copies(&self) {
+        self.orders.lock().expect("orders").copies_are_sent = true;
+    }
+
+    /// From now on each answer to `method` waits until what is returned is dropped.
+    pub fn hold_answers(&self, method: &str) -> Sender<()> {
+        let (held, until) = mpsc::channel();
+        let (until, method) = (Mutex::new(until), method.to_owned());
+        self.watch(Some(Arc::new(move |moment, seen| {
+            if moment == Moment::Answered && seen == method {
+                let _ = until.lock().expect("the end").recv();
+            }
+            Fault::Pass
+        })));
+        held
     }
 
     /// Forgets all faults.
@@ -243,6 +266,12 @@ fn serve_one(client: &mut TcpStream, request: &Message, upstream: &Upstream, rew
         Fault::LateCopy(delay) => {
             client.shutdown(std::net::Shutdown::Both)?;
             thread::sleep(delay);
+            pass().and(Err(hang_up()))
+        }
+        Fault::CopyOnOrder => {
+            client.shutdown(std::net::Shutdown::Both)?;
+            let ordered = || upstream.orders.lock().expect("orders").copies_are_sent.then_some(());
+            wait_for(CALL_TIMEOUT, "the order for the copy", ordered);
             pass().and(Err(hang_up()))
         }
         Fault::Answer(status, body) => client.write_all(&http(&(status, body))),

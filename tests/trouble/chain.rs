@@ -102,7 +102,12 @@ fn the_same_port_on_another_address_is_nobodys_business() {
     for generation in Generation::ALL {
         let world = World::new(generation);
         // Only 127.0.0.1 is bound, so a program on ::1 is neither in the way nor asked.
-        let _other = TcpListener::bind(("::1", world.coin().daemon.rpc_port)).unwrap();
+        let other = TcpListener::bind(("::1", world.coin().daemon.rpc_port));
+        if other.is_err() && TcpListener::bind(("::1", 0)).is_err() {
+            println!("NOT TRIED: this host has no loopback of IPv6");
+            return;
+        }
+        let _other = other.unwrap();
         let mut keeper = world.start_daemon();
         world.mine(1);
         keeper.stop().unwrap();

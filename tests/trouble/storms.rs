@@ -23,8 +23,9 @@ fn a_program_that_ends_at_once_again_and_again_is_given_up_and_started_by_order(
     wait_for(DEADLINE * 2, "the end of all tries", || service.log().contains("given up").then_some(()));
     let log = service.log();
     assert!(log.contains("5 times in a row") && log.contains("no idea what to do"), "{log}");
-    assert_eq!(service.metric("bursar_daemon_given_up"), "1");
-    assert_eq!(service.metric("bursar_daemon_restarts_total"), "5");
+    // The page is told a moment after the log.
+    wait_for(DEADLINE, "the metric", || (service.metric("bursar_daemon_given_up") == "1").then_some(()));
+    wait_for(DEADLINE, "the count", || (service.metric("bursar_daemon_restarts_total") == "5").then_some(()));
     let status = daemon_status(&world).to_string();
     assert!(status.contains("given up") && status.contains("not started again until ordered"), "{status}");
 
