@@ -6,6 +6,9 @@ mod bench;
 mod support;
 
 use bench::{Bench, flush_one, payee, script_of};
+use bursar::audit::{self, Verdict};
+use bursar::coin::Timestamp;
+use bursar::ledger::{self, SyncReport};
 use bursar::payout::{BatchState, State};
 use serde_json::json;
 use support::{Generation, World};
@@ -39,6 +42,17 @@ fn move_in(bench: &Bench, amount: u32) -> String {
     let txid = bench.world.rpc("sendtoaddress", json!([address, amount, "", "", false])).as_str().unwrap().to_owned();
     bench.world.settle();
     txid
+}
+
+fn assert_agrees(bench: &mut Bench, when: &str) {
+    let wallet = bench.world.wallet();
+    let report = audit::run(&mut bench.store, &wallet, bench.world.coin(), Timestamp::now()).unwrap();
+    assert_eq!((report.verdict, report.frozen), (Verdict::Agrees, false), "{when}: {report:#?}");
+}
+
+fn sync(bench: &mut Bench) -> SyncReport {
+    let wallet = bench.world.wallet();
+    ledger::sync(&mut bench.store, &wallet, bench.world.coin(), Timestamp::now()).unwrap()
 }
 
 #[test]
@@ -119,4 +133,25 @@ fn the_extension_block_pays_one_payee_at_a_time_and_a_batch_of_several_waits_for
     assert_eq!(bench.count(State::Queued), 2);
     bench.world.fund(&["12"]);
     assert_eq!(flush_one(&mut bench).payouts, 2);
+}
+
+#[test]
+fn moves_into_the_extension_block_and_deposits_in_there_agree_and_freeze_nothing() {
+    let mut bench = before_it();
+    move_in(&bench, 91);
+    assert_agrees(&mut bench, "unconfirmed");
+    bench.world.mine(1);
+    assert_agrees(&mut bench, "moved");
+    let address = bench.world.rpc("getnewaddress", json!(["", "mweb"]));
+    bench.world.pay_in(address.as_str().unwrap(), "2");
+    assert_agrees(&mut bench, "a stranger's, unconfirmed");
+    let paid = bench.world.height() + 1;
+    bench.world.mine(1);
+    assert_agrees(&mut bench, "a stranger's");
+    bench.world.invalidate_from(paid);
+    let report = sync(&mut bench);
+    assert!(report.uncredited.is_empty(), "it was never credited: {report:?}");
+    bench.world.mine_to_other_address(7);
+    assert_eq!(sync(&mut bench).credited, 0);
+    assert_agrees(&mut bench, "after a reorg");
 }

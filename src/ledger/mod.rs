@@ -41,6 +41,7 @@ mod tests;
 mod transfer;
 mod verify;
 mod wallets;
+mod within;
 
 use std::io::Write;
 

@@ -1,10 +1,8 @@
 //! What the wallet's entries mean, and what follows for the ledger.
 
-use std::collections::HashSet;
-
 use serde::{Deserialize, Serialize};
 
-use super::{Account, Followed, TxState};
+use super::{Account, Followed, TxState, within};
 use crate::coin::{Amount, AmountError, BlockHash, Timestamp};
 use crate::daemon::{Category, Entry, Tip};
 
@@ -152,16 +150,11 @@ pub(super) fn is_spending(account: Account) -> bool {
 /// The postings of one transaction: the wallet's net effect, and per entry where it came from or went. They sum to zero. A receipt is a deposit whatever
 /// mark it carries: batches also pay to addresses of our own customers.
 pub(super) fn legs(entries: &[Entry], purpose: &Purpose) -> Result<Vec<Leg>, AmountError> {
-    let received: HashSet<Option<u32>> = entries
-        .iter()
-        .filter(|entry| entry.category == Category::Receive && entry.vout.is_some())
-        .map(|entry| entry.vout)
-        .collect();
     let mut legs = vec![Leg { account: Account::Wallet, vout: None, category: None, amount: read(entries)?.net }];
-    for entry in entries {
+    for (entry, returned) in entries.iter().zip(within::returned(entries)) {
         let (account, category) = match entry.category {
             Category::Receive => (Account::Deposit, "receive"),
-            Category::Send if received.contains(&entry.vout) => (purpose.within(), "send"),
+            Category::Send if returned => (purpose.within(), "send"),
             Category::Send => (purpose.spent(), "send"),
             Category::Generate | Category::Immature | Category::Orphan => (purpose.minted, "generate"),
             Category::Other(_) => continue,

@@ -47,7 +47,7 @@ pub(in crate::ledger) fn by_word(
         "SELECT account, sum(amount) FROM entries e
          WHERE txid = ?1 AND wallet = ?2 AND event >= ?3 AND account NOT IN ('wallet', 'unexplained')
            AND (kind = 'explained' OR (kind = 'posting' AND category IN ('send', 'doubtful_fee') AND account = ?4
-                AND NOT EXISTS (SELECT 1 FROM entries r WHERE r.event = e.event AND r.vout = e.vout AND r.category = 'receive')))
+                AND NOT EXISTS (SELECT 1 FROM entries r WHERE r.event = e.event AND r.vout IS e.vout AND r.amount = -e.amount AND r.category = 'receive')))
          GROUP BY account HAVING sum(amount) <> 0 ORDER BY account",
     )?;
     let mut rows = statement.query(params![txid.to_string(), wallet, event, claimed.name()])?;
