@@ -149,8 +149,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         rule: "A find by outputs counts only if the transaction is newer than the batch.",
         edits: &[Edit {
             file: EVIDENCE,
-            from: "[one] if one.newer && !one.abandoned",
-            to: "[one] if (PLANTED || one.newer) && !one.abandoned",
+            from: "[Lookalike { txid, newer: true, abandoned: false, otherwise }]",
+            to: "[Lookalike { txid, newer, abandoned: false, otherwise }] if PLANTED || *newer",
         }],
     },
     Mutant {
