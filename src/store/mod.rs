@@ -94,7 +94,7 @@ pub struct Store {
     connection: Connection,
     id: String,
     watch: Option<Watch>,
-    /// Which files it is; none: it is in memory.
+    /// Which files it is; none: it is in memory. Dropped after the connection.
     place: Option<Place>,
     /// Held as long as any connection of this process is open; none: there is no file.
     lock: Option<Arc<File>>,

@@ -3,7 +3,7 @@
 //! A file that is removed, moved away or replaced while it is open is written on without an error, and what is written to it is lost when it is closed.
 //! One that another file is copied over becomes a mixture of both: SQLite goes on with the pages that it has in memory and in its log.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -19,6 +19,8 @@ pub struct Place(Arc<Files>);
 struct Files {
     /// The database, its log, and the lock.
     named: Vec<Named>,
+    /// The database, open as long as any connection is: whoever closes one descriptor of a file gives up all locks that the process has on it, SQLite's too.
+    open: File,
     ours: Mutex<Ours>,
 }
 
@@ -59,7 +61,8 @@ impl Place {
         // Where that is gone, another process would take a lock of its own.
         named.push(Named::new(&database.with_file_name(LOCK))?);
         let ours = Mutex::new(Ours { written: Written::of(database)?, writers: 0, tied: None });
-        Ok(Place(Arc::new(Files { named, ours })))
+        let open = File::open(database).map_err(|error| StoreError::Io { path: database.to_owned(), error })?;
+        Ok(Place(Arc::new(Files { named, open, ours })))
     }
 
     /// Fails with [`StoreError::Gone`] where a name does not lead to the open file any more, and with [`StoreError::Overwritten`] where another program
@@ -83,7 +86,7 @@ impl Place {
         if writers > 0 || tied == Some(written) {
             return Ok(Tie { files: &self.0, to: None });
         }
-        tie::renew(tx, self.0.database())?;
+        tie::renew(tx, &self.0.open, self.0.database())?;
         Ok(Tie { files: &self.0, to: Some(written) })
     }
 

@@ -28,7 +28,8 @@ impl Untied {
     /// Of a database that nobody has open.
     pub(super) fn of(database: &Path) -> Result<Untied, StoreError> {
         let has_log = fs::metadata(database.with_extension("db-wal")).is_ok_and(|facts| facts.len() > 0);
-        Ok(Untied { in_file: in_file(database)?, has_log })
+        let open = File::open(database).map_err(|error| StoreError::Io { path: database.to_owned(), error })?;
+        Ok(Untied { in_file: in_file(&open, database)?, has_log })
     }
 
     /// Fails with [`StoreError::OthersLog`] where the log, through which `connection` sees the database, is not the file's.
@@ -44,9 +45,9 @@ impl Untied {
     }
 }
 
-/// Ties the log to the database as it is now, while nobody writes into that: in the first commit since somebody did.
-pub(super) fn renew(tx: &Tx<'_>, database: &Path) -> Result<(), StoreError> {
-    let (base, before) = (in_file(database)?, seen(tx)?);
+/// Ties the log to the database, an open file, as it is now, while nobody writes into that: in the first commit since somebody did.
+pub(super) fn renew(tx: &Tx<'_>, open: &File, database: &Path) -> Result<(), StoreError> {
+    let (base, before) = (in_file(open, database)?, seen(tx)?);
     tx.execute("UPDATE store SET log_base = ?1, log_before = ?2", [base, before])?;
     let new: i32 = tx.query_row("SELECT random() & 0x7fffffff", [], |row| row.get(0))?;
     Ok(tx.pragma_update(None, "application_id", new)?)
@@ -57,10 +58,9 @@ fn seen(connection: &Connection) -> Result<i64, StoreError> {
 }
 
 /// A file that is shorter than its header has none yet.
-fn in_file(database: &Path) -> Result<i64, StoreError> {
+fn in_file(open: &File, database: &Path) -> Result<i64, StoreError> {
     let mut bytes = [0; 4];
-    let read = File::open(database).and_then(|file| file.read_at(&mut bytes, OFFSET));
-    let read = read.map_err(|error| StoreError::Io { path: database.to_owned(), error })?;
+    let read = open.read_at(&mut bytes, OFFSET).map_err(|error| StoreError::Io { path: database.to_owned(), error })?;
     Ok(if read == bytes.len() { i64::from(i32::from_be_bytes(bytes)) } else { 0 })
 }
 
@@ -164,5 +164,20 @@ mod tests {
                 assert_eq!(crashed(&file, dir.path()).unwrap(), rows, "round {round}");
             }
         }
+    }
+
+    #[test]
+    fn looking_at_the_file_gives_up_no_lock_on_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(dir.path()).unwrap();
+        let mut beside = store.beside().unwrap();
+        grow(&mut store, 1);
+        empty_log(&store);
+        grow(&mut beside, 1);
+        let Ok(locks) = fs::read_to_string("/proc/locks") else { return };
+        let inode = std::os::unix::fs::MetadataExt::ino(&fs::metadata(dir.path().join("bursar.db")).unwrap());
+        let (process, file) = (format!(" {} ", std::process::id()), format!(":{inode} "));
+        let is_held = |line: &str| line.contains("POSIX") && line.contains(&process) && line.contains(&file);
+        assert!(locks.lines().any(is_held), "another program that closes it would take itself for the last one:\n{locks}");
     }
 }
